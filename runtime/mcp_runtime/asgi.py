@@ -1,0 +1,39 @@
+"""The application for ASGI servers: `uvicorn mcp_runtime.asgi:app`.
+
+Rule: configured by environment, or by a factory's caller.
+
+`app` is made when it is first asked for, from MCP_RUNTIME_CONFIG and the other variables; `create_app` takes a
+configuration of the caller's own, to be mounted or served.
+"""
+
+import os
+from functools import cache
+from typing import Any
+
+from mcp_runtime.compose import build_runtime
+from mcp_runtime.config import Config, load_config
+from mcp_runtime.http_app import HttpApp
+from mcp_runtime.logging import configure_logging
+from mcp_runtime.plugin import Plugin
+
+
+def create_app(config: Config | None = None, *plugins: Plugin[Any]) -> HttpApp:
+    """An application that serves `config` (by default: environment and file), with `plugins` instead of `plugins.load`.
+
+    Raises ConfigError, PluginLoadError.
+    """
+    chosen = load_config(None, environ=os.environ) if config is None else config
+    return HttpApp(build_runtime(chosen, plugins or None))
+
+
+@cache
+def _app_from_environment() -> HttpApp:
+    config = load_config(None, environ=os.environ)
+    configure_logging(config.logging)
+    return create_app(config)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "app":
+        return _app_from_environment()
+    raise AttributeError(f"module 'mcp_runtime.asgi' has no attribute {name!r}")

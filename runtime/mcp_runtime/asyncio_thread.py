@@ -1,0 +1,114 @@
+"""Libraries that only know asyncio, from handlers on any loop.
+
+Rule: one asyncio loop in one thread, for the whole process.
+
+So that a client object made in one call can be used in the next: it always meets the loop it was made on.
+"""
+
+import threading
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from typing import Any, Final, Generic, TypeVar, TypeVarTuple, Unpack
+
+import anyio
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+from anyio.lowlevel import EventLoopToken, current_token
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+_CLEAN_UP_S: Final = 5.0
+"""How long a cancelled coroutine may take to end; after that its caller goes on without it."""
+
+
+class AsyncioThread:
+    """A thread with an asyncio loop. It starts with the first `run` and stops when the last user leaves."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._opened: AbstractContextManager[BlockingPortal] | None = None
+        self._portal: BlockingPortal | None = None
+
+    @contextmanager
+    def in_use(self) -> Generator[None, None, None]:
+        """Keep the thread, once it has started, for as long as the block runs."""
+        with self._lock:
+            self._users += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+                opened, portal = (None, None) if self._users else (self._opened, self._portal)
+                if opened is not None:
+                    self._opened = self._portal = None
+            if opened is not None and portal is not None:
+                portal.call(partial(portal.stop, cancel_remaining=True))
+                opened.__exit__(None, None, None)
+
+    def _open(self) -> BlockingPortal:
+        with self._lock:
+            if self._portal is None:
+                self._opened = start_blocking_portal("asyncio", name="mcp-runtime-asyncio")
+                self._portal = self._opened.__enter__()
+            return self._portal
+
+    async def run(self, fn: Callable[[Unpack[Ts]], Awaitable[T]], *args: *Ts) -> T:
+        """Call `fn(*args)` on the asyncio loop and wait for its result.
+
+        When the caller is cancelled so is the coroutine, and its clean-up is waited for.
+        """
+        portal = await anyio.to_thread.run_sync(self._open)
+        token = current_token()
+        ended = anyio.Event()
+        outcome: _Outcome[T] = _Outcome()
+
+        async def body() -> None:
+            try:
+                outcome.value = await fn(*args)
+            except Exception as error:  # noqa: BLE001  # carried over to the caller, who is the one to raise it
+                outcome.error = error
+            finally:
+                _call_soon(token, ended.set)
+
+        future = portal.start_task_soon(body)
+        try:
+            await ended.wait()
+        except anyio.get_cancelled_exc_class():
+            future.cancel()
+            with anyio.move_on_after(_CLEAN_UP_S, shield=True):
+                await ended.wait()
+            raise
+        return outcome.result()
+
+
+def _call_soon(token: EventLoopToken, fn: Callable[[], None]) -> None:
+    """Have `token`'s loop call `fn`, without waiting for it: the loop may be waiting for this very thread."""
+    native: Any = token.native_token
+    schedule = native.run_sync_soon if hasattr(native, "run_sync_soon") else native.call_soon_threadsafe
+    try:
+        schedule(fn)
+    except RuntimeError:
+        return  # That loop has ended, and with it whoever waited.
+
+
+class _Outcome(Generic[T]):
+    value: T
+    error: Exception | None = None
+
+    def result(self) -> T:
+        if self.error is not None:
+            raise self.error
+        return self.value
+
+
+SHARED: Final = AsyncioThread()
+
+
+async def run_asyncio(fn: Callable[[Unpack[Ts]], Awaitable[T]], *args: *Ts) -> T:
+    """Call `fn(*args)`, a coroutine function of an asyncio-only library, and wait for its result.
+
+    All calls of a process share one asyncio loop. Raises what `fn` raises; cancelling the caller cancels it.
+    """
+    return await SHARED.run(fn, *args)

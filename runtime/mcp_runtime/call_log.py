@@ -1,0 +1,41 @@
+"""What every log event says about its call. Rule: a call that logs nothing pays one ContextVar for it."""
+
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar, Token
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+Fields = Callable[[], Mapping[str, object]]
+
+_NONE: Final[Mapping[str, object]] = MappingProxyType({})
+_fields: Final[ContextVar[Fields | None]] = ContextVar("mcp_runtime_call_fields", default=None)
+
+
+def bind(fields: Fields) -> Token[Fields | None]:
+    """From here on, in this task and the tasks and threads it starts, events carry what `fields()` returns.
+
+    `fields` is called for each event that is written, so it must be quick and must not fail. Binding again replaces it;
+    `unbind` with the token puts back what was there.
+    """
+    return _fields.set(fields)
+
+
+def unbind(token: Token[Fields | None]) -> None:
+    """Undo the `bind` that gave `token`, in the same task."""
+    _fields.reset(token)
+
+
+def current_fields() -> Mapping[str, object]:
+    """The fields of the current call; empty outside of one."""
+    fields = _fields.get()
+    return _NONE if fields is None else fields()
+
+
+def logger(name: str = "mcp_runtime") -> "FilteringBoundLogger":
+    """The operator's log, under `name`. Its events carry the current call's fields. See `mcp_runtime.logging`."""
+    from mcp_runtime.logging import get_logger
+
+    return get_logger(name)

@@ -1,0 +1,182 @@
+"""What is served: entries by name, in registration order. Rule: this file knows entries, not the functions behind them.
+
+Every change is told to the subscribers of its list.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from msgspec import Raw, UnsetType
+
+from mcp_runtime.cache import CachePolicies
+from mcp_runtime.context import Context
+from mcp_runtime.limits import Limits
+from mcp_runtime.listing import Listing
+from mcp_runtime.protocol.content import ResourceContents
+from mcp_runtime.protocol.headers import HeaderPlan
+from mcp_runtime.protocol.messages import (
+    CallToolResult,
+    Completion,
+    GetPromptResult,
+    ListPromptsResult,
+    ListResourcesResult,
+    ListResourceTemplatesResult,
+    ListToolsResult,
+    Prompt,
+    Resource,
+    ResourceTemplate,
+    Tool,
+)
+from mcp_runtime.protocol.meta import MetaObject
+from mcp_runtime.subscriptions import Change, ListName, list_changed
+from mcp_runtime.uri_templates import UriTemplate
+
+Reference = tuple[Literal["prompt", "resource"], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolEntry:
+    """A tool: what clients see, and how it is called with the undecoded arguments."""
+
+    definition: Tool
+    plugin: str
+    call: Callable[[Raw, Context], Awaitable[CallToolResult]]
+    header_plan: HeaderPlan
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceEntry:
+    """A resource: what clients see, and how it is read, None meaning that there is no such resource after all."""
+
+    definition: Resource
+    plugin: str
+    read: Callable[[str, dict[str, str], Context], Awaitable[list[ResourceContents] | None]]
+    ttl_ms: int
+    cache_scope: Literal["public", "private"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplateEntry:
+    """A family of resources: as ResourceEntry, the variables of the URI going into `read`."""
+
+    definition: ResourceTemplate
+    plugin: str
+    template: UriTemplate
+    read: Callable[[str, dict[str, str], Context], Awaitable[list[ResourceContents] | None]]
+    ttl_ms: int
+    cache_scope: Literal["public", "private"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptEntry:
+    """A prompt: what clients see, and how it is filled in."""
+
+    definition: Prompt
+    plugin: str
+    get: Callable[[dict[str, str], Context], Awaitable[GetPromptResult]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompletionEntry:
+    """Suggestions for one argument: from what was typed and what is settled already."""
+
+    plugin: str
+    complete: Callable[[str, dict[str, str], Context], Awaitable[Completion]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The resource that a URI stands for, and the variables of its template (none for a plain resource)."""
+
+    entry: ResourceEntry | TemplateEntry
+    variables: dict[str, str] = field(default_factory=dict[str, str])
+
+
+class Catalog:
+    """Everything the server offers. `publish` hears of each change; `meta` goes into every list result."""
+
+    def __init__(
+        self,
+        *,
+        limits: Limits,
+        cache: CachePolicies,
+        publish: Callable[[Change], None],
+        meta: MetaObject | UnsetType,
+    ) -> None:
+        def listing(kind: str, name: ListName, make_page: Any) -> Listing[Any]:
+            return Listing(kind, limits.page_size, make_page, lambda: publish(list_changed(name)))
+
+        self._cache = cache
+        self._meta = meta
+        self.tools: Listing[ToolEntry] = listing("tools", "tools", self._tools_page)
+        self.resources: Listing[ResourceEntry] = listing("resources", "resources", self._resources_page)
+        self.resource_templates: Listing[TemplateEntry] = listing("templates", "resources", self._templates_page)
+        self.prompts: Listing[PromptEntry] = listing("prompts", "prompts", self._prompts_page)
+        self.completions: dict[tuple[Reference, str], CompletionEntry] = {}
+
+    def find_resource(self, uri: str) -> Found | None:
+        """What `uri` stands for: a resource of just that URI, else the first template that fits; None for neither."""
+        entry = self.resources.get_entry(uri)
+        if entry is not None:
+            return Found(entry=entry)
+        for template in self.resource_templates.values():
+            variables = template.template.match(uri)
+            if variables is not None:
+                return Found(entry=template, variables=variables)
+        return None
+
+    def capabilities(self) -> dict[str, Any]:
+        """What of the protocol is on offer, as ServerCapabilities. Spec: 2026-07-28/server/discover#discoverresult"""
+        # Tools and logging are always there: a plugin may add the first tool at any time, and any handler may log.
+        offered: dict[str, Any] = {"logging": {}, "tools": {"listChanged": True}}
+        if self.resources or self.resource_templates:
+            offered["resources"] = {"listChanged": True, "subscribe": True}
+        if self.prompts:
+            offered["prompts"] = {"listChanged": True}
+        if self.completions:
+            offered["completions"] = {}
+        return offered
+
+    def _tools_page(self, entries: list[ToolEntry], next_cursor: str | UnsetType) -> ListToolsResult:
+        policy = self._cache.tools
+        return ListToolsResult(
+            tools=[entry.definition for entry in entries],
+            next_cursor=next_cursor,
+            ttl_ms=policy.ttl_ms,
+            cache_scope=policy.scope,
+            meta=self._meta,
+        )
+
+    def _resources_page(self, entries: list[ResourceEntry], next_cursor: str | UnsetType) -> ListResourcesResult:
+        policy = self._cache.resources
+        return ListResourcesResult(
+            resources=[entry.definition for entry in entries],
+            next_cursor=next_cursor,
+            ttl_ms=policy.ttl_ms,
+            cache_scope=policy.scope,
+            meta=self._meta,
+        )
+
+    def _templates_page(
+        self, entries: list[TemplateEntry], next_cursor: str | UnsetType
+    ) -> ListResourceTemplatesResult:
+        policy = self._cache.resource_templates
+        return ListResourceTemplatesResult(
+            resource_templates=[entry.definition for entry in entries],
+            next_cursor=next_cursor,
+            ttl_ms=policy.ttl_ms,
+            cache_scope=policy.scope,
+            meta=self._meta,
+        )
+
+    def _prompts_page(self, entries: list[PromptEntry], next_cursor: str | UnsetType) -> ListPromptsResult:
+        policy = self._cache.prompts
+        return ListPromptsResult(
+            prompts=[entry.definition for entry in entries],
+            next_cursor=next_cursor,
+            ttl_ms=policy.ttl_ms,
+            cache_scope=policy.scope,
+            meta=self._meta,
+        )

@@ -1,0 +1,41 @@
+"""Options that commands share. Rule: an option only overrides a key of the configuration."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mcp_runtime.config import Config
+
+
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """--config and --plugin."""
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        type=Path,
+        help="configuration file (default: $MCP_RUNTIME_CONFIG, else ./config.toml if there is one)",
+    )
+    parser.add_argument(
+        "--plugin",
+        metavar="MODULE|FILE.py",
+        action="append",
+        help="load this plugin in place of plugins.load; may be given several times",
+    )
+
+
+def load_from(args: argparse.Namespace) -> "Config":
+    """The configuration that these arguments ask for. Raises ConfigError."""
+    from mcp_runtime.config import load_config
+
+    options: dict[str, Any] = vars(args)
+    overrides = {
+        "plugins.load": options.get("plugin"),
+        "http.bind": options.get("bind"),
+        "logging.level": options.get("log_level"),
+        "logging.format": options.get("log_format"),
+    }
+    return load_config(
+        args.config, environ=os.environ, overrides={key: value for key, value in overrides.items() if value is not None}
+    )

@@ -1,0 +1,83 @@
+"""What `serve` says when it is ready. Rule: for a person, on standard error; for a log, as one event."""
+
+import json
+import re
+import sys
+from typing import Final
+
+from mcp_runtime.compose import Runtime
+from mcp_runtime.logging import get_logger, writes_json
+from mcp_runtime.server.process import Listening
+
+_NAMES_SHOWN: Final = 5
+_DEFAULT_NAME: Final = "mcp-runtime"
+
+
+def announce(runtime: Runtime, listening: Listening) -> None:
+    """Say where the server listens: nothing for stdio alone, an event in a JSON log, a page of text for people.
+
+    The text comes unless the configuration asks for JSON by name; it has the lines that add the server to Claude Code, Cursor and the MCP Inspector.
+    """
+    if not listening.urls:
+        return
+    if writes_json():
+        get_logger().info("listening", urls=list(listening.urls), admin_urls=list(listening.admin_urls))
+    if runtime.config.logging.format != "json":
+        print(render(runtime, listening), file=sys.stderr, flush=True)
+
+
+def render(runtime: Runtime, listening: Listening) -> str:
+    """The text of the banner."""
+    blocks = [_where(listening), what_is_served(runtime)]
+    url = next((one for one in listening.urls if not one.startswith("unix:")), None)
+    if url is not None:
+        blocks.append(_clients(client_name(runtime), url))
+    return "\n" + "\n\n".join(blocks) + "\n"
+
+
+def client_name(runtime: Runtime) -> str:
+    """What clients may call this server: its own name, else its only plugin's, in letters that every client takes."""
+    name = runtime.config.server.name
+    if name == _DEFAULT_NAME and len(runtime.plugins) == 1:
+        name = runtime.plugins[0].name
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or _DEFAULT_NAME
+
+
+def what_is_served(runtime: Runtime) -> str:
+    """Plugins, counts, and the first names of each kind, a line each."""
+    catalog = runtime.catalog
+    rows = [("plugins", [plugin.name for plugin in runtime.plugins])]
+    rows += [
+        ("tools", list(catalog.tools)),
+        ("resources", list(catalog.resources)),
+        ("templates", list(catalog.resource_templates)),
+        ("prompts", list(catalog.prompts)),
+    ]
+    if not runtime.plugins:
+        return "  serves      nothing yet: load a plugin with --plugin, or run mcp-runtime init"
+    return "\n".join(f"  {kind:<11} {_names(names)}" for kind, names in rows if names)
+
+
+def _names(names: list[str]) -> str:
+    rest = len(names) - _NAMES_SHOWN
+    return f"{len(names)}: {', '.join(names[:_NAMES_SHOWN])}" + (f" and {rest} more" if rest > 0 else "")
+
+
+def _where(listening: Listening) -> str:
+    lines = [f"  listening   {url}" for url in listening.urls]
+    lines += ["  listening   standard input and output"] if listening.stdio else []
+    lines += [f"  admin       {url}/healthz, {url}/readyz" for url in listening.admin_urls]
+    return "\n".join(["mcp-runtime is ready (MCP 2026-07-28).", *lines])
+
+
+def _clients(name: str, url: str) -> str:
+    cursor = json.dumps({"mcpServers": {name: {"url": url}}})
+    return "\n".join(
+        [
+            "Add it to a client:",
+            f"  Claude Code  claude mcp add --transport http {name} {url}",
+            f"  Cursor       {cursor}",
+            "               in .cursor/mcp.json",
+            f"  Inspector    npx @modelcontextprotocol/inspector --cli {url} --method tools/list",
+        ]
+    )

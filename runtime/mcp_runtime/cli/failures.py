@@ -1,0 +1,39 @@
+"""From an expected failure to a message and an exit code. Rule: what somebody can put right is no traceback."""
+
+import sys
+from typing import Any, Final, cast
+
+from mcp_runtime.cli.exit_codes import ExitCode
+from mcp_runtime.config import ConfigError
+from mcp_runtime.plugin_loading import PluginLoadError
+
+EXPECTED: Final = (ConfigError, PluginLoadError, ExceptionGroup)
+"""What `explain` may know; a group, because nurseries wrap what goes wrong in them."""
+
+
+def explain(error: Exception) -> ExitCode:
+    """Print what `error` says to whoever can put it right, and give its exit code. Raises it again if nobody can."""
+    cause = _only_leaf(error)
+    code = _code(cause)
+    if code is None:
+        raise error
+    print(f"mcp-runtime: {cause}", file=sys.stderr)
+    return code
+
+
+def _code(error: Exception) -> ExitCode | None:
+    # Loaded only if something was to be bound; BindError is a ConfigError too.
+    sockets = sys.modules.get("mcp_runtime.server.sockets")
+    if sockets is not None and isinstance(error, sockets.BindError):
+        return ExitCode.CANNOT_BIND
+    if isinstance(error, ConfigError):
+        return ExitCode.CONFIGURATION
+    return ExitCode.PLUGIN if isinstance(error, PluginLoadError) else None
+
+
+def _only_leaf(error: Exception) -> Exception:
+    """What nurseries wrapped, if it is one error."""
+    group: Any = error
+    if isinstance(group, ExceptionGroup) and len(cast("Any", group).exceptions) == 1:
+        return _only_leaf(cast("Any", group).exceptions[0])
+    return error

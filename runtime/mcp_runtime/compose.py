@@ -1,0 +1,143 @@
+"""Putting the parts together.
+
+Rule: what is built here is built once, from a configuration, and owned by one Runtime.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any, Final
+
+import anyio
+import msgspec
+from msgspec import UNSET
+
+from mcp_runtime.asyncio_thread import SHARED
+from mcp_runtime.call_rate import CallRate
+from mcp_runtime.catalog import Catalog
+from mcp_runtime.config import Config, ConfigError, plugin_settings
+from mcp_runtime.dispatcher import Dispatcher
+from mcp_runtime.errors import PluginError
+from mcp_runtime.invocation import as_context_manager
+from mcp_runtime.methods import Services
+from mcp_runtime.plugin import Plugin
+from mcp_runtime.plugin_loading import PluginLoadError, load_plugin
+from mcp_runtime.protocol.meta import SERVER_INFO_KEY, Implementation
+from mcp_runtime.sealers import LazySealer
+from mcp_runtime.subscriptions import Subscriptions
+
+DISTRIBUTION: Final = "mcp-runtime-bridge"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """A server without its transports: everything that is the same behind each of them."""
+
+    config: Config
+    catalog: Catalog
+    dispatcher: Dispatcher
+    subscriptions: Subscriptions
+    plugins: tuple[Plugin[Any], ...]
+    sealer: LazySealer
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None, None]:
+        """Enter the plugins' lifespans, leave them in reverse at the end. Serve only inside."""
+        self.subscriptions.start()
+        async with AsyncExitStack() as stack:
+            stack.enter_context(SHARED.in_use())
+            for plugin in self.plugins:
+                for factory in plugin.declared.lifespans:
+                    await stack.enter_async_context(as_context_manager(factory))
+            yield
+
+
+def build_runtime(config: Config, plugins: tuple[Plugin[Any], ...] | None = None) -> Runtime:
+    """A runtime that serves `config`. `plugins` are served instead of those that `plugins.load` names.
+
+    Raises ConfigError where the operator has to act, PluginLoadError where a plugin's author has to.
+    """
+    loaded = tuple(load_plugin(reference) for reference in config.plugins.load) if plugins is None else plugins
+    _refuse_twins(config, loaded)
+    subscriptions = Subscriptions(config.limits)
+    meta = _server_meta(config)
+    catalog = Catalog(
+        limits=config.limits,
+        cache=config.cache,
+        publish=subscriptions.publish,
+        meta=UNSET if meta is None else meta,
+    )
+    sealer = LazySealer(config)
+    services = Services(
+        catalog=catalog,
+        subscriptions=subscriptions,
+        limits=config.limits,
+        cache=config.cache,
+        sealer=sealer,
+        call_rate=CallRate(config.limits.tool_calls_per_minute),
+        instructions="\n\n".join(_instructions(config, loaded)),
+    )
+    _attach(config, loaded, catalog, subscriptions)
+    return Runtime(
+        config=config,
+        catalog=catalog,
+        dispatcher=Dispatcher(services, server_meta=meta),
+        subscriptions=subscriptions,
+        plugins=loaded,
+        sealer=sealer,
+    )
+
+
+def _attach(config: Config, plugins: tuple[Plugin[Any], ...], catalog: Catalog, subscriptions: Subscriptions) -> None:
+    from mcp_runtime.registration import Registrar  # imports pydantic: only where there are plugins
+
+    threads = anyio.CapacityLimiter(config.limits.max_threads)
+    for plugin in plugins:
+        if plugin.settings_type is not None:
+            plugin.configure(plugin_settings(config, plugin.name, plugin.settings_type))
+        registrar = Registrar(
+            plugin=plugin.name,
+            prefix=f"{plugin.name}_" if config.plugins.prefix_names else "",
+            catalog=catalog,
+            limits=config.limits,
+            cache=config.cache,
+            threads=threads,
+            publish=subscriptions.publish,
+        )
+        try:
+            plugin.attach(registrar)
+        except PluginError as error:
+            raise PluginLoadError(plugin.name, str(error)) from None
+
+
+def _refuse_twins(config: Config, plugins: tuple[Plugin[Any], ...]) -> None:
+    names = [plugin.name for plugin in plugins]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(
+                config.origin.file or "defaults",
+                "plugins.load",
+                f"two of the plugins call themselves {name!r}",
+                "load it once, or rename one",
+            )
+
+
+def _instructions(config: Config, plugins: tuple[Plugin[Any], ...]) -> list[str]:
+    texts = [config.server.instructions, *(plugin.instructions or "" for plugin in plugins)]
+    return [text for text in texts if text]
+
+
+def _server_meta(config: Config) -> dict[str, Any] | None:
+    """What every result says of its sender. Spec: 2026-07-28/basic#meta"""
+    server = config.server
+    if not server.expose_server_info:
+        return None
+    info = Implementation(
+        name=server.name,
+        version=server.version or version(DISTRIBUTION),
+        title=server.title or UNSET,
+        description=server.description or UNSET,
+        website_url=server.website_url or UNSET,
+    )
+    return {SERVER_INFO_KEY: msgspec.to_builtins(info)}

@@ -1,0 +1,78 @@
+"""A TOML file to given values. Rule: every table and key in it is known, or an error that suggests the nearest one."""
+
+import tomllib
+from pathlib import Path
+from typing import cast
+
+from mcp_runtime.config.errors import ConfigError, nearest
+from mcp_runtime.config.keys import CONFIG_KEYS, CONFIG_SECTIONS
+from mcp_runtime.config.values import Given
+
+PluginTables = dict[str, dict[str, object]]
+
+
+def given_in_file(path: Path) -> tuple[dict[str, Given], PluginTables]:
+    """What the file gives, by key path, and its [plugin.NAME] tables as they are. Raises ConfigError."""
+    document = _read(path)
+    plugins = _plugin_tables(str(path), document.pop("plugin", {}))
+    given: dict[str, Given] = {}
+    _collect(path, "", document, given)
+    return given, plugins
+
+
+def _read(path: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(
+            str(path), "file", "there is no such file", "name another, or run `mcp-runtime init`"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(str(path), "file", f"cannot be read: {error}", "give a readable UTF-8 file") from None
+    except tomllib.TOMLDecodeError as error:
+        problem, _, place = str(error).removesuffix(")").partition(" (at ")
+        raise ConfigError(str(path), place or "syntax", f"no TOML: {problem}", "correct the syntax there") from None
+
+
+def _collect(path: Path, section: str, table: dict[str, object], given: dict[str, Given]) -> None:
+    sections = {one.name for one in CONFIG_SECTIONS}
+    groups = {name.rpartition(".")[0] for name in sections} - {""}
+    keys = {key.path for key in CONFIG_KEYS}
+    for name, value in table.items():
+        here = f"{section}.{name}" if section else name
+        if here in keys:
+            given[here] = Given(value=value, file=str(path), name=here, directory=path.parent)
+        elif here not in sections | groups:
+            raise _unknown(str(path), here, sections | groups, keys)
+        elif not isinstance(value, dict):
+            raise ConfigError(str(path), here, "expected a table", f"write [{here}] and its keys below")
+        else:
+            _collect(path, here, cast("dict[str, object]", value), given)
+
+
+def _unknown(file: str, here: str, sections: set[str], keys: set[str]) -> ConfigError:
+    section, _, name = here.rpartition(".")
+    # A key that stands in another section is moved sooner than misspelt.
+    elsewhere = sorted(key for key in keys if key.rpartition(".")[2] == name)
+    siblings = {key.rpartition(".")[2] for key in keys | sections if key.rpartition(".")[0] == section}
+    sibling = nearest(name, siblings)
+    if sibling:
+        fix = f'did you mean "{f"{section}.{sibling}" if section else sibling}"?'
+    elif elsewhere:
+        fix = f'did you mean "{elsewhere[0]}"?'
+    else:
+        close = nearest(here, keys | sections)
+        fix = f'did you mean "{close}"?' if close else "remove it"
+    what = "key" if section else "section"
+    return ConfigError(file, here, f"there is no such {what}", fix)
+
+
+def _plugin_tables(file: str, tables: object) -> PluginTables:
+    if not isinstance(tables, dict):
+        raise ConfigError(file, "plugin", "expected a table", "write [plugin.NAME] and its settings below")
+    for name, table in cast("dict[str, object]", tables).items():
+        if not isinstance(table, dict):
+            raise ConfigError(
+                file, f"plugin.{name}", "expected a table", f"write [plugin.NAME] and {name} = ... below it"
+            )
+    return cast("PluginTables", tables)

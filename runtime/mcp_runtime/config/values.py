@@ -1,0 +1,196 @@
+"""One given value to one checked value. Rule: a refusal names where the value was given, and what would be right."""
+
+import math
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple, cast, get_args, get_origin
+
+import msgspec
+
+from mcp_runtime.config.errors import ConfigError, nearest
+from mcp_runtime.config.keys import ConfigKey, bare_type
+from mcp_runtime.secret import HIDDEN, Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """A value as it was given, and by whom: `file` and `name` are what an error will say.
+
+    `directory` is what relative paths in it are relative to. `is_text` marks a value from the environment, which
+    still has to be read as its key's type.
+    """
+
+    value: object
+    file: str
+    name: str
+    directory: Path
+    is_text: bool = False
+
+
+_YES_NO: Final = types.MappingProxyType(
+    {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+)
+
+
+def checked(key: ConfigKey, given: Given, environ: Mapping[str, str]) -> Any:
+    """The value for `key`: of its type, within its bounds, paths made absolute, secrets read. Raises ConfigError."""
+    value = _of_type(key, given)
+    check = _KINDS.get(key.kind or "")
+    if check is None:
+        return value
+    place = _Place(given.directory, environ)
+    try:
+        if isinstance(value, tuple):
+            return tuple(check(item, place) for item in cast("tuple[str, ...]", value))
+        return check(value, place) if value else value
+    except ValueError as error:
+        problem, _, fix = str(error).partition("; ")
+        raise ConfigError(given.file, given.name, problem, fix or f"write {key.expected}") from None
+
+
+def _of_type(key: ConfigKey, given: Given) -> Any:
+    wanted = tuple[str, ...] if key.kind == "seal_key" else key.type
+    raw = from_text(given.value, key.type) if given.is_text and isinstance(given.value, str) else given.value
+    try:
+        value = msgspec.convert(raw, wanted)
+    except msgspec.ValidationError:
+        raise ConfigError(given.file, given.name, *_refusal(key, given)) from None
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(given.file, given.name, *_refusal(key, given))
+    return value
+
+
+def from_text(text: str, annotated: Any) -> object:
+    """Read a text as a bool, number or comma-separated list if that is its type; what it is not stays text."""
+    bare = bare_type(annotated)
+    try:
+        if bare is bool:
+            return _YES_NO.get(text.strip().lower(), text)
+        if bare is int or bare is float:
+            return bare(text)
+    except ValueError:
+        return text
+    return split_list(text) if get_origin(bare) in {tuple, list, set, frozenset} else text
+
+
+def split_list(text: str) -> list[str]:
+    """The items of a comma-separated list, without the spaces around them; an empty text has none."""
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
+def _refusal(key: ConfigKey, given: Given) -> tuple[str, str]:
+    shown = HIDDEN if key.kind == "seal_key" else _shown(given.value)
+    fix = f"write one, such as {_shown(key.default)} (the default)"
+    bare = bare_type(key.type)
+    if get_origin(bare) is Literal and isinstance(given.value, str):
+        suggestion = nearest(given.value, get_args(bare))
+        fix = f'did you mean "{suggestion}"?' if suggestion else fix
+    elif get_origin(bare) is tuple and isinstance(given.value, str):
+        fix = f"write {key.name} = [{shown}]"
+    return f"{shown} is not {key.expected}", fix
+
+
+def _shown(value: object) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return f'"{value}"'
+        case tuple() | list():
+            return "[" + ", ".join(_shown(item) for item in cast("tuple[object, ...]", value)) + "]"
+        case dict():
+            return "a table"
+        case _:
+            return str(value)
+
+
+# As long as 16 random bytes in hex: 128 bits, the least that is worth sealing with.
+_MIN_SEAL_KEY_CHARS: Final = 32
+
+
+class _Place(NamedTuple):
+    """What a relative path and a reference to a variable mean where a value was given."""
+
+    directory: Path
+    environ: Mapping[str, str]
+
+
+def _bind(item: str, place: _Place) -> str:
+    if item.startswith("unix:"):
+        return f"unix:{place.directory / Path(item.removeprefix('unix:')).expanduser()}"
+    host, _, port = item.rpartition(":")
+    bare_host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if not bare_host or (":" in bare_host and bare_host == host) or not port.isascii() or not port.isdigit():
+        raise ValueError(f'"{item}" is no address; write HOST:PORT, [IPV6]:PORT or unix:PATH, such as "127.0.0.1:8000"')
+    if int(port) > 65535:
+        raise ValueError(f'"{item}" has no such port; write a port from 0 (any free one) to 65535')
+    return item
+
+
+def _url_path(item: str, _: _Place) -> str:
+    if not item.startswith("/") or any(mark in item for mark in "?# "):
+        raise ValueError(f'"{item}" is no path of a URL; write one that begins with "/", such as "/mcp"')
+    return item
+
+
+def _host(item: str, _: _Place) -> str:
+    if "/" in item or " " in item or not item:
+        raise ValueError(f'"{item}" is no Host header; write HOST or HOST:PORT, without a scheme or path')
+    return item
+
+
+def _origin(item: str, _: _Place) -> str:
+    scheme, separator, rest = item.partition("://")
+    if not separator or not scheme or not rest or "/" in rest or " " in rest:
+        raise ValueError(f'"{item}" is no origin; write scheme and host without a path, such as "https://app.example"')
+    return item
+
+
+def _path(item: str, place: _Place) -> str:
+    return str(place.directory / Path(item).expanduser())
+
+
+def _file(item: str, place: _Place) -> str:
+    path = _path(item, place)
+    if not Path(path).is_file():
+        raise ValueError(
+            f"there is no file {path}; write the path of a file, relative to this one's folder or absolute"
+        )
+    return path
+
+
+def _plugin(item: str, place: _Place) -> str:
+    name, separator, attribute = item.partition(".py:")
+    path = name + ".py" if separator else item
+    if not path.endswith(".py"):
+        return item
+    return str(place.directory / Path(path).expanduser()) + (f":{attribute}" if separator else "")
+
+
+def _seal_key(item: str, place: _Place) -> Secret:
+    fix = "write file:PATH or env:NAME of a key, as `openssl rand -base64 32` makes it"
+    try:
+        secret = Secret.parse(item, directory=place.directory, environ=place.environ)
+    except ValueError as error:
+        raise ValueError(f"{error}; {fix}") from None
+    if len(secret.reveal()) < _MIN_SEAL_KEY_CHARS:
+        raise ValueError(f"the key is shorter than {_MIN_SEAL_KEY_CHARS} characters; {fix}")
+    return secret
+
+
+_Check = Callable[[str, _Place], object]
+_KINDS: Final[Mapping[str, _Check]] = types.MappingProxyType(
+    {
+        "bind": _bind,
+        "file": _file,
+        "host": _host,
+        "origin": _origin,
+        "path": _path,
+        "plugin": _plugin,
+        "seal_key": _seal_key,
+        "url_path": _url_path,
+    }
+)
+"""What a text of each kind must be. A ValueError says `problem; fix`."""

@@ -1,0 +1,212 @@
+"""Route one request to one handler. Rule: only this file turns what a handler does, or fails to do, into an answer.
+
+Start reading here: a transport makes a Call, `dispatch` checks it against the protocol, finds its method in the table,
+runs it under a deadline and returns the encoded answer.
+"""
+
+import secrets
+from collections.abc import Callable
+from typing import Any, Final, cast
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from mcp_runtime import call_log
+from mcp_runtime.call import Answer, Call, Reply, Stream
+from mcp_runtime.errors import ArgumentsError, PluginError, ToolError
+from mcp_runtime.input_required import InputNeeded
+from mcp_runtime.methods import METHODS, Method, Outcome, Services, Work
+from mcp_runtime.protocol import meta as protocol_meta
+from mcp_runtime.protocol.content import TextContent
+from mcp_runtime.protocol.errors import INTERNAL_ERROR, METHOD_NOT_FOUND, PeerError, unsupported_version
+from mcp_runtime.protocol.headers import check_name, check_standard, version_of
+from mcp_runtime.protocol.jsonrpc import encode_error, encode_json, encode_result
+from mcp_runtime.protocol.messages import CallToolResult, Result, SubscriptionsListenResult, decode_params
+from mcp_runtime.protocol.revisions import MODERN_REVISIONS
+from mcp_runtime.subscriptions import Subscription
+
+TOOL_CALL: Final = "tools/call"
+
+
+class Dispatcher:
+    """Serves stateless calls. Holds nothing between them but the number at work.
+
+    `server_meta` is stamped on every result. `incident_id` names failures that only the log explains; injected for
+    tests.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        *,
+        server_meta: dict[str, Any] | None = None,
+        incident_id: Callable[[], str] = lambda: secrets.token_hex(4),
+    ) -> None:
+        self._services = services
+        self._server_meta = server_meta
+        self._encoded_meta = UNSET if server_meta is None else Raw(encode_json(server_meta))
+        self._incident_id = incident_id
+        self._at_work = 0
+
+    @property
+    def at_work(self) -> int:
+        """Calls being served right now."""
+        return self._at_work
+
+    async def dispatch(self, call: Call) -> Answer | None:
+        """Serve `call`: the answer to send, or None where the client abandoned it and nothing may be sent.
+
+        Never raises but for cancellation from outside. A Stream is the caller's to iterate and to leave.
+        """
+        request = call.request
+        call_log.bind(lambda: _log_fields(call))
+        try:
+            method, params = self._admit(call)
+            return self._answer(call, await self._serve(method, call, params))
+        except PeerError as error:
+            return Reply(
+                body=encode_error(request.id, error), status=error.http_status, retry_after_s=error.retry_after_s
+            )
+        except _AbandonedError:
+            return None
+
+    def _admit(self, call: Call) -> tuple[Method, Struct]:
+        """Check everything that can be said against a request before its method runs. Raises PeerError.
+
+        The order is what clients of other revisions need: first what they asked for, then in which revision, then how.
+        """
+        request, headers, probe = call.request, call.headers, call.probe
+        method = METHODS.get(request.method)
+        if method is None:
+            self._check_version(probe.version or (headers and version_of(headers)) or MODERN_REVISIONS[0])
+            raise PeerError(METHOD_NOT_FOUND, f"Method not found: {request.method}")
+        call.meta = protocol_meta.require(probe)
+        if headers is not None:
+            check_standard(headers, version=probe.version, method=request.method)
+        self._check_version(probe.version or "")
+        params = decode_params(request.params, method.params)
+        if headers is not None and method.mirrored_name is not None:
+            check_name(headers, method.mirrored_name(params))
+        return method, params
+
+    def _check_version(self, version: str) -> None:
+        if version not in MODERN_REVISIONS:
+            raise unsupported_version(version, self._services.versions)
+
+    async def _serve(self, method: Method, call: Call, params: Struct) -> Outcome:
+        limit = self._services.limits.max_concurrent_requests
+        if self._at_work >= limit:
+            raise PeerError(
+                INTERNAL_ERROR,
+                f"The server has its {limit} requests at work; try again",
+                http_status=503,
+                retry_after_s=1,
+            )
+        work = Work(self._services, call)
+        outcome: Outcome | None = None
+        self._at_work += 1
+        try:
+            with call.scope:
+                outcome = await self._guard(method, work, params)
+        finally:
+            self._at_work -= 1
+        if outcome is not None:
+            return outcome
+        if call.abandoned:
+            raise _AbandonedError
+        return self._fail(call, f"Timed out after {call.timeout_s:g} s")
+
+    async def _guard(self, method: Method, work: Work, params: Struct) -> Outcome:
+        """The handler boundary: what an author's code raises becomes an answer here and nowhere else."""
+        try:
+            return await method.serve(work, params)
+        except BaseExceptionGroup as group:
+            return self._settle(work, _single(group))
+        except (InputNeeded, Exception) as error:  # noqa: BLE001  # the one boundary to code that is not ours
+            return self._settle(work, error)
+
+    def _settle(self, work: Work, error: BaseException) -> Outcome:
+        match error:
+            case InputNeeded():
+                return self._ask(work, error)
+            case PeerError():
+                raise error
+            case ToolError() | ArgumentsError():
+                return self._fail(work.call, str(error))
+            case Exception():
+                return self._incident(work.call, error)
+            case _:
+                raise error
+
+    def _ask(self, work: Work, needed: InputNeeded) -> Outcome:
+        if work.rounds is None:
+            return self._incident(work.call, PluginError(f"{work.call.request.method} cannot ask for input"))
+        try:
+            return work.rounds.require_input(needed.questions)
+        except ToolError as error:
+            return self._fail(work.call, str(error))
+
+    def _incident(self, call: Call, error: Exception) -> Outcome:
+        incident = self._incident_id()
+        call_log.logger().error("handler_failed", incident=incident, exc_info=error)
+        return self._fail(call, f"Internal error (incident {incident}; the server's log has the details)")
+
+    def _fail(self, call: Call, text: str) -> Outcome:
+        """Tools fail in a result that the model can read; everything else in a JSON-RPC error."""
+        if call.request.method == TOOL_CALL:
+            return CallToolResult(content=[TextContent(text)], is_error=True)
+        raise PeerError(INTERNAL_ERROR, text)
+
+    def _answer(self, call: Call, outcome: Outcome) -> Answer:
+        request_id = call.request.id
+        match outcome:
+            case Raw():
+                return Reply(body=encode_result(request_id, outcome))
+            case Subscription():
+                result = SubscriptionsListenResult(meta={**outcome.meta})
+                return Stream(subscription=outcome, final=encode_result(request_id, self._stamp(result)))
+            case Result():
+                return Reply(body=self._encode(call, self._stamp(outcome)))
+
+    def _encode(self, call: Call, result: Result) -> bytes:
+        try:
+            return encode_result(call.request.id, result)
+        except (TypeError, ValueError, msgspec.EncodeError) as error:
+            return encode_result(call.request.id, self._incident(call, error))
+
+    def _stamp(self, result: Result) -> Result:
+        """Who answered goes into every result. Spec: 2026-07-28/basic#meta"""
+        if self._server_meta is not None:
+            own = result.meta
+            result.meta = {**own, **self._server_meta} if isinstance(own, dict) else self._encoded_meta
+        return result
+
+
+class _AbandonedError(Exception):
+    """The client gave up on the call: there is nobody to answer."""
+
+
+def _single(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What a nursery of an author's raised, as if it had been raised without one: the questions before all else."""
+    leaves = list(_leaves(group))
+    questions = {key: q for leaf in leaves if isinstance(leaf, InputNeeded) for key, q in leaf.questions.items()}
+    if questions:
+        return InputNeeded(questions)
+    return leaves[0] if len(leaves) == 1 else group
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        return [leaf for inner in group.exceptions for leaf in _leaves(inner)]
+    return [error]
+
+
+def _log_fields(call: Call) -> dict[str, object]:
+    fields: dict[str, object] = {"method": call.request.method, "request_id": call.request.id}
+    info = call.meta.client_info
+    if not isinstance(info, UnsetType):
+        fields["client"] = f"{info.name}/{info.version}"
+    trace = protocol_meta.trace_context(call.meta)
+    fields.update((name, value) for name, value in msgspec.structs.asdict(trace).items() if value is not None)
+    return fields

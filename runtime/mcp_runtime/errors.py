@@ -1,0 +1,21 @@
+"""What a plugin raises to be understood. Rule: only these texts reach a client; everything else stays in the log."""
+
+
+class ToolError(Exception):
+    """The call failed in a way the model can act on: its text becomes a result with `isError`.
+
+    Say what went wrong and what would work. From a resource or a prompt it becomes a JSON-RPC error with the same text.
+    Spec: 2026-07-28/server/tools#error-handling
+    """
+
+
+class PluginError(ValueError):
+    """A plugin declares something that cannot be served; the text names the function and what to change."""
+
+
+class ArgumentsError(Exception):
+    """Arguments that do not fit: `problems` is one line each, naming the parameter."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("Invalid arguments: " + "; ".join(problems))
+        self.problems = problems

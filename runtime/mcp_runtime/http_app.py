@@ -1,0 +1,63 @@
+"""The ASGI application: the MCP endpoint, and the lifespan around it.
+
+Rule: no routing framework on the one hot path.
+"""
+
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from starlette.routing import Router
+from starlette.types import Receive, Scope, Send
+
+from mcp_runtime.compose import Runtime
+from mcp_runtime.transports.http_guard import Guard
+from mcp_runtime.transports.streamable_http import StreamableHttp
+from mcp_runtime.transports.watch import Watch
+
+
+class HttpApp:
+    """Serves one Runtime. Run it under any ASGI server, or mount it and enter `lifespan` in the host's own.
+
+    `bind_hosts` are the names it listens on, accepted as Host beside loopback and `http.allowed_hosts`.
+    """
+
+    def __init__(self, runtime: Runtime, *, bind_hosts: Iterable[str] = ()) -> None:
+        http = runtime.config.http
+        self.runtime = runtime
+        self._watch = Watch(after_s=http.watch_after_s, keep_alive_interval_s=http.keep_alive_interval_s)
+        self._endpoint = StreamableHttp(
+            runtime.dispatcher,
+            path=http.path,
+            guard=Guard(
+                allowed_hosts=http.allowed_hosts,
+                bind_hosts=bind_hosts,
+                allowed_origins=http.allowed_origins,
+                cors=http.cors,
+            ),
+            limits=runtime.config.limits,
+            watch=self._watch,
+            keep_alive_interval_s=http.keep_alive_interval_s,
+        )
+
+    @asynccontextmanager
+    async def lifespan(self, _: Any = None) -> AsyncGenerator[None, None]:
+        """What has to run around requests: as `FastAPI(lifespan=app.lifespan)` has it where this app is mounted."""
+        self.runtime.sealer()  # Now, while whoever started it is looking, rather than at the first question.
+        async with self.runtime.running(), self._watch.running():
+            try:
+                yield
+            finally:
+                self.runtime.subscriptions.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI scope."""
+        if scope["type"] == "http":
+            if not self._watch.is_running:
+                raise RuntimeError("the lifespan of this app is not running: give the host lifespan=app.lifespan")
+            await self._endpoint(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            # Starlette tells the server when a start fails; a bare exception would be taken for "no lifespan here".
+            await Router(lifespan=self.lifespan)(scope, receive, send)
+        else:
+            raise RuntimeError(f"MCP does not use {scope['type']} connections")

@@ -1,0 +1,49 @@
+"""Calling an author's function. Rule: async ones run in the task of their request, plain ones in a worker thread.
+
+A thread cannot be interrupted: when the call is cancelled the thread is left to finish and what it returns is dropped.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from typing import Any
+
+import anyio.to_thread
+
+from mcp_runtime.context import Context
+from mcp_runtime.declarations import Lifespan
+from mcp_runtime.sync_context import SyncContext
+
+Invoke = Callable[[dict[str, Any], Context], Awaitable[Any]]
+"""Calls a function with keyword arguments and the call's context, and waits for what it returns."""
+
+
+def invoker(
+    fn: Callable[..., Any], *, is_async: bool, context_parameter: str | None, threads: anyio.CapacityLimiter
+) -> Invoke:
+    """How to call `fn`; `threads` bounds how many plain functions run at once."""
+    if is_async:
+        if context_parameter is None:
+            return lambda arguments, _: fn(**arguments)
+        return lambda arguments, context: fn(**arguments, **{context_parameter: context})
+
+    async def in_thread(arguments: dict[str, Any], context: Context) -> Any:
+        if context_parameter is not None:
+            arguments = {**arguments, context_parameter: SyncContext(context)}
+        return await anyio.to_thread.run_sync(partial(fn, **arguments), abandon_on_cancel=True, limiter=threads)
+
+    return in_thread
+
+
+def as_context_manager(factory: Lifespan) -> AbstractAsyncContextManager[Any]:
+    """A plugin's lifespan as a context manager, whether it was written as one or as an async generator."""
+    made = factory()
+    if isinstance(made, AbstractAsyncContextManager):
+        return made
+    return _entered(made)
+
+
+@asynccontextmanager
+async def _entered(generator: AsyncIterator[Any]) -> AsyncGenerator[None, None]:
+    async for _ in generator:
+        yield

@@ -1,0 +1,53 @@
+"""What one client may cost. Rule: every bound that the runtime enforces is a key of `[limits]`."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+
+class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Bounds on size, time and number. What is past a bound gets a clear error; the connection stays usable."""
+
+    max_body_bytes: Annotated[
+        int, Meta(ge=1024, description="Longest HTTP request body; a longer one is answered 413.")
+    ] = 4_194_304
+    max_line_bytes: Annotated[
+        int, Meta(ge=1024, description="Longest line on stdin; a longer one is skipped and answered with an error.")
+    ] = 4_194_304
+    body_timeout_s: Annotated[
+        float, Meta(gt=0, description="How long a client may take to send a request body before it gets 408.")
+    ] = 30.0
+    max_concurrent_requests: Annotated[
+        int, Meta(ge=1, description="Requests at work at the same time; more are answered 503 with Retry-After.")
+    ] = 1000
+    max_subscriptions: Annotated[
+        int, Meta(ge=0, description="Open subscriptions/listen streams at the same time, over all clients.")
+    ] = 1000
+    max_subscription_uris: Annotated[
+        int, Meta(ge=0, description="Resources that one subscriptions/listen may name.")
+    ] = 1000
+    handler_timeout_s: Annotated[
+        float, Meta(gt=0, description="How long a tool, resource or prompt may run, unless it sets timeout_s.")
+    ] = 300.0
+    max_threads: Annotated[int, Meta(ge=1, description="Worker threads for plugin functions that are not async.")] = 40
+    page_size: Annotated[int, Meta(ge=1, description="Entries on one page of a list.")] = 100
+    max_request_state_bytes: Annotated[
+        int,
+        Meta(
+            ge=1024,
+            description="Longest sealed requestState, which carries ctx.memo values and answers between rounds.",
+        ),
+    ] = 32_768
+    request_state_ttl_s: Annotated[
+        float, Meta(gt=0, description="How long a user may take to answer before a requestState expires.")
+    ] = 600.0
+    max_input_rounds: Annotated[int, Meta(ge=1, description="Times that one call may ask its client for input.")] = 16
+    tool_calls_per_minute: Annotated[
+        int, Meta(ge=0, description="Tool calls a minute for each client (principal or address); 0 is unlimited.")
+    ] = 0
+    max_schema_depth: Annotated[
+        int, Meta(ge=1, description="Nesting of a tool's JSON Schema; a deeper one is refused at start.")
+    ] = 64
+    max_subschemas: Annotated[
+        int, Meta(ge=1, description="Subschemas in a tool's JSON Schema; one with more is refused at start.")
+    ] = 2000

@@ -1,0 +1,119 @@
+"""From an event to a line on standard error. Rule: only this file imports structlog when the program starts to log."""
+
+import re
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TextIO, cast
+
+import msgspec
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from mcp_runtime import call_log
+from mcp_runtime.secret import HIDDEN, Secret
+
+# Names of fields, not of values: what a plugin logs is its own, but what is named like this was never meant to be read.
+_SECRET_NAME: Final = re.compile(
+    r"(?:^|[_-])(?:authorization|cookie|passw(?:or)?d|passphrase|secret|token|api[_-]?key|private[_-]?key|request_?state)$",
+    re.IGNORECASE,
+)
+_FIRST: Final = ("timestamp", "level", "logger", "event")
+
+
+def configure_structlog(stream: TextIO, *, level: int, json: bool) -> None:
+    """Let every structlog logger of the process write to `stream`: JSON, one event a line, or text for a terminal."""
+    structlog.configure(
+        processors=_processors(stream, json=json),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=_Lines(stream),
+        # A logger that outlives a call of this function, as in tests, would go on writing to the old stream.
+        cache_logger_on_first_use=False,
+    )
+
+
+def _processors(stream: TextIO, *, json: bool) -> list[Processor]:
+    common: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        _add_call_fields,
+        _add_logger_name,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+        _redact,
+    ]
+    if json:
+        return [*common, structlog.processors.format_exc_info, _to_json]
+    # rich's tracebacks would show local variables, and those hold secrets.
+    console = structlog.dev.ConsoleRenderer(
+        colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback, pad_event_to=0
+    )
+    return [*common, console]
+
+
+class _Lines:
+    """Makes the loggers that write to one stream, a whole line at a time."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+
+    def __call__(self, name: str = "mcp_runtime", *_: object) -> "_LineLogger":
+        return _LineLogger(self, name)
+
+    def write(self, line: str) -> None:
+        try:
+            with self._lock:
+                self._stream.write(f"{line}\n")
+                self._stream.flush()
+        except (OSError, ValueError):
+            # Whoever read standard error is gone. That is no reason to stop serving, and there is nobody left to tell.
+            return
+
+
+class _LineLogger:
+    """What structlog calls last, with the rendered line, by the name of the level."""
+
+    def __init__(self, lines: _Lines, name: str) -> None:
+        self._lines = lines
+        self.name = name
+
+    def msg(self, line: str) -> None:
+        self._lines.write(line)
+
+    debug = info = warning = warn = error = critical = exception = fatal = log = msg
+
+
+def _add_call_fields(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    for name, value in call_log.current_fields().items():
+        event.setdefault(name, value)
+    return event
+
+
+def _add_logger_name(logger: WrappedLogger, _: str, event: EventDict) -> EventDict:
+    event["logger"] = logger.name
+    return event
+
+
+def _redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    return {name: _redacted(name, value) for name, value in event.items()}
+
+
+def _redacted(name: str, value: object) -> object:
+    match value:
+        case Secret():
+            return HIDDEN
+        case None | bool():
+            return value
+        case _ if _SECRET_NAME.search(name):
+            return HIDDEN
+        case Mapping():
+            return {key: _redacted(str(key), one) for key, one in cast("Mapping[object, object]", value).items()}
+        case list() | tuple() if name != "exc_info":
+            return [_redacted("", one) for one in cast("Sequence[object]", value)]
+        case _:
+            return value
+
+
+def _to_json(_: WrappedLogger, __: str, event: EventDict) -> str:
+    ordered: dict[str, Any] = {name: event[name] for name in _FIRST if name in event}
+    return msgspec.json.encode({**ordered, **event}, enc_hook=str).decode()

@@ -1,0 +1,98 @@
+"""Finding plugins by module, file or entry point.
+
+Rule: one that fails to load says in which file, on which line, and why.
+"""
+
+import importlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+from mcp_runtime.plugin import Plugin
+
+ENTRY_POINTS: Final = "mcp_runtime.plugins"
+DEFAULT_ATTRIBUTE: Final = "plugin"
+
+
+class PluginLoadError(Exception):
+    """A plugin that cannot be loaded. `reference` is how it was named; `place` is "file:line" where that is known."""
+
+    def __init__(self, reference: str, cause: str, place: str | None = None) -> None:
+        super().__init__(f"plugin {reference!r} cannot be loaded: {cause}" + (f" ({place})" if place else ""))
+        self.reference = reference
+        self.cause = cause
+        self.place = place
+
+
+def load_plugin(reference: str) -> Plugin[Any]:
+    """The plugin that `reference` names: "FILE.py", an entry point, or "package.module", each with ":attribute" or not.
+
+    Raises PluginLoadError.
+    """
+    target, attribute = _split(reference)
+    if target.endswith(".py"):
+        module = _import(reference, lambda: _import_file(reference, Path(target)))
+    else:
+        found = [item for item in entry_points(group=ENTRY_POINTS) if item.name == target]
+        name = found[0].module if found else target
+        if found and attribute is None:
+            attribute = found[0].attr or None
+        module = _import(reference, lambda: importlib.import_module(name))
+    return _pick(reference, module, attribute or DEFAULT_ATTRIBUTE)
+
+
+def _split(reference: str) -> tuple[str, str | None]:
+    head, separator, tail = reference.rpartition(":")
+    # A colon with anything but a name behind it belongs to the path.
+    return (head, tail) if separator and head and tail.isidentifier() else (reference, None)
+
+
+def _import(reference: str, load: Callable[[], ModuleType]) -> ModuleType:
+    try:
+        return load()
+    except PluginLoadError:
+        raise
+    except (Exception, SystemExit) as error:  # an import runs any code at all, and may fail in any way
+        raise PluginLoadError(reference, f"{type(error).__name__}: {error}", _place(error)) from error
+
+
+def _import_file(reference: str, path: Path) -> ModuleType:
+    if not path.is_file():
+        raise PluginLoadError(reference, "there is no such file")
+    name = f"mcp_runtime_plugin_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise PluginLoadError(reference, "Python cannot import this file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # Before it runs: dataclasses and pydantic look their module up there.
+    spec.loader.exec_module(module)
+    return module
+
+
+def _pick(reference: str, module: ModuleType, attribute: str) -> Plugin[Any]:
+    found = getattr(module, attribute, None)
+    if isinstance(found, Plugin):
+        return found  # pyright: ignore[reportUnknownVariableType]  # whatever its settings are
+    where = module.__file__
+    if found is None:
+        others = sorted(name for name, value in vars(module).items() if isinstance(value, Plugin))
+        hint = f"; write {module.__name__}:{others[0]}" if others else f"; it needs `{attribute} = Plugin(...)`"
+        raise PluginLoadError(reference, f"it has no {attribute!r}{hint}", where)
+    raise PluginLoadError(reference, f"{attribute!r} is a {type(found).__name__}, not a Plugin", where)
+
+
+def _place(error: BaseException) -> str | None:
+    """Where it went wrong: the line of a syntax error, else the last line of the traceback that is not the import's."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}"
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith("<frozen") and frame.filename not in (__file__, importlib.__file__)
+    ]
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else None

@@ -1,0 +1,46 @@
+"""From what a prompt function returned to messages. Rule: plain text is what the user says.
+
+Spec: 2026-07-28/server/prompts
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import UNSET, UnsetType
+
+from mcp_runtime.errors import PluginError
+from mcp_runtime.protocol.content import PromptMessage
+from mcp_runtime.protocol.json_types import is_array
+from mcp_runtime.protocol.messages import GetPromptResult, PromptArgument
+from mcp_runtime.results import content_blocks
+from mcp_runtime.signatures import Signature
+
+
+def prompt_arguments(signature: Signature, schema: dict[str, Any]) -> list[PromptArgument]:
+    """The arguments of a prompt as clients see them; `schema` is that of the function's parameters."""
+    properties: dict[str, Any] = schema.get("properties", {})
+    required: list[str] = schema.get("required", [])
+    return [
+        PromptArgument(
+            name=name,
+            title=properties[name].get("title", UNSET),
+            description=properties[name].get("description", UNSET),
+            required=name in required,
+        )
+        for name in signature.parameters
+    ]
+
+
+def prompt_result(value: Any, description: str | UnsetType) -> GetPromptResult:
+    """The filled-in prompt. Raises PluginError for a value that is neither text nor messages."""
+    items: Sequence[object] = value if is_array(value) else [value]
+    messages: list[PromptMessage] = []
+    for item in items:
+        if isinstance(item, PromptMessage):
+            messages.append(item)
+            continue
+        blocks = content_blocks(item)
+        if not blocks:
+            raise PluginError(f"a prompt returns text, content or PromptMessage, not {type(item).__name__}")
+        messages.extend(PromptMessage("user", block) for block in blocks)
+    return GetPromptResult(messages=messages, description=description)

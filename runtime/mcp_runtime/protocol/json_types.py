@@ -1,0 +1,13 @@
+"""What kind of JSON a decoded value is. Rule: JSON is narrowed here, once, and typed from there on."""
+
+from typing import Any, TypeGuard
+
+
+def is_object(value: object) -> TypeGuard[dict[str, Any]]:
+    """Whether `value`, decoded JSON, is an object."""
+    return isinstance(value, dict)
+
+
+def is_array(value: object) -> TypeGuard[list[Any]]:
+    """Whether `value`, decoded JSON, is an array."""
+    return isinstance(value, list)

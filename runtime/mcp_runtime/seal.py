@@ -1,0 +1,134 @@
+"""Sealed values: state that travels through the client.
+
+Rule: what opens was sealed here, for this principal and purpose.
+
+A token is `v1.` and base64url of: 4 bytes key id, 16 bytes salt, 12 bytes nonce, AES-256-GCM ciphertext of an 8-byte
+expiry (big-endian Unix seconds) and the payload. Each token has a key of its own, HKDF-SHA256 of the ring's key and the
+salt: so random nonces never come near AES-GCM's limit of 2^32 messages a key. Purpose and principal are associated
+data.
+Spec: 2026-07-28/basic/patterns/mrtr#server-requirements-basic-workflow
+"""
+
+import base64
+import binascii
+import hashlib
+import os
+import struct
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+KEY_BYTES: Final = 32
+_PREFIX: Final = "v1."
+_ID_BYTES: Final = 4
+_SALT_BYTES: Final = 16
+_NONCE_BYTES: Final = 12
+_HEADER_BYTES: Final = _ID_BYTES + _SALT_BYTES + _NONCE_BYTES
+_EXPIRY: Final = struct.Struct(">Q")
+
+
+class SealError(Exception):
+    """A token that does not open: `reason` is "malformed", "unknown_key", "forged" or "expired".
+
+    "forged" covers tampering and a foreign principal or purpose alike: they cannot be told apart, by design.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class KeyRing:
+    """The keys that seal and open. The first seals; all of them open, so that a key can be rotated out.
+
+    Each key is 32 bytes. Raises ValueError for none at all or one of another length.
+    """
+
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        if not keys or any(len(key) != KEY_BYTES for key in keys):
+            raise ValueError(f"a key ring needs at least one key, each of {KEY_BYTES} bytes")
+        self._keys = {hashlib.sha256(b"mcp-runtime key id" + key).digest()[:_ID_BYTES]: key for key in keys}
+        self._sealing_id = next(iter(self._keys))
+
+    def sealing(self) -> tuple[bytes, bytes]:
+        """Id and key that seal new tokens."""
+        return self._sealing_id, self._keys[self._sealing_id]
+
+    def opening(self, key_id: bytes) -> bytes:
+        """The key with this id. Raises SealError "unknown_key"."""
+        try:
+            return self._keys[key_id]
+        except KeyError:
+            raise SealError("unknown_key") from None
+
+
+class Sealer:
+    """Seals and opens payloads for one purpose ("requestState", "session", ...).
+
+    `now` gives Unix seconds and `random_bytes` n random bytes; both are injected for tests.
+    """
+
+    def __init__(
+        self,
+        ring: KeyRing,
+        *,
+        purpose: str,
+        now: Callable[[], float] = time.time,
+        random_bytes: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self._ring = ring
+        self._purpose = purpose
+        self._now = now
+        self._random_bytes = random_bytes
+
+    def seal(self, payload: bytes, *, principal: str | None, ttl_s: float) -> str:
+        """A token of visible ASCII that opens to `payload`, for `principal`, during `ttl_s` seconds."""
+        key_id, key = self._ring.sealing()
+        salt = self._random_bytes(_SALT_BYTES)
+        nonce = self._random_bytes(_NONCE_BYTES)
+        plain = _EXPIRY.pack(int(self._now() + ttl_s)) + payload
+        sealed = AESGCM(_derive(key, salt)).encrypt(nonce, plain, self._associated(principal))
+        return _PREFIX + base64.urlsafe_b64encode(key_id + salt + nonce + sealed).rstrip(b"=").decode("ascii")
+
+    def open(self, token: str, *, principal: str | None) -> bytes:
+        """The payload of `token`. Raises SealError."""
+        raw = _decode(token)
+        key_id, salt = raw[:_ID_BYTES], raw[_ID_BYTES : _ID_BYTES + _SALT_BYTES]
+        nonce = raw[_ID_BYTES + _SALT_BYTES : _HEADER_BYTES]
+        cipher = AESGCM(_derive(self._ring.opening(key_id), salt))
+        try:
+            plain = cipher.decrypt(nonce, raw[_HEADER_BYTES:], self._associated(principal))
+        except InvalidTag:
+            raise SealError("forged") from None
+        (expiry,) = _EXPIRY.unpack_from(plain)
+        if self._now() >= expiry:
+            raise SealError("expired")
+        return plain[_EXPIRY.size :]
+
+    def _associated(self, principal: str | None) -> bytes:
+        # The marker keeps "no principal" apart from a principal with an empty name.
+        who = b"\0" if principal is None else b"\1" + principal.encode()
+        return self._purpose.encode() + who
+
+
+def _decode(token: str) -> bytes:
+    body = token.removeprefix(_PREFIX)
+    if body == token:
+        raise SealError("malformed")
+    try:
+        raw = base64.b64decode(body + "=" * (-len(body) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raise SealError("malformed") from None
+    # Re-encoding refuses the other spellings of the same bytes that base64's unused bits allow.
+    if len(raw) <= _HEADER_BYTES or base64.urlsafe_b64encode(raw).rstrip(b"=") != body.encode():
+        raise SealError("malformed")
+    return raw
+
+
+def _derive(key: bytes, salt: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=salt, info=b"mcp-runtime seal v1").derive(key)

@@ -1,0 +1,82 @@
+"""Hypercorn on trio. Rule: sockets are ours, connections are Hypercorn's, and a drain ends in bounded time."""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, cast
+
+import trio
+from hypercorn.config import Config as HypercornConfig
+from hypercorn.trio import serve  # pyright: ignore[reportUnknownVariableType]  # its WSGI half is not typed
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from mcp_runtime.config import HttpConfig
+from mcp_runtime.server.sockets import Listener, hang_up
+
+_MAX_REQUESTS_PER_CONNECTION: Final = 1_000_000
+"""Hypercorn closes a connection after so many; its default of 1,000 shows as an error in clients that pipeline."""
+_AFTER_GRACE_S: Final = 0.5
+"""Time for what was cancelled at the end of the grace period to say so, before connections are cut."""
+
+
+async def serve_http(
+    app: ASGIApp,
+    listeners: Sequence[Listener],
+    http: HttpConfig,
+    *,
+    tls: bool,
+    drain: Callable[[], Awaitable[None]],
+    task_status: "trio.TaskStatus[list[str]]" = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve `app` until `drain` returns; then let running requests finish within `http.drain_grace_s` seconds.
+
+    The caller runs the application's lifespan.
+    """
+    addresses = [listener.sock.getsockname() for listener in listeners]
+    config = _hypercorn_config(listeners, http, tls=tls)
+    async with trio.open_nursery() as nursery:
+
+        async def shutdown() -> None:
+            await drain()
+            nursery.start_soon(_cut, addresses, http.drain_grace_s + _AFTER_GRACE_S)
+
+        await serve(
+            cast("Any", _without_lifespan(app)), config, shutdown_trigger=shutdown, mode="asgi", task_status=task_status
+        )
+        nursery.cancel_scope.cancel()  # Nobody is left to be cut off.
+
+
+async def _cut(addresses: Sequence[object], delay_s: float) -> None:
+    await trio.sleep(delay_s)
+    hang_up(addresses)
+
+
+def _without_lifespan(app: ASGIApp) -> ASGIApp:
+    async def served(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await app(scope, receive, send)
+            return
+        for phase in ("startup", "shutdown"):
+            await receive()
+            await send({"type": f"lifespan.{phase}.complete"})
+
+    return served
+
+
+def _hypercorn_config(listeners: Sequence[Listener], http: HttpConfig, *, tls: bool) -> HypercornConfig:
+    config = HypercornConfig()
+    # The descriptor changes hands: Hypercorn closes it.
+    descriptors = {listener: f"fd://{listener.sock.detach()}" for listener in listeners}
+    plain = [fd for listener, fd in descriptors.items() if not tls or listener.unix_path is not None]
+    secured = [fd for fd in descriptors.values() if fd not in plain]
+    config.bind = secured or plain
+    config.insecure_bind = plain if secured else []
+    if secured:
+        config.certfile, config.keyfile = http.tls_certificate_file, http.tls_key_file
+    config.alpn_protocols = ["h2", "http/1.1"] if http.http2 else ["http/1.1"]
+    config.graceful_timeout = http.drain_grace_s
+    config.keep_alive_timeout = http.idle_timeout_s
+    config.keep_alive_max_requests = _MAX_REQUESTS_PER_CONNECTION
+    config.include_server_header = False
+    config.accesslog = None
+    config.errorlog = logging.getLogger("hypercorn.error")
+    return config

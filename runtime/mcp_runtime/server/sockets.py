@@ -1,0 +1,118 @@
+"""Where to listen. Rule: an address that cannot be had is the operator's error, said before anything is served."""
+
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mcp_runtime.config import Config, ConfigError
+
+_BACKLOG: Final = 1024
+"""Connections the kernel holds while the process is busy; Linux caps it at net.core.somaxconn."""
+_WILDCARDS: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104  # compared with, not bound to
+_UNIX: Final = "unix:"
+
+
+class BindError(ConfigError):
+    """An address that cannot be listened on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """A listening socket.
+
+    `url` is where a client on this machine reaches it, `host` its own name ("" for wildcards).
+    """
+
+    sock: socket.socket
+    url: str
+    host: str
+    unix_path: str | None = None
+
+    def close(self) -> None:
+        """Stop listening; a Unix socket's file goes too."""
+        self.sock.close()
+        if self.unix_path is not None:
+            Path(self.unix_path).unlink(missing_ok=True)
+
+
+def open_listeners(config: Config, key: str, binds: Sequence[str], *, scheme: str) -> list[Listener]:
+    """Listen on all of `binds` (values of the configuration key `key`). Raises BindError, with nothing left open."""
+    opened: list[Listener] = []
+    try:
+        for bind in binds:
+            opened.append(_open(bind, scheme))  # noqa: PERF401  # what was opened has to be known when the next one fails
+    except OSError as error:
+        for listener in opened:
+            listener.close()
+        raise BindError(
+            config.origin.file or "defaults",
+            key,
+            f"cannot listen on {binds[len(opened)]}: {error.strerror or error}",
+            "choose another address with --bind or in the configuration, or stop what listens there",
+        ) from None
+    return opened
+
+
+def _open(bind: str, scheme: str) -> Listener:
+    if bind.startswith(_UNIX):
+        return _open_unix(bind.removeprefix(_UNIX))
+    host, _, port = bind.rpartition(":")
+    host = host.strip("[]")
+    found = socket.getaddrinfo(host or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, _, _, _, address = found[0]
+    sock = socket.create_server(address, family=family, backlog=_BACKLOG)
+    actual = sock.getsockname()[1]
+    shown = "127.0.0.1" if host in _WILDCARDS else host
+    shown = f"[{shown}]" if ":" in shown else shown
+    return Listener(sock=sock, url=f"{scheme}://{shown}:{actual}", host="" if host in _WILDCARDS else host)
+
+
+def _open_unix(path: str) -> Listener:
+    _remove_stale(path)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.bind(path)
+        Path(path).chmod(0o600)  # Whoever may open the file may call the tools.
+        sock.listen(_BACKLOG)
+    except OSError:
+        sock.close()
+        raise
+    return Listener(sock=sock, url=f"{_UNIX}{path}", host="", unix_path=path)
+
+
+def _remove_stale(path: str) -> None:
+    """Remove the socket file that a killed process left; leave alone one that answers, and anything else."""
+    file = Path(path)
+    if not file.exists():
+        return
+    if not file.is_socket():
+        raise OSError(f"{path} is there already and is no socket")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            file.unlink()
+            return
+    raise OSError(f"another process listens on {path}")
+
+
+def hang_up(addresses: Sequence[object]) -> None:
+    """Shut down every connection that this process accepted on `addresses` (of `getsockname`).
+
+    For the end of a drain: Hypercorn waits without limit for a client that stopped reading.
+    """
+    for entry in Path("/dev/fd").iterdir():
+        try:
+            connection = socket.socket(fileno=os.dup(int(entry.name)))
+        except OSError:
+            continue  # Not a socket, or the descriptor that listed the directory.
+        with connection:
+            try:
+                listens = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+                if not listens and connection.getsockname() in addresses:
+                    connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue  # It closed by itself in the meantime.

@@ -1,0 +1,202 @@
+"""From a Python function to what clients see of it.
+
+Rule: a function that cannot be described is refused when registered.
+
+This module imports pydantic; it is imported when the first plugin registers a typed function.
+"""
+
+import inspect
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any, Final, cast
+
+import docstring_parser
+import msgspec
+from msgspec import Raw
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
+from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
+
+from mcp_runtime.context import Context
+from mcp_runtime.errors import ArgumentsError, PluginError
+from mcp_runtime.limits import Limits
+from mcp_runtime.model_schemas import schema_of
+from mcp_runtime.schemas import SchemaValidator
+from mcp_runtime.sync_context import SyncContext
+
+MAX_REPORTED_ERRORS: Final = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """A handler's shape: its parameters without the context, what it returns, how it wants to be called."""
+
+    name: str
+    parameters: dict[str, inspect.Parameter]
+    hints: dict[str, Any]
+    context_parameter: str | None
+    is_async: bool
+    summary: str | None
+    parameter_docs: dict[str, str]
+
+    @property
+    def returns(self) -> Any:
+        """The return annotation; `inspect.Signature.empty` where there is none."""
+        return self.hints.get("return", inspect.Signature.empty)
+
+
+def read_signature(fn: Callable[..., Any]) -> Signature:
+    """The signature of `fn`, type hints resolved. Raises PluginError naming what cannot be served."""
+    target = _unwrap(fn)
+    name = getattr(target, "__name__", type(fn).__name__)
+    try:
+        hints = typing.get_type_hints(target, include_extras=True)
+        parameters = dict(inspect.signature(fn).parameters)
+    except (NameError, TypeError, ValueError) as error:
+        raise PluginError(f"{name}: its type hints cannot be resolved: {error}") from None
+    is_async = inspect.iscoroutinefunction(target)
+    context_parameter = _find_context(name, parameters, hints, is_async=is_async)
+    if context_parameter is not None:
+        del parameters[context_parameter]
+    _refuse_unnamed(name, parameters)
+    summary, docs = _read_docstring(target)
+    return Signature(
+        name=name,
+        parameters=parameters,
+        hints=hints,
+        context_parameter=context_parameter,
+        is_async=is_async,
+        summary=summary,
+        parameter_docs=docs,
+    )
+
+
+def _unwrap(fn: Callable[..., Any]) -> Callable[..., Any]:
+    while isinstance(fn, partial):
+        fn = fn.func
+    if inspect.isfunction(fn) or inspect.ismethod(fn) or inspect.isclass(fn) or inspect.isbuiltin(fn):
+        return fn
+    return type(fn).__call__
+
+
+def _find_context(
+    name: str, parameters: dict[str, inspect.Parameter], hints: dict[str, Any], *, is_async: bool
+) -> str | None:
+    found = [key for key in parameters if hints.get(key) in (Context, SyncContext)]
+    if len(found) > 1:
+        raise PluginError(f"{name}: only one parameter can be the context, not {' and '.join(found)}")
+    if not found:
+        return None
+    if is_async != (hints[found[0]] is Context):
+        right = "Context" if is_async else "SyncContext"
+        raise PluginError(f"{name}: {'an async' if is_async else 'a plain'} function takes {right}, not the other one")
+    return found[0]
+
+
+def _refuse_unnamed(name: str, parameters: dict[str, inspect.Parameter]) -> None:
+    for parameter in parameters.values():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
+            raise PluginError(f"{name}: parameter {parameter} has no name that a client could use")
+
+
+def _read_docstring(fn: Callable[..., Any]) -> tuple[str | None, dict[str, str]]:
+    text = inspect.getdoc(fn)
+    if not text:
+        return None, {}
+    parsed = docstring_parser.parse(text)
+    docs = {item.arg_name: item.description for item in parsed.params if item.description}
+    return (parsed.description or None), docs
+
+
+class Arguments:
+    """The parameters of a function as one model: their JSON Schema, and how JSON becomes keyword arguments."""
+
+    def __init__(self, signature: Signature, limits: Limits) -> None:
+        """Raises PluginError for a parameter whose type pydantic does not know."""
+        self._name = signature.name
+        self._names = list(signature.parameters)
+        self._model = _build_model(signature)
+        self.schema = _schema(signature.name, self._model)
+        self._limits = limits
+        self._validator: SchemaValidator | None = None
+
+    def parse(self, arguments: Raw) -> dict[str, Any]:
+        """Keyword arguments from the JSON object `arguments`.
+
+        Raises ArgumentsError naming each parameter that is off.
+        """
+        try:
+            model = self._model.__pydantic_validator__.validate_json(bytes(arguments), strict=True)
+        except ValidationError as error:
+            model = self._parse_again(arguments, error)
+        return dict(zip(self._names, model.__dict__.values(), strict=True))
+
+    def _parse_again(self, arguments: Raw, error: ValidationError) -> Any:
+        """Strict Python refuses some JSON that the schema allows, 5.0 for an integer: there the schema decides."""
+        if self._validator is None:
+            self._validator = SchemaValidator(self.schema, self._limits)
+        try:
+            if self._validator.accepts(msgspec.json.decode(arguments)):
+                return self._model.__pydantic_validator__.validate_json(bytes(arguments), strict=False)
+        except ValidationError as second:
+            raise ArgumentsError(_explain(second)) from None
+        except msgspec.DecodeError as broken:
+            raise ArgumentsError([str(broken)]) from None
+        raise ArgumentsError(_explain(error)) from None
+
+    def parse_texts(self, arguments: dict[str, str]) -> dict[str, Any]:
+        """Keyword arguments from texts, as prompts and templates have them. Raises ArgumentsError."""
+        try:
+            model = self._model.__pydantic_validator__.validate_strings(cast("dict[str, Any]", arguments))
+        except ValidationError as error:
+            raise ArgumentsError(_explain(error)) from None
+        return dict(zip(self._names, model.__dict__.values(), strict=True))
+
+
+def _build_model(signature: Signature) -> type[BaseModel]:
+    fields: dict[str, Any] = {}
+    for index, (name, parameter) in enumerate(signature.parameters.items()):
+        default = ... if parameter.default is inspect.Parameter.empty else parameter.default
+        hint = signature.hints.get(name, Any)
+        # Fields get names of their own and the parameter's as alias: so a parameter may be called `schema` or `copy`,
+        # which a model's attributes may not.
+        extra: dict[str, Any] = {"alias": name}
+        if name in signature.parameter_docs and not _is_described(hint):
+            extra["description"] = signature.parameter_docs[name]
+        fields[f"parameter_{index}"] = (Annotated[hint, Field(**extra)], default)
+    try:
+        return create_model(signature.name, __config__=ConfigDict(extra="forbid"), **fields)
+    except (PydanticSchemaGenerationError, PydanticUserError) as error:
+        raise PluginError(f"{signature.name}: {_first_line(error)}") from None
+
+
+def _is_described(hint: Any) -> bool:
+    return any(getattr(extra, "description", None) for extra in getattr(hint, "__metadata__", ()))
+
+
+def _schema(name: str, model: type[BaseModel]) -> dict[str, Any]:
+    try:
+        schema = schema_of(TypeAdapter(model), mode="validation")
+    except PydanticUserError as error:
+        raise PluginError(f"{name}: {_first_line(error)}") from None
+    schema.pop("description", None)
+    return schema
+
+
+def _explain(error: ValidationError) -> list[str]:
+    problems: list[str] = []
+    for item in error.errors(include_url=False, include_context=False)[:MAX_REPORTED_ERRORS]:
+        place = ".".join(str(part) for part in item["loc"])
+        given = "" if item["type"] == "missing" else f" (given: {_clip(item['input'])})"
+        problems.append(f"`{place}`: {item['msg']}{given}" if place else f"{item['msg']}")
+    return problems
+
+
+def _clip(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:80] + "..."
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

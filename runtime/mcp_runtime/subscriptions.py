@@ -1,0 +1,164 @@
+"""subscriptions/listen: who hears of which change. Rule: a listener owes memory by what it asked for, never by traffic.
+
+A pending change is kept once, however often it happened: so a reader that stalls costs at most one entry for each thing
+it subscribed to.
+Spec: 2026-07-28/basic/patterns/subscriptions
+"""
+
+import threading
+from collections.abc import AsyncIterator, Callable
+from typing import Final, Literal
+
+import anyio
+from anyio.lowlevel import EventLoopToken, current_token
+
+from mcp_runtime.limits import Limits
+from mcp_runtime.protocol.errors import INTERNAL_ERROR, INVALID_PARAMS, PeerError
+from mcp_runtime.protocol.jsonrpc import RequestId, encode_notification
+from mcp_runtime.protocol.messages import SubscriptionFilter, SubscriptionsAcknowledgedNotificationParams
+from mcp_runtime.protocol.meta import SUBSCRIPTION_ID_KEY
+
+ListName = Literal["tools", "prompts", "resources"]
+Change = tuple[str, str | None]
+"""A notification's method and, for `notifications/resources/updated`, the URI."""
+
+RESOURCE_UPDATED: Final = "notifications/resources/updated"
+ACKNOWLEDGED: Final = "notifications/subscriptions/acknowledged"
+
+
+def list_changed(name: ListName) -> Change:
+    """The change "this list is another one now"."""
+    return (f"notifications/{name}/list_changed", None)
+
+
+def resource_updated(uri: str) -> Change:
+    """The change "this resource reads differently now"."""
+    return (RESOURCE_UPDATED, uri)
+
+
+class Subscription:
+    """One open listen stream: iterate it for the encoded notifications, the acknowledgment first.
+
+    The iteration ends when the server closes the subscription. Whoever opened it calls `leave` in the end.
+    """
+
+    def __init__(
+        self, subscription_id: RequestId, wanted: SubscriptionFilter, leave: Callable[["Subscription"], None]
+    ) -> None:
+        self.id = subscription_id
+        self._wanted = wanted
+        self._leave = leave
+        self._changes = _changes(wanted)
+        self._pending: dict[Change, None] = {}
+        self._wake = anyio.Event()
+        self._closed = False
+
+    @property
+    def meta(self) -> dict[str, RequestId]:
+        """The `_meta` that every message of this stream carries."""
+        return {SUBSCRIPTION_ID_KEY: self.id}
+
+    def offer(self, change: Change) -> None:
+        """Deliver `change` if it was asked for. Call on the event loop's thread."""
+        if change in self._changes and not self._closed:
+            self._pending[change] = None
+            self._wake.set()
+
+    def leave(self) -> None:
+        """Remove the subscription at once, as when its client is gone. Harmless to repeat."""
+        self._leave(self)
+
+    def close(self) -> None:
+        """End the stream gracefully once what is pending was sent. Call on the event loop's thread."""
+        self._closed = True
+        self._wake.set()
+
+    async def notifications(self) -> AsyncIterator[bytes]:
+        """The stream: acknowledgment, then changes as they come, until closed."""
+        yield encode_notification(
+            ACKNOWLEDGED, SubscriptionsAcknowledgedNotificationParams(meta=self.meta, notifications=self._wanted)
+        )
+        while True:
+            while self._pending:
+                change = next(iter(self._pending))
+                del self._pending[change]
+                yield self._encode(change)
+            if self._closed:
+                return
+            self._wake = anyio.Event()
+            await self._wake.wait()
+
+    def _encode(self, change: Change) -> bytes:
+        method, uri = change
+        return encode_notification(method, {"_meta": self.meta} if uri is None else {"_meta": self.meta, "uri": uri})
+
+
+def _changes(wanted: SubscriptionFilter) -> frozenset[Change]:
+    lists: dict[ListName, bool] = {
+        "tools": wanted.tools_list_changed,
+        "prompts": wanted.prompts_list_changed,
+        "resources": wanted.resources_list_changed,
+    }
+    changes = {list_changed(name) for name, on in lists.items() if on}
+    return frozenset(changes | {resource_updated(uri) for uri in wanted.resource_subscriptions})
+
+
+class Subscriptions:
+    """All open listen streams of this process. `publish` may be called from any thread."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._open: dict[Subscription, None] = {}
+        self._home: tuple[EventLoopToken, int] | None = None
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def start(self) -> None:
+        """Note the event loop that owns the streams. Call once, on it, before anything is published."""
+        self._home = (current_token(), threading.get_ident())
+
+    def listen(self, subscription_id: RequestId, wanted: SubscriptionFilter) -> Subscription:
+        """Open a stream. Raises PeerError past the limits, or when the server is stopping."""
+        limits = self._limits
+        if len(wanted.resource_subscriptions) > limits.max_subscription_uris:
+            raise PeerError(
+                INVALID_PARAMS,
+                f"Invalid params: more than {limits.max_subscription_uris} URIs in notifications.resourceSubscriptions",
+            )
+        if self._closed:
+            raise PeerError(INTERNAL_ERROR, "The server is stopping", http_status=503, retry_after_s=1)
+        if len(self._open) >= limits.max_subscriptions:
+            raise PeerError(
+                INTERNAL_ERROR,
+                f"The server has its {limits.max_subscriptions} subscriptions open; try again later",
+                http_status=503,
+                retry_after_s=5,
+            )
+        subscription = Subscription(subscription_id, wanted, self._forget)
+        self._open[subscription] = None
+        return subscription
+
+    def _forget(self, subscription: Subscription) -> None:
+        self._open.pop(subscription, None)
+
+    def publish(self, change: Change) -> None:
+        """Tell every listener that asked for it."""
+        if self._home is None or not self._open:
+            return
+        token, thread = self._home
+        if threading.get_ident() == thread:
+            self._offer(change)
+        else:
+            anyio.from_thread.run_sync(self._offer, change, token=token)
+
+    def _offer(self, change: Change) -> None:
+        for subscription in self._open:
+            subscription.offer(change)
+
+    def close(self) -> None:
+        """End every stream gracefully and open no more: part of stopping."""
+        self._closed = True
+        for subscription in list(self._open):
+            subscription.close()

@@ -1,0 +1,68 @@
+"""stdin and stdout, taken out of everybody else's reach. Rule: after `claim`, fd 1 is stderr and fd 0 is empty.
+
+So a plugin's `print`, a C library's printf or a child process lands on stderr, and nothing but this file's duplicates
+reaches the client.
+Spec: 2026-07-28/basic/transports/stdio
+"""
+
+import os
+import stat
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import trio
+
+_CHUNK_BYTES: Final = 65_536
+
+
+class ByteStream(Protocol):
+    """What the stdio transport reads from or writes to."""
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        """Bytes, b"" at the end."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimedStreams:
+    """The file descriptors of the real stdin and stdout, closed to child processes."""
+
+    stdin_fd: int
+    stdout_fd: int
+
+
+def claim() -> ClaimedStreams:
+    """Take over fd 0 and fd 1 of this process. Call once, before any plugin is imported."""
+    stdin_fd = os.dup(0)
+    stdout_fd = os.dup(1)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    os.dup2(2, 1)
+    return ClaimedStreams(stdin_fd=stdin_fd, stdout_fd=stdout_fd)
+
+
+def open_reader(fd: int) -> ByteStream:
+    """A stream that reads `fd`, whatever is behind it."""
+    return trio.lowlevel.FdStream(fd) if _can_poll(fd) else _FileReader(fd)
+
+
+def open_writer(fd: int) -> trio.abc.SendStream:
+    """A stream that writes `fd`, waiting where its reader is slow."""
+    return trio.lowlevel.FdStream(fd)
+
+
+def _can_poll(fd: int) -> bool:
+    """Whether the kernel can tell when `fd` is ready: not for files and devices like /dev/null."""
+    mode = os.fstat(fd).st_mode
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(fd)
+
+
+class _FileReader:
+    """Reads a file in worker threads: epoll refuses files, and a file on a slow disk must not stop the loop."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        return await trio.to_thread.run_sync(os.read, self._fd, max_bytes or _CHUNK_BYTES, abandon_on_cancel=True)

@@ -1,0 +1,92 @@
+"""Who may talk to the endpoint from a browser. Rule: decided on Host and Origin before a byte of the body is read.
+
+A page on the internet can make its own name point at 127.0.0.1 (DNS rebinding); its Host and Origin give it away.
+Spec: 2026-07-28/basic/transports/streamable-http#security-endpoint
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+from urllib.parse import urlsplit
+
+LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_CORS_REQUEST_HEADERS: Final = (
+    b"accept, authorization, content-type, last-event-id, mcp-method, mcp-name, mcp-protocol-version, mcp-session-id"
+)
+_CORS_MAX_AGE_S: Final = b"600"
+Headers = list[tuple[bytes, bytes]]
+
+
+class Guard:
+    """Knows the names this server goes by and the origins it answers to.
+
+    `allowed_hosts` are names, with a port or without, "*.example.com" for a domain's subdomains, "*" for any; loopback
+    names and `bind_hosts` are always allowed. `allowed_origins` are full origins ("https://app.example.com"), "*" for
+    any, beyond those whose host is allowed. `cors` lets browsers read the answers.
+    """
+
+    def __init__(
+        self, *, allowed_hosts: Sequence[str], bind_hosts: Iterable[str], allowed_origins: Sequence[str], cors: bool
+    ) -> None:
+        names = {host.lower() for host in allowed_hosts}
+        self._any_host = "*" in names
+        self._suffixes = tuple(name[1:] for name in names if name.startswith("*."))
+        self._hosts = names | LOOPBACK_HOSTS | {host.lower() for host in bind_hosts}
+        self._origins = {origin.lower().rstrip("/") for origin in allowed_origins}
+        self._any_origin = "*" in self._origins
+        self._cors = cors
+        # Headers come in few spellings; hosts a client makes up are not worth remembering.
+        self._known_hosts: set[bytes] = set()
+
+    def allows_host(self, host: bytes | None) -> bool:
+        """Whether a request with this Host header is meant for this server."""
+        if self._any_host or (host is not None and host in self._known_hosts):
+            return True
+        if host is None:
+            return False
+        text = host.decode("latin-1").lower()
+        name = _hostname("//" + text)
+        if name is None or not (self._allows_name(name) or text in self._hosts):
+            return False
+        if len(self._known_hosts) < 64:
+            self._known_hosts.add(host)
+        return True
+
+    def _allows_name(self, name: str) -> bool:
+        return self._any_host or name in self._hosts or (bool(self._suffixes) and name.endswith(self._suffixes))
+
+    def allows_origin(self, origin: bytes | None) -> bool:
+        """Whether a request with this Origin header may be answered; without one no browser is involved."""
+        if origin is None or self._any_origin:
+            return True
+        text = origin.decode("latin-1").lower()
+        if text in self._origins:
+            return True
+        # "*" in allowed_hosts says nothing about origins: it is what an operator behind a proxy sets.
+        name = _hostname(text) if text.startswith(("http://", "https://")) else None
+        return name is not None and (name in self._hosts or (bool(self._suffixes) and name.endswith(self._suffixes)))
+
+    def response_headers(self, origin: bytes | None) -> Headers:
+        """What lets the page at `origin` read the answer; nothing unless CORS is on."""
+        if not self._cors or origin is None:
+            return []
+        return [(b"access-control-allow-origin", origin), (b"vary", b"origin")]
+
+    def preflight_headers(self, origin: bytes | None, requested: bytes) -> Headers | None:
+        """The answer to a CORS preflight that asks for the headers `requested`, None where there is none to give."""
+        if not self._cors or origin is None:
+            return None
+        names = [name.strip().lower() for name in requested.split(b",")]
+        extra = b"".join(b", " + name for name in names if name.startswith(b"mcp-param-"))
+        return [
+            *self.response_headers(origin),
+            (b"access-control-allow-methods", b"POST, GET, DELETE"),
+            (b"access-control-allow-headers", _CORS_REQUEST_HEADERS + extra),
+            (b"access-control-max-age", _CORS_MAX_AGE_S),
+        ]
+
+
+def _hostname(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None

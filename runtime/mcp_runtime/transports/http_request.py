@@ -1,0 +1,109 @@
+"""Reading one POST. Rule: whatever is wrong with the envelope is said before the message in it is looked at.
+
+Spec: 2026-07-28/basic/transports/streamable-http#sending-messages
+"""
+
+from functools import lru_cache
+from typing import Final
+
+import anyio
+from starlette.types import Receive, Scope
+
+from mcp_runtime.limits import Limits
+
+JSON: Final = b"application/json"
+EVENT_STREAM: Final = b"text/event-stream"
+
+
+class HttpRefusalError(Exception):
+    """An HTTP request that is answered with `status` and a line of text, its message unread."""
+
+    def __init__(self, status: int, text: str, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+        self.headers = headers
+
+
+class ClientGoneError(Exception):
+    """The client left before its request was complete."""
+
+
+def header(scope: Scope, name: bytes) -> bytes | None:
+    """The value of the first header `name` (lower case), blanks around it stripped; None where absent."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return bytes(value).strip(b" \t")
+    return None
+
+
+def check_media_types(scope: Scope) -> None:
+    """Raises HttpRefusalError 406 or 415 unless the client takes both kinds of answer and sends plain JSON."""
+    if not _accepts_both(header(scope, b"accept") or b""):
+        raise HttpRefusalError(406, "Accept must list application/json and text/event-stream")
+    if not _is_json(header(scope, b"content-type") or b""):
+        raise HttpRefusalError(415, "Content-Type must be application/json (UTF-8)")
+    encoding = header(scope, b"content-encoding")
+    if encoding is not None and encoding.lower() != b"identity":
+        raise HttpRefusalError(415, "Content-Encoding is not supported")
+
+
+@lru_cache(maxsize=64)
+def _accepts_both(accept: bytes) -> bool:
+    taken = {part.partition(b";")[0].strip().lower() for part in accept.split(b",") if _weight(part) != b"q=0"}
+    return _takes(taken, JSON) and _takes(taken, EVENT_STREAM)
+
+
+def _takes(taken: set[bytes], media_type: bytes) -> bool:
+    return bool(taken & {media_type, media_type.partition(b"/")[0] + b"/*", b"*/*"})
+
+
+def _weight(part: bytes) -> bytes:
+    return part.partition(b";")[2].replace(b" ", b"").lower()
+
+
+@lru_cache(maxsize=64)
+def _is_json(content_type: bytes) -> bool:
+    media_type, _, parameters = content_type.lower().partition(b";")
+    if media_type.strip() != JSON:
+        return False
+    charset = parameters.strip().removeprefix(b"charset=").strip(b'"')
+    return charset in (b"", b"utf-8", b"utf8") or not parameters.strip().startswith(b"charset=")
+
+
+async def read_body(scope: Scope, receive: Receive, limits: Limits) -> bytes:
+    """The whole body. Raises HttpRefusalError 413 or 408, ClientGoneError."""
+    length = header(scope, b"content-length")
+    if length is not None and length.isdigit() and int(length) > limits.max_body_bytes:
+        raise _too_large(limits)
+    chunks: list[bytes] = []
+    size = 0
+    with anyio.move_on_after(limits.body_timeout_s):
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGoneError
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size > limits.max_body_bytes:
+                raise _too_large(limits)
+            chunks.append(chunk)
+            if not message.get("more_body", False):
+                return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    raise HttpRefusalError(408, f"The request body took longer than {limits.body_timeout_s:g} s", _CLOSE)
+
+
+_CLOSE: Final = ((b"connection", b"close"),)
+
+
+def _too_large(limits: Limits) -> HttpRefusalError:
+    return HttpRefusalError(413, f"The request body is longer than {limits.max_body_bytes} bytes", _CLOSE)
+
+
+async def discard_body(receive: Receive, limits: Limits) -> None:
+    """Read what is left of a refused request: a server that is still handing it over would wait for that forever."""
+    with anyio.move_on_after(limits.body_timeout_s):
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect" or not message.get("more_body", False):
+                return

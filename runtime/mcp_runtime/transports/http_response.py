@@ -1,0 +1,90 @@
+"""Answering one POST: JSON, or from the first notification on an event stream. Rule: nothing is sent after the end.
+
+Spec: 2026-07-28/basic/transports/streamable-http#receiving-messages
+"""
+
+from typing import Final
+
+import anyio
+from sse_starlette import ServerSentEvent
+from starlette.types import Send
+
+from mcp_runtime.call import Reply
+
+Headers = list[tuple[bytes, bytes]]
+
+_JSON_HEADERS: Final = [(b"content-type", b"application/json")]
+# no-store and X-Accel-Buffering: what a cache keeps or a proxy holds back is no stream.
+_STREAM_HEADERS: Final = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
+]
+
+
+def encode_event(message: bytes) -> bytes:
+    """One JSON-RPC message as a server-sent event."""
+    return ServerSentEvent(data=message.decode()).encode()
+
+
+KEEP_ALIVE: Final = ServerSentEvent(comment="keep-alive").encode()
+
+
+class PostResponse:
+    """The response to one POST. `extra` are headers that every response of this request gets (CORS)."""
+
+    def __init__(self, send: Send, extra: Headers) -> None:
+        self._send = send
+        self._extra = extra
+        self._streaming = False
+        self._finished = False
+        self._torn = False
+        self._lock: anyio.Lock | None = None
+
+    async def notify(self, message: bytes) -> None:
+        """Send a notification: the first one turns the response into an event stream."""
+        await self._stream(encode_event(message))
+
+    async def keep_alive(self) -> None:
+        """Send a comment, so that whoever counts idle seconds on the way starts anew."""
+        await self._stream(KEEP_ALIVE)
+
+    async def _stream(self, chunk: bytes) -> None:
+        if self._finished:
+            return
+        if self._lock is None:
+            self._lock = anyio.Lock()
+        starting = not self._streaming
+        self._streaming = True
+        async with self._lock:
+            # A cancelled send leaves nobody knowing what went out; all that is left then is to hang up.
+            torn, self._torn = self._torn, True
+            if torn:
+                return
+            if starting:
+                await self._start(200, _STREAM_HEADERS)
+            await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+            self._torn = torn
+
+    async def finish(self, reply: Reply) -> None:
+        """Send the answer and end the response: as the last event of a stream, else as a plain JSON body."""
+        self._finished = True
+        if self._lock is not None:
+            async with self._lock:
+                if not self._torn:
+                    await self._send({"type": "http.response.body", "body": encode_event(reply.body)})
+            return
+        headers = _JSON_HEADERS
+        if reply.retry_after_s is not None:
+            headers = [*headers, (b"retry-after", str(reply.retry_after_s).encode())]
+        await self.send(reply.status, reply.body, headers)
+
+    async def send(self, status: int, body: bytes, headers: Headers) -> None:
+        """Send a whole response at once."""
+        self._finished = True
+        length = (b"content-length", str(len(body)).encode())
+        await self._start(status, [*headers, length])
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def _start(self, status: int, headers: Headers) -> None:
+        await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *self._extra]})

@@ -1,0 +1,71 @@
+"""The port where bridges attach, and what a server without them says.
+
+Rule: no word of an older revision beyond this file.
+
+Spec: 2026-07-28/basic/versioning#backward-compatibility-with-initialization-based-versions
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from mcp_runtime.protocol.errors import HEADER_MISMATCH, INVALID_PARAMS, PeerError, unsupported_version
+from mcp_runtime.protocol.jsonrpc import Message, Request
+from mcp_runtime.protocol.meta import MetaProbe, require
+
+if TYPE_CHECKING:  # stdio uses this file too, and has no use for starlette
+    from starlette.types import Receive, Scope, Send
+
+INITIALIZE: Final = "initialize"
+
+
+class HttpBridge(Protocol):
+    """Serves what clients of older revisions send over HTTP."""
+
+    async def serve(self, scope: "Scope", receive: "Receive", send: "Send", *, body: bytes | None) -> bool:
+        """Answer one HTTP request: True where it was answered, False where it is none of the bridge's.
+
+        `body` is that of a POST to the MCP endpoint whose message is legacy, read already; None for any other request.
+        """
+        ...
+
+
+class StdioBridge(Protocol):
+    """Serves what clients of older revisions send on stdin."""
+
+    async def serve(self, message: Message, send: Callable[[bytes], Awaitable[None]]) -> None:
+        """Handle one legacy message, writing what there is to answer through `send`, one encoded message a time."""
+        ...
+
+
+class _InitializeParams(Struct, rename="camel"):
+    protocol_version: str
+
+
+def refusal(
+    message: Message, *, versions: tuple[str, ...], header_version: str | None, has_headers: bool, probe: MetaProbe
+) -> PeerError:
+    """What a server of `versions` alone answers to a legacy message: what it lacks, and what is spoken here instead."""
+    if isinstance(message, Request) and message.method == INITIALIZE:
+        return unsupported_version(_asked_for(message) or header_version or "", versions)
+    if header_version is not None:
+        return unsupported_version(header_version, versions)
+    spoken = ", ".join(versions)
+    if has_headers:
+        return PeerError(
+            HEADER_MISMATCH, f"Header mismatch: MCP-Protocol-Version header is missing; this server speaks {spoken}"
+        )
+    try:
+        require(probe)
+    except PeerError as error:
+        return PeerError(INVALID_PARAMS, f"{error.message}; this server speaks {spoken}")
+    raise AssertionError("a message with a complete _meta is modern")
+
+
+def _asked_for(message: Request) -> str | None:
+    try:
+        return msgspec.json.decode(message.params, type=_InitializeParams).protocol_version
+    except msgspec.DecodeError:
+        return None

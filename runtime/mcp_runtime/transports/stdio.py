@@ -1,0 +1,176 @@
+"""One JSON message a line, on stdin and stdout. Rule: whatever a line is, the next one still works.
+
+Spec: 2026-07-28/basic/transports/stdio
+"""
+
+import trio
+from msgspec import UnsetType
+
+from mcp_runtime import call_log
+from mcp_runtime.call import Call, Reply, Stream
+from mcp_runtime.dispatcher import Dispatcher
+from mcp_runtime.limits import Limits
+from mcp_runtime.protocol.errors import INVALID_REQUEST, PeerError
+from mcp_runtime.protocol.jsonrpc import (
+    MalformedMessageError,
+    Message,
+    Notification,
+    Request,
+    RequestId,
+    Response,
+    decode,
+    encode_error,
+)
+from mcp_runtime.protocol.messages import CancelledNotificationParams, decode_params
+from mcp_runtime.protocol.meta import MetaProbe, probe
+from mcp_runtime.protocol.revisions import MODERN_REVISIONS, Era, classify
+from mcp_runtime.subscriptions import Subscription
+from mcp_runtime.transports.claimed_streams import ByteStream
+from mcp_runtime.transports.legacy import StdioBridge, refusal
+from mcp_runtime.transports.lines import LineSplitter
+
+CANCELLED = "notifications/cancelled"
+_NO_PROBE = MetaProbe(None, None, None)
+
+
+class Stdio:
+    """One client on a pair of byte streams. `serve` ends at the end of input; calls still at work get `eof_grace_s`."""
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        reader: ByteStream,
+        writer: trio.abc.SendStream,
+        *,
+        limits: Limits,
+        eof_grace_s: float,
+        bridge: StdioBridge | None = None,
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._reader = reader
+        self._writer = writer
+        self._limits = limits
+        self._eof_grace_s = eof_grace_s
+        self._bridge = bridge
+        self._reading = trio.CancelScope()
+        # No buffer: whoever has something to say waits until the writer takes it, so a slow reader slows its own calls.
+        self._outbox, self._outgoing = trio.open_memory_channel[bytes](0)
+        self._calls: dict[RequestId, Call] = {}
+        self._subscriptions: dict[RequestId, tuple[Subscription, trio.CancelScope]] = {}
+
+    async def serve(self) -> None:
+        """Read messages and serve them at once, until the input ends, `stop` is called or the client stops reading."""
+        try:
+            async with trio.open_nursery() as writing:
+                writing.start_soon(self._write_all)
+                async with trio.open_nursery() as calls:
+                    with self._reading:
+                        await self._read(calls)
+                    self._wind_up(writing)
+                    calls.cancel_scope.deadline = writing.cancel_scope.deadline
+                await self._outbox.aclose()
+        except* (trio.BrokenResourceError, trio.ClosedResourceError):
+            call_log.logger().info("stdout_closed")  # The client is gone; there is nobody to tell.
+
+    def stop(self) -> None:
+        """End `serve` as if the input had ended."""
+        self._reading.cancel()
+
+    def _wind_up(self, writing: trio.Nursery) -> None:
+        for subscription, _ in self._subscriptions.values():
+            subscription.close()
+        writing.cancel_scope.deadline = trio.current_time() + self._eof_grace_s
+
+    async def _write_all(self) -> None:
+        """The one writer: a call that is cancelled can take back what it wanted to say, but not tear a line in two."""
+        async with self._outgoing:
+            async for message in self._outgoing:
+                await self._writer.send_all(message + b"\n")
+
+    async def _read(self, calls: trio.Nursery) -> None:
+        splitter = LineSplitter(self._limits.max_line_bytes)
+        while True:
+            chunk = await self._reader.receive_some()
+            lines = splitter.feed(chunk) if chunk else splitter.end()
+            for line in lines:
+                await self._line(line, calls)
+            if not chunk:
+                return
+
+    async def _line(self, line: bytes | None, calls: trio.Nursery) -> None:
+        if line is None:
+            problem = f"Invalid request: a line is longer than {self._limits.max_line_bytes} bytes"
+            await self._write(encode_error(None, PeerError(INVALID_REQUEST, problem)))
+            return
+        if not line.strip():
+            return  # An empty line is no message; some clients end their input with one.
+        try:
+            message = decode(line)
+        except MalformedMessageError as error:
+            await self._write(encode_error(error.id, error))
+            return
+        try:
+            await self._take(message, calls)
+        except PeerError as error:
+            if not isinstance(message, Notification):
+                await self._write(encode_error(message.id if isinstance(message, Request) else None, error))
+
+    async def _take(self, message: Message, calls: trio.Nursery) -> None:
+        if isinstance(message, Notification) and message.method == CANCELLED:
+            self._cancel(message)
+        found = probe(message.params) if isinstance(message, Request) else _NO_PROBE
+        era = classify(body_version=found.version, header_version=None)
+        if era is Era.LEGACY and self._bridge is not None:
+            await self._bridge.serve(message, self._write)
+        elif isinstance(message, Response):
+            raise PeerError(INVALID_REQUEST, "Invalid request: clients do not send responses in this revision")
+        elif isinstance(message, Request):
+            if era is Era.LEGACY:
+                raise refusal(message, versions=MODERN_REVISIONS, header_version=None, has_headers=False, probe=found)
+            self._start(message, found, calls)
+
+    def _start(self, request: Request, found: MetaProbe, calls: trio.Nursery) -> None:
+        if request.id in self._calls or request.id in self._subscriptions:
+            raise PeerError(INVALID_REQUEST, "Invalid request: a request with this id is still being served")
+        call = Call(request=request, probe=found, transport="stdio", notify=self._write)
+        self._calls[request.id] = call
+        calls.start_soon(self._serve_call, call)
+
+    async def _serve_call(self, call: Call) -> None:
+        try:
+            answer = await self._dispatcher.dispatch(call)
+            if isinstance(answer, Reply):
+                await self._write(answer.body)
+        finally:
+            del self._calls[call.request.id]
+        if isinstance(answer, Stream):
+            await self._serve_stream(call.request.id, answer)
+
+    async def _serve_stream(self, request_id: RequestId, stream: Stream) -> None:
+        with trio.CancelScope() as scope:
+            self._subscriptions[request_id] = (stream.subscription, scope)
+            try:
+                async for notification in stream.subscription.notifications():
+                    await self._write(notification)
+                await self._write(stream.final)
+            finally:
+                del self._subscriptions[request_id]
+                stream.subscription.leave()
+
+    def _cancel(self, notification: Notification) -> None:
+        """Spec: 2026-07-28/basic/patterns/cancellation#behavior-requirements"""
+        try:
+            params = decode_params(notification.params, CancelledNotificationParams)
+        except PeerError:
+            return  # Malformed cancellations are ignored, as are those of requests that ended.
+        call = self._calls.get(params.request_id)
+        listening = self._subscriptions.get(params.request_id)
+        if call is not None:
+            reason = None if isinstance(params.reason, UnsetType) else params.reason
+            call_log.logger().info("request_cancelled", request_id=params.request_id, reason=reason)
+            call.abandon()
+        elif listening is not None:
+            listening[1].cancel()
+
+    async def _write(self, message: bytes) -> None:
+        await self._outbox.send(message)

@@ -1,0 +1,99 @@
+"""Calls that take a while: is the client still there, and does the connection need a sign of life?
+
+Rule: fast calls pay nothing.
+
+A call that ends within `after_s` costs one entry in a dict. One task looks for those that take longer, and only they
+get a task that waits for the disconnect and sends keep-alive comments.
+Spec: 2026-07-28/basic/transports/streamable-http#cancellation
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import anyio
+from anyio.abc import TaskGroup
+from starlette.types import Receive
+
+from mcp_runtime.call import Call
+from mcp_runtime.transports.http_response import PostResponse
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Watched:
+    """A call at work: what to cancel, where its disconnect shows, what to keep alive, and since when (loop seconds)."""
+
+    call: Call
+    receive: Receive
+    response: PostResponse
+    since: float = field(default_factory=anyio.current_time)
+    scope: anyio.CancelScope | None = None
+
+
+class Watch:
+    """All calls at work over HTTP. `after_s` until a call is watched, `keep_alive_interval_s` between signs of life."""
+
+    def __init__(self, *, after_s: float, keep_alive_interval_s: float) -> None:
+        self._after_s = after_s
+        self._keep_alive_interval_s = keep_alive_interval_s
+        self._young: dict[Watched, None] = {}
+        self._idle: anyio.Event | None = None
+        self._tasks: TaskGroup | None = None
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None, None]:
+        """Watch for as long as the block runs."""
+        async with anyio.create_task_group() as tasks:
+            self._tasks = tasks
+            tasks.start_soon(self._look_out)
+            try:
+                yield
+            finally:
+                self._tasks = None
+                tasks.cancel_scope.cancel()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether calls can be watched: the application's lifespan is on."""
+        return self._tasks is not None
+
+    def enter(self, watched: Watched) -> None:
+        """A call begins."""
+        self._young[watched] = None
+        if self._idle is not None:
+            self._idle.set()
+            self._idle = None
+
+    def leave(self, watched: Watched) -> None:
+        """A call ended."""
+        self._young.pop(watched, None)
+        if watched.scope is not None:
+            watched.scope.cancel()
+
+    async def _look_out(self) -> None:
+        while True:
+            if not self._young:
+                self._idle = anyio.Event()
+                await self._idle.wait()
+            oldest = next(iter(self._young), None)
+            if oldest is None:
+                continue
+            wait_s = oldest.since + self._after_s - anyio.current_time()
+            if wait_s > 0:
+                await anyio.sleep(wait_s)
+            elif self._tasks is not None:
+                del self._young[oldest]
+                oldest.scope = anyio.CancelScope()
+                self._tasks.start_soon(self._accompany, oldest, oldest.scope)
+
+    async def _accompany(self, watched: Watched, scope: anyio.CancelScope) -> None:
+        with scope:
+            while True:
+                message = None
+                with anyio.move_on_after(self._keep_alive_interval_s):
+                    message = await watched.receive()
+                if message is None:
+                    await watched.response.keep_alive()
+                elif message["type"] == "http.disconnect":
+                    watched.call.abandon()
+                    return
