@@ -129,12 +129,13 @@ class Catalog:
 
     def capabilities(self) -> dict[str, Any]:
         """What of the protocol is on offer, as ServerCapabilities. Spec: 2026-07-28/server/discover#discoverresult"""
-        # Tools and logging are always there: a plugin may add the first tool at any time, and any handler may log.
-        offered: dict[str, Any] = {"logging": {}, "tools": {"listChanged": True}}
-        if self.resources or self.resource_templates:
-            offered["resources"] = {"listChanged": True, "subscribe": True}
-        if self.prompts:
-            offered["prompts"] = {"listChanged": True}
+        # Lists are always there, if empty: a plugin may add the first entry at any time, and any handler may log.
+        offered: dict[str, Any] = {
+            "logging": {},
+            "prompts": {"listChanged": True},
+            "resources": {"listChanged": True, "subscribe": True},
+            "tools": {"listChanged": True},
+        }
         if self.completions:
             offered["completions"] = {}
         return offered

@@ -3,9 +3,6 @@
 Rule: what is built here is built once, from a configuration, and owned by one Runtime.
 """
 
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -13,44 +10,20 @@ import anyio
 import msgspec
 from msgspec import UNSET
 
-from mcp_runtime.asyncio_thread import SHARED
 from mcp_runtime.call_rate import CallRate
 from mcp_runtime.catalog import Catalog
 from mcp_runtime.config import Config, ConfigError, plugin_settings
 from mcp_runtime.dispatcher import Dispatcher
 from mcp_runtime.errors import PluginError
-from mcp_runtime.invocation import as_context_manager
 from mcp_runtime.methods import Services
 from mcp_runtime.plugin import Plugin
 from mcp_runtime.plugin_loading import PluginLoadError, load_plugin
 from mcp_runtime.protocol.meta import SERVER_INFO_KEY, Implementation
+from mcp_runtime.runtime import Runtime
 from mcp_runtime.sealers import LazySealer
 from mcp_runtime.subscriptions import Subscriptions
 
 DISTRIBUTION: Final = "mcp-runtime-bridge"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Runtime:
-    """A server without its transports: everything that is the same behind each of them."""
-
-    config: Config
-    catalog: Catalog
-    dispatcher: Dispatcher
-    subscriptions: Subscriptions
-    plugins: tuple[Plugin[Any], ...]
-    sealer: LazySealer
-
-    @asynccontextmanager
-    async def running(self) -> AsyncGenerator[None, None]:
-        """Enter the plugins' lifespans, leave them in reverse at the end. Serve only inside."""
-        self.subscriptions.start()
-        async with AsyncExitStack() as stack:
-            stack.enter_context(SHARED.in_use())
-            for plugin in self.plugins:
-                for factory in plugin.declared.lifespans:
-                    await stack.enter_async_context(as_context_manager(factory))
-            yield
 
 
 def build_runtime(config: Config, plugins: tuple[Plugin[Any], ...] | None = None) -> Runtime:

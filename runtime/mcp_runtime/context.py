@@ -8,6 +8,7 @@ Spec: 2026-07-28/basic/patterns
 import inspect
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast, overload
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -32,6 +33,7 @@ from mcp_runtime.protocol.meta import (
     raw_meta,
     trace_context,
 )
+from mcp_runtime.sampling import check_conversation
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -132,7 +134,7 @@ class Context:
         Spec: 2026-07-28/basic/patterns/progress#progress-flow
         """
         token = self._call.meta.progress_token
-        if isinstance(token, UnsetType) or self._finished or not progress > self._progress:
+        if isinstance(token, UnsetType) or self._is_over or not progress > self._progress:
             return
         self._progress = progress
         params = ProgressNotificationParams(
@@ -149,7 +151,7 @@ class Context:
         Spec: 2026-07-28/server/utilities/logging#per-request-log-level
         """
         wanted = self._call.meta.log_level
-        if isinstance(wanted, UnsetType) or self._finished:
+        if isinstance(wanted, UnsetType) or self._is_over:
             return
         if LOGGING_LEVELS.index(level) < LOGGING_LEVELS.index(wanted):
             return
@@ -199,6 +201,8 @@ class Context:
         Spec: 2026-07-28/client/elicitation#url-mode-elicitation-requests
         """
         self.require(elicitation_url=True)
+        if not _is_url(url):
+            raise PluginError(f"elicit_url needs an absolute URL, not {url!r}")
         return self._ask(key, "elicitation/create", {"mode": "url", "message": message, "url": url}, read_url_answer)
 
     def sample(
@@ -223,6 +227,7 @@ class Context:
         self._require_sampling_tools(tools)
         if isinstance(messages, str):
             messages = [SamplingMessage("user", TextContent(messages))]
+        check_conversation(messages)
         optional = {
             "systemPrompt": system_prompt,
             "temperature": temperature,
@@ -287,6 +292,11 @@ class Context:
         kept = self._rounds.recall(key)
         return cast("T", msgspec.json.decode(self._rounds.store(key, fn()) if kept is None else kept))
 
+    @property
+    def _is_over(self) -> bool:
+        """Whether nothing may be sent for this call any more. Spec: 2026-07-28/basic/patterns/cancellation"""
+        return self._finished or self._call.abandoned
+
     def finish(self) -> None:
         """The handler returned: nothing may be sent for this call any more. Called by the runtime."""
         self._finished = True
@@ -294,6 +304,14 @@ class Context:
 
 _sample_decoder = msgspec.json.Decoder(CreateMessageResult)
 _roots_decoder = msgspec.json.Decoder(ListRootsResult)
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return bool(parts.scheme and parts.netloc) and text.isascii() and text.isprintable() and " " not in text
 
 
 def _does_forms(declared: ClientCapabilities) -> bool:

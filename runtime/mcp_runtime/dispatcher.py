@@ -19,7 +19,7 @@ from mcp_runtime.methods import METHODS, Method, Outcome, Services, Work
 from mcp_runtime.protocol import meta as protocol_meta
 from mcp_runtime.protocol.content import TextContent
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, METHOD_NOT_FOUND, PeerError, unsupported_version
-from mcp_runtime.protocol.headers import check_name, check_standard, version_of
+from mcp_runtime.protocol.headers import check_method, check_name, check_version, version_of
 from mcp_runtime.protocol.jsonrpc import encode_error, encode_json, encode_result
 from mcp_runtime.protocol.messages import CallToolResult, Result, SubscriptionsListenResult, decode_params
 from mcp_runtime.protocol.revisions import MODERN_REVISIONS
@@ -78,11 +78,14 @@ class Dispatcher:
         request, headers, probe = call.request, call.headers, call.probe
         method = METHODS.get(request.method)
         if method is None:
+            if headers is not None and headers.protocol_version is not None:
+                check_version(headers, probe.version)
             self._check_version(probe.version or (headers and version_of(headers)) or MODERN_REVISIONS[0])
             raise PeerError(METHOD_NOT_FOUND, f"Method not found: {request.method}")
         call.meta = protocol_meta.require(probe)
         if headers is not None:
-            check_standard(headers, version=probe.version, method=request.method)
+            check_version(headers, probe.version)
+            check_method(headers, request.method)
         self._check_version(probe.version or "")
         params = decode_params(request.params, method.params)
         if headers is not None and method.mirrored_name is not None:
@@ -96,12 +99,7 @@ class Dispatcher:
     async def _serve(self, method: Method, call: Call, params: Struct) -> Outcome:
         limit = self._services.limits.max_concurrent_requests
         if self._at_work >= limit:
-            raise PeerError(
-                INTERNAL_ERROR,
-                f"The server has its {limit} requests at work; try again",
-                http_status=503,
-                retry_after_s=1,
-            )
+            raise too_many_requests(limit)
         work = Work(self._services, call)
         outcome: Outcome | None = None
         self._at_work += 1
@@ -110,10 +108,10 @@ class Dispatcher:
                 outcome = await self._guard(method, work, params)
         finally:
             self._at_work -= 1
+        if call.abandoned:
+            raise _AbandonedError  # Even where the handler would not be stopped and came to a result.
         if outcome is not None:
             return outcome
-        if call.abandoned:
-            raise _AbandonedError
         return self._fail(call, f"Timed out after {call.timeout_s:g} s")
 
     async def _guard(self, method: Method, work: Work, params: Struct) -> Outcome:
@@ -122,7 +120,8 @@ class Dispatcher:
             return await method.serve(work, params)
         except BaseExceptionGroup as group:
             return self._settle(work, _single(group))
-        except (InputNeeded, Exception) as error:  # noqa: BLE001  # the one boundary to code that is not ours
+        # SystemExit too: a tool that calls sys.exit() ends its call, not the server.
+        except (InputNeeded, SystemExit, Exception) as error:  # noqa: BLE001  # the one boundary to code that is not ours
             return self._settle(work, error)
 
     def _settle(self, work: Work, error: BaseException) -> Outcome:
@@ -133,7 +132,7 @@ class Dispatcher:
                 raise error
             case ToolError() | ArgumentsError():
                 return self._fail(work.call, str(error))
-            case Exception():
+            case Exception() | SystemExit():
                 return self._incident(work.call, error)
             case _:
                 raise error
@@ -146,7 +145,7 @@ class Dispatcher:
         except ToolError as error:
             return self._fail(work.call, str(error))
 
-    def _incident(self, call: Call, error: Exception) -> Outcome:
+    def _incident(self, call: Call, error: BaseException) -> Outcome:
         incident = self._incident_id()
         call_log.logger().error("handler_failed", incident=incident, exc_info=error)
         return self._fail(call, f"Internal error (incident {incident}; the server's log has the details)")
@@ -180,6 +179,13 @@ class Dispatcher:
             own = result.meta
             result.meta = {**own, **self._server_meta} if isinstance(own, dict) else self._encoded_meta
         return result
+
+
+def too_many_requests(limit: int) -> PeerError:
+    """The answer to a request past `limits.max_concurrent_requests`."""
+    return PeerError(
+        INTERNAL_ERROR, f"The server has its {limit} requests at work; try again", http_status=503, retry_after_s=1
+    )
 
 
 class _AbandonedError(Exception):

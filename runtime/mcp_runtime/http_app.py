@@ -10,7 +10,7 @@ from typing import Any
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
-from mcp_runtime.compose import Runtime
+from mcp_runtime.runtime import Runtime
 from mcp_runtime.transports.http_guard import Guard
 from mcp_runtime.transports.streamable_http import StreamableHttp
 from mcp_runtime.transports.watch import Watch

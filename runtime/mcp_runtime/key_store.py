@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from mcp_runtime.config import Config, ConfigError
+from mcp_runtime.config import Config, ConfigError, default_state_directory
 from mcp_runtime.seal import KEY_BYTES, KeyRing
 
 FILE_NAME: Final = "seal.key"
@@ -31,7 +31,8 @@ def load_keys(config: Config) -> KeyRing:
     if secrets_:
         # Hashed, so that any text will do whatever its alphabet.
         return KeyRing([sha256(secret.reveal().encode()).digest() for secret in secrets_])
-    return KeyRing([_own_key(Path(config.state.directory))])
+    directory = Path(config.state.directory) if config.state.directory else default_state_directory(os.environ)
+    return KeyRing([_own_key(directory)])
 
 
 def _own_key(directory: Path) -> bytes:

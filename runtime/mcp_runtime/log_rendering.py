@@ -7,7 +7,7 @@ from typing import Any, Final, TextIO, cast
 
 import msgspec
 import structlog
-from structlog.typing import EventDict, Processor, WrappedLogger
+from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 from mcp_runtime import call_log
 from mcp_runtime.secret import HIDDEN, Secret
@@ -20,15 +20,30 @@ _SECRET_NAME: Final = re.compile(
 _FIRST: Final = ("timestamp", "level", "logger", "event")
 
 
-def configure_structlog(stream: TextIO, *, level: int, json: bool) -> None:
-    """Let every structlog logger of the process write to `stream`: JSON, one event a line, or text for a terminal."""
-    structlog.configure(
-        processors=_processors(stream, json=json),
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=_Lines(stream),
-        # A logger that outlives a call of this function, as in tests, would go on writing to the old stream.
-        cache_logger_on_first_use=False,
-    )
+class Rendering:
+    """One way to write events: to `stream`, of at least `level`; JSON, one event a line, or text for a terminal."""
+
+    def __init__(self, stream: TextIO, *, level: int, json: bool) -> None:
+        self._lines = _Lines(stream)
+        self._processors = _processors(stream, json=json)
+        self._wrapper_class = structlog.make_filtering_bound_logger(level)
+
+    def logger(self, name: str) -> FilteringBoundLogger:
+        """A logger that writes this way, however structlog is configured."""
+        wrapped = structlog.wrap_logger(
+            self._lines(name), processors=self._processors, wrapper_class=self._wrapper_class
+        )
+        return cast("FilteringBoundLogger", wrapped.bind())
+
+    def configure_structlog(self) -> None:
+        """Let all other structlog loggers of the process write this way too."""
+        structlog.configure(
+            processors=self._processors,
+            wrapper_class=self._wrapper_class,
+            logger_factory=self._lines,
+            # A logger that outlives the next call, as in tests, would go on writing to this stream.
+            cache_logger_on_first_use=False,
+        )
 
 
 def _processors(stream: TextIO, *, json: bool) -> list[Processor]:

@@ -14,6 +14,8 @@ from mcp_runtime.config.sections import LoggingConfig
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
+    from mcp_runtime.log_rendering import Rendering
+
 # Their "Running on ..." says less than our own `listening`; their warnings and errors are welcome.
 _QUIET: Final = ("hypercorn.error", "hypercorn.access", "uvicorn.error", "uvicorn.access")
 
@@ -43,23 +45,33 @@ def adopt_structlog() -> None:
 
 
 class _Log:
-    """The one log of the process."""
+    """The one log of the process. Until it is configured, it leaves stdlib loggers and structlog to the host."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._handler = _StdlibHandler()
         self._loggers: dict[str, FilteringBoundLogger] = {}
-        self._settings = LoggingConfig()
-        self._stream: TextIO = sys.stderr
-        self.is_ready = False
+        self._rendering: Rendering | None = None
+        self._settings: LoggingConfig | None = None
+        self._stream: TextIO | None = None
 
     @property
     def level(self) -> int:
-        return logging.getLevelNamesMapping()[self._settings.level.upper()]
+        level = self._settings.level if self._settings else "info"
+        return logging.getLevelNamesMapping()[level.upper()]
+
+    @property
+    def is_json(self) -> bool:
+        chosen = self._settings.format if self._settings else "auto"
+        return chosen == "json" or (chosen == "auto" and not self._output.isatty())
+
+    @property
+    def _output(self) -> TextIO:
+        return self._stream or sys.stderr
 
     def configure(self, settings: LoggingConfig, stream: TextIO) -> None:
         with self._lock:
-            self._settings, self._stream, self.is_ready = settings, stream, False
+            self._settings, self._stream, self._rendering, self._loggers = settings, stream, None, {}
         root = logging.getLogger()
         if self._handler not in root.handlers:
             root.addHandler(self._handler)
@@ -69,28 +81,26 @@ class _Log:
         logging.captureWarnings(capture=True)
         adopt_structlog()
 
-    def prepare(self) -> None:
+    def prepare(self) -> "Rendering":
         """Import and configure structlog, unless that was done. Threads may come here at the same time."""
         with self._lock:
-            if not self.is_ready:
-                from mcp_runtime.log_rendering import configure_structlog
+            if self._rendering is None:
+                from mcp_runtime.log_rendering import Rendering
 
-                configure_structlog(self._stream, level=self.level, json=self.is_json)
-                self._loggers.clear()
-                self.is_ready = True
+                self._rendering = Rendering(self._output, level=self.level, json=self.is_json)
+                if self._settings is not None:
+                    self._rendering.configure_structlog()
+            return self._rendering
 
     def bound(self, name: str) -> "FilteringBoundLogger":
-        self.prepare()
         logger = self._loggers.get(name)
         if logger is None:
-            import structlog
-
-            logger = self._loggers[name] = structlog.get_logger(name).bind()
+            logger = self._loggers[name] = self.prepare().logger(name)
         return logger
 
     @property
-    def is_json(self) -> bool:
-        return self._settings.format == "json" or (self._settings.format == "auto" and not self._stream.isatty())
+    def is_ready(self) -> bool:
+        return self._rendering is not None
 
 
 class _LoggerToBe:

@@ -60,6 +60,8 @@ class Plugin(Generic[SettingsT]):
         self.settings_type: type[SettingsT] | None = settings
         self.declared = Declarations()
         self._settings: SettingsT | None = None
+        self._when_configured: list[Callable[[], None]] = []
+        self._conditional: list[Declaration] = []
         self._sinks: list[Sink] = []
 
     @property
@@ -72,6 +74,19 @@ class Plugin(Generic[SettingsT]):
     def configure(self, settings: SettingsT) -> None:
         """Set the settings. Called when the plugin is loaded; call it yourself in a test."""
         self._settings = settings
+        kept = [entry for entry in self.declared.entries if entry not in self._conditional]
+        self.declared.entries = list(kept)
+        # What depends on settings goes to whoever attaches next: runtimes that run already have settings of their own.
+        sinks, self._sinks = self._sinks, []
+        for declare in self._when_configured:
+            declare()
+        self._sinks = sinks
+        self._conditional = self.declared.entries[len(kept) :]
+
+    def when_configured(self, fn: FunctionT) -> FunctionT:
+        """Call `fn()` once the settings are known, before anything is served: it declares what depends on them."""
+        self._when_configured.append(fn)
+        return fn
 
     @overload
     def tool(self, fn: FunctionT, /) -> FunctionT: ...
@@ -289,10 +304,6 @@ class Plugin(Generic[SettingsT]):
         for declaration in self.declared.entries:
             sink.declare(declaration)
         self._sinks.append(sink)
-
-    def detach(self, sink: Sink) -> None:
-        """Undo `attach` for what is yet to come. Called by the runtime."""
-        self._sinks.remove(sink)
 
     def _decorate(self, add: Callable[..., None], fn: Any, options: dict[str, Any]) -> Any:
         if fn is not None:

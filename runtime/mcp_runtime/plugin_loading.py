@@ -58,7 +58,7 @@ def _import(reference: str, load: Callable[[], ModuleType]) -> ModuleType:
     except PluginLoadError:
         raise
     except (Exception, SystemExit) as error:  # an import runs any code at all, and may fail in any way
-        raise PluginLoadError(reference, f"{type(error).__name__}: {error}", _place(error)) from error
+        raise PluginLoadError(reference, f"{type(error).__name__}: {error}", place_of(error)) from error
 
 
 def _import_file(reference: str, path: Path) -> ModuleType:
@@ -86,7 +86,7 @@ def _pick(reference: str, module: ModuleType, attribute: str) -> Plugin[Any]:
     raise PluginLoadError(reference, f"{attribute!r} is a {type(found).__name__}, not a Plugin", where)
 
 
-def _place(error: BaseException) -> str | None:
+def place_of(error: BaseException) -> str | None:
     """Where it went wrong: the line of a syntax error, else the last line of the traceback that is not the import's."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}"

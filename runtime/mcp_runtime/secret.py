@@ -1,6 +1,5 @@
 """A value that must not be seen. Rule: only `reveal()` shows it; every other way to text gives `***`."""
 
-import hmac
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NoReturn, final
@@ -49,9 +48,14 @@ class Secret:
     def __str__(self) -> str:
         return HIDDEN
 
+    def __format__(self, spec: str) -> str:
+        return format(HIDDEN, spec)
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
+        import hmac
+
         return hmac.compare_digest(self._text.encode(), other._text.encode())
 
     def __hash__(self) -> int:

@@ -59,18 +59,18 @@ def execute(sql: str, ctx: SyncContext, parameters: Parameters | None = None) ->
     return result
 
 
+@plugin.when_configured
+def offer_execute() -> None:
+    """Offer `execute` where the operator allows writes."""
+    if plugin.settings.allow_writes:
+        plugin.add_tool(execute, title="Change the database", annotations=WRITES)
+
+
 @plugin.lifespan
-async def serve_execute() -> AsyncGenerator[None]:
-    """Check the database before anyone asks for it, and offer `execute` where the operator allows writes."""
+async def check_database() -> AsyncGenerator[None]:
+    """Check the database before anyone asks for it."""
     await run_sync(lambda: database().check())
-    if not plugin.settings.allow_writes:
-        yield
-        return
-    plugin.add_tool(execute, title="Change the database", annotations=WRITES)
-    try:
-        yield
-    finally:
-        plugin.remove_tool("execute")
+    yield
 
 
 def confirmation_text(plan: WritePlan, sql: str, parameters: Parameters | None) -> str:

@@ -5,7 +5,6 @@ and `InfiniteReal`. SQLite has no dates: they are the text or the number that th
 """
 
 import binascii
-import json
 import math
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
@@ -67,7 +66,7 @@ def from_sqlite(value: object) -> Value:
 
 
 def json_bytes(value: Value) -> int:
-    """Return how many bytes the value takes in a JSON array."""
+    """Return about how many bytes the value takes in a JSON array: escapes inside text are not counted."""
     match value:
         case Blob():
             return len(value.base64) + 14
@@ -75,8 +74,10 @@ def json_bytes(value: Value) -> int:
             return len(value.integer) + 15
         case InfiniteReal():
             return 22
+        case str():
+            return len(value.encode("utf-8", "surrogatepass")) + 3
         case _:
-            return len(json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")) + 1
+            return len(repr(value)) + 1
 
 
 def to_sqlite(parameters: Parameters | None) -> list[SqliteValue] | dict[str, SqliteValue]:

@@ -5,8 +5,8 @@ import re
 import sys
 from typing import Final
 
-from mcp_runtime.compose import Runtime
 from mcp_runtime.logging import get_logger, writes_json
+from mcp_runtime.runtime import Runtime
 from mcp_runtime.server.process import Listening
 
 _NAMES_SHOWN: Final = 5
@@ -16,7 +16,8 @@ _DEFAULT_NAME: Final = "mcp-runtime"
 def announce(runtime: Runtime, listening: Listening) -> None:
     """Say where the server listens: nothing for stdio alone, an event in a JSON log, a page of text for people.
 
-    The text comes unless the configuration asks for JSON by name; it has the lines that add the server to Claude Code, Cursor and the MCP Inspector.
+    The text comes unless the configuration asks for JSON by name. It has the lines that add the server to Claude Code,
+    Cursor and the MCP Inspector.
     """
     if not listening.urls:
         return

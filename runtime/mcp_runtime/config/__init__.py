@@ -46,6 +46,7 @@ __all__ = [
     "ServerConfig",
     "StateConfig",
     "StdioConfig",
+    "default_state_directory",
     "find_config_file",
     "load_config",
     "nearest",
@@ -90,7 +91,7 @@ def load_config(
     _check_together(config, given)
     return structs.replace(
         config,
-        state=StateConfig(directory=config.state.directory or str(_default_state_directory(environ))),
+        state=StateConfig(directory=config.state.directory or str(default_state_directory(environ))),
         plugin=tables,
         origin=Origin(
             file=None if file is None else str(file),
@@ -142,7 +143,8 @@ def _check_together(config: Config, given: Mapping[str, Given]) -> None:
         raise wrong("admin.bind", f"{min(shared)} is in http.bind too", "give the admin endpoints a bind of their own")
 
 
-def _default_state_directory(environ: Mapping[str, str]) -> Path:
+def default_state_directory(environ: Mapping[str, str]) -> Path:
+    """Where the runtime keeps files of its own, unless `state.directory` says otherwise."""
     # The XDG specification: a relative path there is to be ignored.
     base = Path(environ.get("XDG_STATE_HOME", ""))
     home = Path(environ["HOME"]) if environ.get("HOME") else Path.home()

@@ -1,6 +1,5 @@
 """The operator's error. Rule: it names the file, the key, what is wrong, and what would be right."""
 
-import difflib
 from collections.abc import Iterable
 from typing import Final
 
@@ -26,5 +25,7 @@ class ConfigError(Exception):
 
 def nearest(word: str, candidates: Iterable[str]) -> str | None:
     """The candidate that `word` is most likely a slip of, or None if nothing is near."""
+    import difflib
+
     # 0.6, difflib's own cutoff: it finds a wrong letter in a short name and a wrong word in a long one.
     return next(iter(difflib.get_close_matches(word, list(candidates), n=1, cutoff=0.6)), None)

@@ -1,6 +1,5 @@
 """A TOML file to given values. Rule: every table and key in it is known, or an error that suggests the nearest one."""
 
-import tomllib
 from pathlib import Path
 from typing import cast
 
@@ -21,6 +20,8 @@ def given_in_file(path: Path) -> tuple[dict[str, Given], PluginTables]:
 
 
 def _read(path: Path) -> dict[str, object]:
+    import tomllib
+
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -52,19 +53,18 @@ def _collect(path: Path, section: str, table: dict[str, object], given: dict[str
 
 def _unknown(file: str, here: str, sections: set[str], keys: set[str]) -> ConfigError:
     section, _, name = here.rpartition(".")
-    # A key that stands in another section is moved sooner than misspelt.
-    elsewhere = sorted(key for key in keys if key.rpartition(".")[2] == name)
-    siblings = {key.rpartition(".")[2] for key in keys | sections if key.rpartition(".")[0] == section}
-    sibling = nearest(name, siblings)
-    if sibling:
-        fix = f'did you mean "{f"{section}.{sibling}" if section else sibling}"?'
-    elif elsewhere:
-        fix = f'did you mean "{elsewhere[0]}"?'
-    else:
-        close = nearest(here, keys | sections)
-        fix = f'did you mean "{close}"?' if close else "remove it"
-    what = "key" if section else "section"
-    return ConfigError(file, here, f"there is no such {what}", fix)
+    suggestion = _suggestion(section, name, sorted(sections | keys))
+    fix = f'did you mean "{suggestion}"?' if suggestion else "remove it"
+    return ConfigError(file, here, f"there is no such {'key' if section else 'section'}", fix)
+
+
+def _suggestion(section: str, name: str, known: list[str]) -> str | None:
+    """What `name` in `section` was meant to be: a neighbour spelt alike, or the same name in another section."""
+    neighbours = {path.rpartition(".")[2]: path for path in known if path.rpartition(".")[0] == section}
+    misspelt = nearest(name, neighbours)
+    if misspelt is not None:
+        return neighbours[misspelt]
+    return next((path for path in known if path.rpartition(".")[2] == name), None)
 
 
 def _plugin_tables(file: str, tables: object) -> PluginTables:

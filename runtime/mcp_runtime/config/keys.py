@@ -1,7 +1,9 @@
 """The table of all configuration keys, read off the structs. Rule: there is no other list of them."""
 
+import re
 import types
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
 from msgspec import Meta, Struct
@@ -64,6 +66,11 @@ class ConfigSection:
     keys: tuple[ConfigKey, ...]
 
 
+def plugin_variable(plugin: str, key: str = "") -> str:
+    """The environment variable that overrides `key` of [plugin.PLUGIN]; without a key, what all of them begin with."""
+    return PLUGIN_PREFIX + re.sub(r"\W", "_", f"{plugin}_{key}").upper()
+
+
 def bare_type(annotated: Any) -> Any:
     """A type without its `Annotated` wrapping."""
     return get_args(annotated)[0] if get_origin(annotated) is Annotated else annotated
@@ -102,6 +109,10 @@ def _expected(annotated: Any, unit: str) -> str:
     return "a text, not empty" if meta.min_length else "a text"
 
 
+# Five sections share a struct, and msgspec looks up the fields anew each time it is asked.
+_fields: Final = cache(fields)
+
+
 def _keys(section: str, values: Struct) -> tuple[ConfigKey, ...]:
     return tuple(
         ConfigKey(
@@ -112,19 +123,19 @@ def _keys(section: str, values: Struct) -> tuple[ConfigKey, ...]:
             description=_meta(field.type).description or "",
             kind=(_meta(field.type).extra or {}).get("kind"),
         )
-        for field in fields(values)
+        for field in _fields(type(values))
     )
 
 
 def _sections(prefix: str, values: Struct) -> list[ConfigSection]:
     """The sections in `values`, in the order of its fields; a section of sections (`cache`) becomes one for each."""
     found: list[ConfigSection] = []
-    for field in fields(values):
+    for field in _fields(type(values)):
         inner = getattr(values, field.name)
         if field.name in _NOT_SECTIONS or not isinstance(inner, Struct):
             continue
         name = f"{prefix}{field.name}"
-        if any(isinstance(getattr(inner, deeper.name), Struct) for deeper in fields(inner)):
+        if any(isinstance(getattr(inner, deeper.name), Struct) for deeper in _fields(type(inner))):
             found += _sections(f"{name}.", inner)
         else:
             said = _meta(field.type).description or (type(inner).__doc__ or "").partition("\n")[0]

@@ -5,13 +5,12 @@ path in the file is relative to the file), its `Secret` fields are read from `fi
 MCP_RUNTIME_PLUGIN_<NAME>_<KEY> overrides a key.
 """
 
-import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import Final, TypeVar
 
 from mcp_runtime.config.errors import ENVIRONMENT, ConfigError, nearest
-from mcp_runtime.config.keys import PLUGIN_PREFIX
+from mcp_runtime.config.keys import plugin_variable
 from mcp_runtime.config.sections import Config
 from mcp_runtime.config.settings_types import Refused, SettingsType, located, settings_type, without_none
 from mcp_runtime.config.values import from_text
@@ -32,17 +31,9 @@ def plugin_settings(config: Config, name: str, settings: type[T]) -> T:
 def unclaimed_plugin_settings(config: Config, loaded: Collection[str]) -> list[str]:
     """The tables and environment variables that no loaded plugin reads: `plugin.NAME`, and names of variables."""
     tables = [f"plugin.{name}" for name in config.plugin if name not in loaded]
-    prefixes = tuple(_prefix(name) for name in loaded)
+    prefixes = tuple(plugin_variable(name) for name in loaded)
     variables = [name for name in config.origin.plugin_environment if not name.startswith(prefixes)]
     return sorted(tables) + sorted(variables)
-
-
-def _prefix(plugin: str) -> str:
-    return PLUGIN_PREFIX + _spelt(plugin) + "_"
-
-
-def _spelt(name: str) -> str:
-    return re.sub(r"\W", "_", name).upper()
 
 
 class _PluginTable:
@@ -70,18 +61,18 @@ class _PluginTable:
 
     def _find_variables(self) -> dict[str, str]:
         """This plugin's variables, by key. Raises ConfigError for one that fits no key, nor a longer plugin name."""
-        prefix = _prefix(self._name)
-        others = (_prefix(name) for name in self._config.plugin if name != self._name)
+        prefix = plugin_variable(self._name)
+        others = (plugin_variable(name) for name in self._config.plugin if name != self._name)
         longer = tuple(other for other in others if other.startswith(prefix))
-        keys = {_spelt(key): key for key in self._known.hints}
+        keys = {plugin_variable(self._name, key): key for key in self._known.hints}
         found: dict[str, str] = {}
         for variable in self._config.origin.plugin_environment:
-            key = keys.get(variable.removeprefix(prefix))
             if not variable.startswith(prefix) or variable.startswith(longer):
                 continue
+            key = keys.get(variable)
             if key is None:
-                suggestion = nearest(variable.removeprefix(prefix), keys)
-                fix = f"did you mean {prefix}{suggestion}?" if suggestion else "unset it"
+                suggestion = nearest(variable, keys)
+                fix = f"did you mean {suggestion}?" if suggestion else "unset it"
                 raise ConfigError(ENVIRONMENT, variable, f"plugin {self._name} has no such setting", fix)
             found[key] = variable
         return found

@@ -2,10 +2,11 @@
 
 import json
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, cast
 
-from mcp_runtime.config.keys import CONFIG_SECTIONS, ConfigKey, ConfigSection
+from mcp_runtime.config.keys import CONFIG_SECTIONS, ConfigKey, ConfigSection, plugin_variable
 
 _WIDTH: Final = 100
 _LONG_NUMBER: Final = 100_000
@@ -21,15 +22,25 @@ _HEADER: Final = (
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginSetting:
+    """A key of a [plugin.NAME] table with what it means. Not `is_set`: `value` is its default, or an example."""
+
+    name: str
+    value: object
+    meaning: str
+    is_set: bool = False
+
+
 def render(
     values: Mapping[str, object],
-    plugins: Mapping[str, Mapping[str, tuple[object, str]]] | None = None,
+    plugins: Mapping[str, Sequence[PluginSetting]] | None = None,
     *,
     introduction: str = "",
 ) -> str:
     """The text of a configuration file with `values`, by key path. All other keys are there too, commented out.
 
-    `plugins` are the [plugin.NAME] tables: settings by name, each with its value and what it means.
+    `plugins` are the [plugin.NAME] tables.
     """
     parts = [_comment(introduction + _HEADER)]
     parts += [_section(section, values) for section in CONFIG_SECTIONS]
@@ -67,11 +78,15 @@ def _key(key: ConfigKey, values: Mapping[str, object]) -> list[str]:
     return [_comment(f"{key.description}{default}\n{key.environment}"), f"{commented}{assignment}"]
 
 
-def _plugin(name: str, settings: Mapping[str, tuple[object, str]]) -> str:
+def _plugin(name: str, settings: Sequence[PluginSetting]) -> str:
     lines = [_comment(f"Settings of the plugin {name}."), f"[plugin.{name}]"]
-    for key, (value, meaning) in settings.items():
-        variable = f"MCP_RUNTIME_PLUGIN_{name}_{key}".upper()
-        lines += ["", _comment(f"{meaning}\n{variable}"), f"{key} = {toml_value(value)}"]
+    for setting in settings:
+        commented = "" if setting.is_set else "#"
+        lines += [
+            "",
+            _comment(f"{setting.meaning}\n{plugin_variable(name, setting.name)}"),
+            f"{commented}{setting.name} = {toml_value(setting.value)}",
+        ]
     return "\n".join(lines)
 
 

@@ -50,16 +50,15 @@ ERRORS: Final[dict[int, ErrorRow]] = {
 APPLICATION_ERROR_STATUS: Final = 200
 """Status of a code that a plugin defined itself: the HTTP exchange succeeded, the application said no."""
 
-# Codes of earlier revisions stay reserved, and -32020 to -32099 belongs to the specification.
-_RETIRED: Final = frozenset({-32002, -32042})
-_SPEC_RANGE: Final = range(-32099, -32019)
+# All of JSON-RPC's range: the specification assigns some of it, retired some, and allocates no more of the rest.
+_RESERVED: Final = range(-32768, -31999)
 
 
 class PeerError(Exception):
     """They broke it: the request cannot be served, and the peer gets a JSON-RPC error that says why.
 
-    `code` is a JSON-RPC error code: one of the table above, or an application code outside the ranges that the
-    specification reserves. `message` is one line for the peer. `data` is any JSON value. `retry_after_s`, in seconds,
+    `code` is a JSON-RPC error code: one of the table above, or an application code outside -32768 to
+    -32000. `message` is one line for the peer. `data` is any JSON value. `retry_after_s`, in seconds,
     becomes a `Retry-After` header where the transport has headers; `http_status` overrides the table's status.
 
     Raises ValueError for a code that the specification reserves and does not define.
@@ -75,7 +74,7 @@ class PeerError(Exception):
         http_status: int | None = None,
         retry_after_s: int | None = None,
     ) -> None:
-        if code not in ERRORS and (code in _SPEC_RANGE or code in _RETIRED):
+        if code not in ERRORS and code in _RESERVED:
             raise ValueError(f"error code {code} is reserved by the specification")
         super().__init__(message)
         self.code = code

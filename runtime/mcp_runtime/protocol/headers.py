@@ -55,16 +55,23 @@ def version_of(headers: MirroredHeaders) -> str | None:
     return None if value is None else value.decode("latin-1")
 
 
-def check_standard(headers: MirroredHeaders, *, version: str | None, method: str) -> None:
-    """Compare the two headers that every request has. Raises PeerError -32020.
+def check_version(headers: MirroredHeaders, version: str | None) -> None:
+    """Compare `MCP-Protocol-Version` with the body's version. Raises PeerError -32020.
 
-    `version` is the body's, None where the body has none (which is the body's own error, reported elsewhere).
-    Spec: 2026-07-28/basic/transports/streamable-http#standard-request-headers
+    `version` None, for a body that has none, is the body's own error and reported elsewhere.
+    Spec: 2026-07-28/basic/transports/streamable-http#protocol-version-header
     """
     if headers.protocol_version is None:
         raise _mismatch("MCP-Protocol-Version header is missing")
-    if version is not None and headers.protocol_version != version.encode("utf-8", "surrogatepass"):
+    if version is not None and headers.protocol_version != version.encode():
         raise _differs("MCP-Protocol-Version", headers.protocol_version, version)
+
+
+def check_method(headers: MirroredHeaders, method: str) -> None:
+    """Compare `Mcp-Method` with the body's method. Raises PeerError -32020.
+
+    Spec: 2026-07-28/basic/transports/streamable-http#standard-request-headers
+    """
     if headers.method is None:
         raise _mismatch("Mcp-Method header is missing")
     if headers.method != method.encode():

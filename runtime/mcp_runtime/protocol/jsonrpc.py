@@ -24,7 +24,7 @@ class Request(Struct, frozen=True):
 
 
 class Notification(Struct, frozen=True):
-    """A JSON-RPC notification. `params` is the undecoded JSON object (`{}` when absent)."""
+    """A JSON-RPC notification. `params` is undecoded JSON, by rights an object (`{}` when absent)."""
 
     method: str
     params: Raw
@@ -95,10 +95,11 @@ def _classify(data: bytes, envelope: _Envelope) -> Message:
     params = envelope.params
     if isinstance(params, UnsetType):
         params = NO_PARAMS
-    elif bytes(memoryview(params)[:1]) != b"{":
-        raise _invalid(data, "Invalid request: params must be an object")
     if isinstance(envelope.id, UnsetType):
+        # Whatever its params are: a notification is never answered, so who wants them finds out what they are.
         return Notification(envelope.method, params)
+    if bytes(memoryview(params)[:1]) != b"{":
+        raise _invalid(data, "Invalid request: params must be an object")
     return Request(envelope.id, envelope.method, params)
 
 
@@ -124,7 +125,7 @@ def _salvage_id(data: bytes) -> RequestId | None:
     """The id of a message that failed to decode, so that its sender can correlate the error."""
     try:
         found = _id_decoder.decode(data).id
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None
     return found if isinstance(found, int | str) and not isinstance(found, bool) else None
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import trio
 
 from mcp_runtime import call_log
-from mcp_runtime.compose import Runtime
-from mcp_runtime.transports.claimed_streams import ClaimedStreams, open_reader, open_writer
+from mcp_runtime.runtime import Runtime
+from mcp_runtime.transports.claimed_streams import ClaimedStreams, open_reader, open_writer, wait_hang_up
 from mcp_runtime.transports.stdio import Stdio
 
 if TYPE_CHECKING:
@@ -96,6 +96,7 @@ async def _serve_stdio(runtime: Runtime, streams: ClaimedStreams, progress: Prog
             transport.stop()
 
         nursery.start_soon(stop_when_asked)
+        nursery.start_soon(transport.stop_when_stuck, partial(wait_hang_up, streams.stdin_fd))
         await transport.serve()
         nursery.cancel_scope.cancel()
     progress.asked.set()

@@ -6,6 +6,7 @@ Spec: 2026-07-28/basic/transports/stdio
 """
 
 import os
+import select
 import stat
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -33,6 +34,8 @@ class ClaimedStreams:
 
 def claim() -> ClaimedStreams:
     """Take over fd 0 and fd 1 of this process. Call once, before any plugin is imported."""
+    for fd in (0, 1, 2):
+        _ensure_open(fd)
     stdin_fd = os.dup(0)
     stdout_fd = os.dup(1)
     null = os.open(os.devnull, os.O_RDONLY)
@@ -40,6 +43,15 @@ def claim() -> ClaimedStreams:
     os.close(null)
     os.dup2(2, 1)
     return ClaimedStreams(stdin_fd=stdin_fd, stdout_fd=stdout_fd)
+
+
+def _ensure_open(fd: int) -> None:
+    """Put /dev/null where whoever started this process left nothing (`<&-` in a shell)."""
+    try:
+        os.fstat(fd)
+    except OSError:
+        # The lowest free descriptor is the one that is missing: the ones below it are there by now.
+        os.open(os.devnull, os.O_RDWR)
 
 
 def open_reader(fd: int) -> ByteStream:
@@ -56,6 +68,18 @@ def _can_poll(fd: int) -> bool:
     """Whether the kernel can tell when `fd` is ready: not for files and devices like /dev/null."""
     mode = os.fstat(fd).st_mode
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(fd)
+
+
+async def wait_hang_up(fd: int) -> None:
+    """Return once nobody can write to `fd` any more, though what was written may still be unread.
+
+    Never returns where the kernel cannot tell that apart from data.
+    """
+    if not (hasattr(select, "epoll") and _can_poll(fd)):
+        await trio.sleep_forever()
+    with select.epoll() as poll:
+        poll.register(fd, select.EPOLLRDHUP)  # EPOLLHUP is always reported; without EPOLLIN, data is not.
+        await trio.lowlevel.wait_readable(poll.fileno())
 
 
 class _FileReader:

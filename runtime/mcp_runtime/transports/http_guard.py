@@ -67,7 +67,7 @@ class Guard:
 
     def response_headers(self, origin: bytes | None) -> Headers:
         """What lets the page at `origin` read the answer; nothing unless CORS is on."""
-        if not self._cors or origin is None:
+        if not self._cors or origin is None or not self.allows_origin(origin):
             return []
         return [(b"access-control-allow-origin", origin), (b"vary", b"origin")]
 

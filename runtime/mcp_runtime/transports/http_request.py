@@ -3,6 +3,7 @@
 Spec: 2026-07-28/basic/transports/streamable-http#sending-messages
 """
 
+import re
 from functools import lru_cache
 from typing import Final
 
@@ -13,6 +14,8 @@ from mcp_runtime.limits import Limits
 
 JSON: Final = b"application/json"
 EVENT_STREAM: Final = b"text/event-stream"
+_REFUSED: Final = re.compile(rb";\s*q\s*=\s*0(?:\.0*)?\s*(?:;|$)", re.IGNORECASE)
+"""A weight of zero says "not this". RFC 9110 12.4.2"""
 
 
 class HttpRefusalError(Exception):
@@ -39,7 +42,8 @@ def header(scope: Scope, name: bytes) -> bytes | None:
 
 def check_media_types(scope: Scope) -> None:
     """Raises HttpRefusalError 406 or 415 unless the client takes both kinds of answer and sends plain JSON."""
-    if not _accepts_both(header(scope, b"accept") or b""):
+    accept = b",".join(value for name, value in scope["headers"] if name == b"accept")
+    if not _accepts_both(accept):
         raise HttpRefusalError(406, "Accept must list application/json and text/event-stream")
     if not _is_json(header(scope, b"content-type") or b""):
         raise HttpRefusalError(415, "Content-Type must be application/json (UTF-8)")
@@ -50,16 +54,12 @@ def check_media_types(scope: Scope) -> None:
 
 @lru_cache(maxsize=64)
 def _accepts_both(accept: bytes) -> bool:
-    taken = {part.partition(b";")[0].strip().lower() for part in accept.split(b",") if _weight(part) != b"q=0"}
+    taken = {part.partition(b";")[0].strip().lower() for part in accept.split(b",") if not _REFUSED.search(part)}
     return _takes(taken, JSON) and _takes(taken, EVENT_STREAM)
 
 
 def _takes(taken: set[bytes], media_type: bytes) -> bool:
     return bool(taken & {media_type, media_type.partition(b"/")[0] + b"/*", b"*/*"})
-
-
-def _weight(part: bytes) -> bytes:
-    return part.partition(b";")[2].replace(b" ", b"").lower()
 
 
 @lru_cache(maxsize=64)

@@ -31,11 +31,15 @@ KEEP_ALIVE: Final = ServerSentEvent(comment="keep-alive").encode()
 
 
 class PostResponse:
-    """The response to one POST. `extra` are headers that every response of this request gets (CORS)."""
+    """The response to one request.
 
-    def __init__(self, send: Send, extra: Headers) -> None:
+    `extra` are headers that it gets whatever happens (CORS); `head` leaves out its body.
+    """
+
+    def __init__(self, send: Send, extra: Headers, *, head: bool = False) -> None:
         self._send = send
         self._extra = extra
+        self._head = head
         self._streaming = False
         self._finished = False
         self._torn = False
@@ -50,29 +54,41 @@ class PostResponse:
         await self._stream(KEEP_ALIVE)
 
     async def _stream(self, chunk: bytes) -> None:
-        if self._finished:
+        if self._is_over():
             return
         if self._lock is None:
             self._lock = anyio.Lock()
-        starting = not self._streaming
-        self._streaming = True
         async with self._lock:
-            # A cancelled send leaves nobody knowing what went out; all that is left then is to hang up.
-            torn, self._torn = self._torn, True
-            if torn:
+            if self._is_over():
                 return
-            if starting:
-                await self._start(200, _STREAM_HEADERS)
-            await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
-            self._torn = torn
+            # A cancelled send leaves nobody knowing what went out; all that is left then is to hang up.
+            self._torn = True
+            try:
+                if not self._streaming:
+                    await self._start(200, _STREAM_HEADERS)
+                    self._streaming = True
+                await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+            except OSError:
+                return  # The client is gone; the watch hears of it too, and ends the call.
+            self._torn = False
+
+    def _is_over(self) -> bool:
+        return self._finished or self._torn
 
     async def finish(self, reply: Reply) -> None:
         """Send the answer and end the response: as the last event of a stream, else as a plain JSON body."""
         self._finished = True
         if self._lock is not None:
             async with self._lock:
-                if not self._torn:
-                    await self._send({"type": "http.response.body", "body": encode_event(reply.body)})
+                await self._finish(reply)
+        else:
+            await self._finish(reply)
+
+    async def _finish(self, reply: Reply) -> None:
+        if self._torn:
+            return
+        if self._streaming:
+            await self._send({"type": "http.response.body", "body": encode_event(reply.body)})
             return
         headers = _JSON_HEADERS
         if reply.retry_after_s is not None:
@@ -84,7 +100,7 @@ class PostResponse:
         self._finished = True
         length = (b"content-length", str(len(body)).encode())
         await self._start(status, [*headers, length])
-        await self._send({"type": "http.response.body", "body": body})
+        await self._send({"type": "http.response.body", "body": b"" if self._head else body})
 
     async def _start(self, status: int, headers: Headers) -> None:
         await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *self._extra]})

@@ -3,12 +3,14 @@
 Spec: 2026-07-28/basic/transports/stdio
 """
 
+from collections.abc import Awaitable, Callable
+
 import trio
 from msgspec import UnsetType
 
 from mcp_runtime import call_log
 from mcp_runtime.call import Call, Reply, Stream
-from mcp_runtime.dispatcher import Dispatcher
+from mcp_runtime.dispatcher import Dispatcher, too_many_requests
 from mcp_runtime.limits import Limits
 from mcp_runtime.protocol.errors import INVALID_REQUEST, PeerError
 from mcp_runtime.protocol.jsonrpc import (
@@ -20,6 +22,7 @@ from mcp_runtime.protocol.jsonrpc import (
     Response,
     decode,
     encode_error,
+    encode_notification,
 )
 from mcp_runtime.protocol.messages import CancelledNotificationParams, decode_params
 from mcp_runtime.protocol.meta import MetaProbe, probe
@@ -53,6 +56,7 @@ class Stdio:
         self._eof_grace_s = eof_grace_s
         self._bridge = bridge
         self._reading = trio.CancelScope()
+        self._lines = 0
         # No buffer: whoever has something to say waits until the writer takes it, so a slow reader slows its own calls.
         self._outbox, self._outgoing = trio.open_memory_channel[bytes](0)
         self._calls: dict[RequestId, Call] = {}
@@ -71,6 +75,18 @@ class Stdio:
                 await self._outbox.aclose()
         except* (trio.BrokenResourceError, trio.ClosedResourceError):
             call_log.logger().info("stdout_closed")  # The client is gone; there is nobody to tell.
+
+    async def stop_when_stuck(self, wait_hang_up: Callable[[], Awaitable[None]]) -> None:
+        """Stop when the input has ended but its end is not reached, because nobody takes what has to be written first.
+
+        `wait_hang_up` returns when the input has ended, read or not.
+        """
+        await wait_hang_up()
+        lines = -1
+        while lines != self._lines:
+            lines = self._lines
+            await trio.sleep(self._eof_grace_s)
+        self.stop()
 
     def stop(self) -> None:
         """End `serve` as if the input had ended."""
@@ -93,6 +109,7 @@ class Stdio:
             chunk = await self._reader.receive_some()
             lines = splitter.feed(chunk) if chunk else splitter.end()
             for line in lines:
+                self._lines += 1
                 await self._line(line, calls)
             if not chunk:
                 return
@@ -132,6 +149,11 @@ class Stdio:
     def _start(self, request: Request, found: MetaProbe, calls: trio.Nursery) -> None:
         if request.id in self._calls or request.id in self._subscriptions:
             raise PeerError(INVALID_REQUEST, "Invalid request: a request with this id is still being served")
+        # Counted here too, until the answer is written: a client that only sends would otherwise pile up answers. The
+        # refusal has to be written as well, and so stops the reading.
+        limit = self._limits.max_concurrent_requests
+        if len(self._calls) >= limit:
+            raise too_many_requests(limit)
         call = Call(request=request, probe=found, transport="stdio", notify=self._write)
         self._calls[request.id] = call
         calls.start_soon(self._serve_call, call)
@@ -153,6 +175,7 @@ class Stdio:
                 async for notification in stream.subscription.notifications():
                     await self._write(notification)
                 await self._write(stream.final)
+                await self._write(_torn_down(request_id, stream))
             finally:
                 del self._subscriptions[request_id]
                 stream.subscription.leave()
@@ -174,3 +197,13 @@ class Stdio:
 
     async def _write(self, message: bytes) -> None:
         await self._outbox.send(message)
+
+
+def _torn_down(request_id: RequestId, stream: Stream) -> bytes:
+    """What follows the result of a subscription that the server ended. Spec: 2026-07-28/basic/patterns/cancellation
+
+    Clients take the first of the two that they see for the ending, so the graceful one goes first.
+    """
+    return encode_notification(
+        CANCELLED, CancelledNotificationParams(request_id=request_id, meta={**stream.subscription.meta})
+    )

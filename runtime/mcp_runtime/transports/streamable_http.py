@@ -83,7 +83,7 @@ class StreamableHttp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
         origin = header(scope, b"origin")
-        response = PostResponse(send, self._guard.response_headers(origin))
+        response = PostResponse(send, self._guard.response_headers(origin), head=scope["method"] == "HEAD")
         exchange = Exchange(scope=scope, receive=receive, send=send, origin=origin, response=response)
         try:
             if await self._route(exchange):
@@ -98,11 +98,12 @@ class StreamableHttp:
     async def _route(self, exchange: Exchange) -> bool:
         """Everything that is no POST to the endpoint. True where it is one and remains to be answered."""
         scope, origin = exchange.scope, exchange.origin
-        if not self._guard.allows_host(header(scope, b"host")):
-            raise HttpRefusalError(421, "Host is not served here; the operator can add it to http.allowed_hosts")
         if not self._guard.allows_origin(origin):
             raise HttpRefusalError(403, "Origin is not allowed; the operator can add it to http.allowed_origins")
-        if scope["path"] == self._path and scope["method"] == "POST":
+        if not self._guard.allows_host(header(scope, b"host")):
+            raise HttpRefusalError(421, "Host is not served here; the operator can add it to http.allowed_hosts")
+        path = _path_of(scope)
+        if path == self._path and scope["method"] == "POST":
             return True
         if scope["method"] == "OPTIONS":
             preflight = self._guard.preflight_headers(origin, header(scope, b"access-control-request-headers") or b"")
@@ -111,7 +112,7 @@ class StreamableHttp:
                 return False
         if await self._bridged(exchange, None):
             return False
-        if scope["path"] != self._path:
+        if path != self._path:
             raise HttpRefusalError(404, f"Not found; the MCP endpoint is {self._path}")
         raise HttpRefusalError(405, "Method not allowed; send MCP messages with POST", ((b"allow", b"POST"),))
 
@@ -189,6 +190,12 @@ class StreamableHttp:
                 await source(exchange.scope, exchange.receive, exchange.send)
         finally:
             stream.subscription.leave()
+
+
+def _path_of(scope: Scope) -> str:
+    """The path below the point where a host application mounted this one."""
+    path, root = str(scope["path"]), str(scope.get("root_path", ""))
+    return path.removeprefix(root) if root else path
 
 
 async def _events(stream: Stream) -> AsyncGenerator[ServerSentEvent, None]:

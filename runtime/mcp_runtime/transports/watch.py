@@ -8,7 +8,7 @@ Spec: 2026-07-28/basic/transports/streamable-http#cancellation
 """
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 import anyio
@@ -88,12 +88,16 @@ class Watch:
 
     async def _accompany(self, watched: Watched, scope: anyio.CancelScope) -> None:
         with scope:
-            while True:
-                message = None
-                with anyio.move_on_after(self._keep_alive_interval_s):
-                    message = await watched.receive()
-                if message is None:
-                    await watched.response.keep_alive()
-                elif message["type"] == "http.disconnect":
-                    watched.call.abandon()
-                    return
+            with suppress(OSError):  # Some servers tell of a disconnect this way.
+                await self._until_disconnect(watched)
+            watched.call.abandon()
+
+    async def _until_disconnect(self, watched: Watched) -> None:
+        while True:
+            message = None
+            with anyio.move_on_after(self._keep_alive_interval_s):
+                message = await watched.receive()
+            if message is None:
+                await watched.response.keep_alive()
+            elif message["type"] == "http.disconnect":
+                return

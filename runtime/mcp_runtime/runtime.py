@@ -1,0 +1,52 @@
+"""A server without its transports. Rule: everything that is the same behind each of them, and nothing that is not."""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from mcp_runtime.asyncio_thread import SHARED
+from mcp_runtime.catalog import Catalog
+from mcp_runtime.config import Config, ConfigError
+from mcp_runtime.dispatcher import Dispatcher
+from mcp_runtime.invocation import as_context_manager
+from mcp_runtime.plugin import Plugin
+from mcp_runtime.plugin_loading import PluginLoadError, place_of
+from mcp_runtime.sealers import LazySealer
+from mcp_runtime.subscriptions import Subscriptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """What a configuration and its plugins make: the catalog, the dispatcher in front of it, the open subscriptions."""
+
+    config: Config
+    catalog: Catalog
+    dispatcher: Dispatcher
+    subscriptions: Subscriptions
+    plugins: tuple[Plugin[Any], ...]
+    sealer: LazySealer
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None, None]:
+        """Enter the plugins' lifespans, leave them in reverse at the end. Serve only inside.
+
+        Raises PluginLoadError for a plugin that fails to start, or ConfigError where that is what it says.
+        """
+        self.subscriptions.start()
+        async with AsyncExitStack() as stack:
+            stack.enter_context(SHARED.in_use())
+            for plugin in self.plugins:
+                await _start(plugin, stack)
+            yield
+
+
+async def _start(plugin: Plugin[Any], stack: AsyncExitStack) -> None:
+    try:
+        for factory in plugin.declared.lifespans:
+            await stack.enter_async_context(as_context_manager(factory))
+    except ConfigError:
+        raise
+    except Exception as error:  # an author's code, which may fail in any way
+        cause = f"its lifespan failed: {type(error).__name__}: {error}"
+        raise PluginLoadError(plugin.name, cause, place_of(error)) from error
