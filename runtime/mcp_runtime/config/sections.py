@@ -39,14 +39,15 @@ class HttpConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     allowed_hosts: Annotated[
         tuple[str, ...],
         Meta(
-            description="Host headers to accept, as HOST or HOST:PORT. Empty: loopback names only on a loopback bind.",
+            description="Host headers to accept beside loopback names and http.bind's own: HOST, HOST:PORT, "
+            '"*.example.com" for subdomains, "*" for any.',
             extra={"kind": "host"},
         ),
     ] = ()
     allowed_origins: Annotated[
         tuple[str, ...],
         Meta(
-            description='Origins of web pages to accept, as "https://app.example". Empty: loopback origins only.',
+            description='Origins of web pages to accept beside those of these hosts: "https://a.example", "*" for any.',
             extra={"kind": "origin"},
         ),
     ] = ()

@@ -142,7 +142,9 @@ def _host(item: str, _: _Place) -> str:
 
 
 def _origin(item: str, _: _Place) -> str:
-    scheme, separator, rest = item.partition("://")
+    if item == "*":
+        return item
+    scheme, separator, rest = item.rstrip("/").partition("://")
     if not separator or not scheme or not rest or "/" in rest or " " in rest:
         raise ValueError(f'"{item}" is no origin; write scheme and host without a path, such as "https://app.example"')
     return item

@@ -30,11 +30,12 @@ class Listener:
     url: str
     host: str
     unix_path: str | None = None
+    unix_file: tuple[int, int] | None = None
 
     def close(self) -> None:
-        """Stop listening; a Unix socket's file goes too."""
+        """Stop listening; a Unix socket's file goes too, unless another process has put its own there meanwhile."""
         self.sock.close()
-        if self.unix_path is not None:
+        if self.unix_path is not None and _identity(self.unix_path) == self.unix_file:
             Path(self.unix_path).unlink(missing_ok=True)
 
 
@@ -80,7 +81,16 @@ def _open_unix(path: str) -> Listener:
     except OSError:
         sock.close()
         raise
-    return Listener(sock=sock, url=f"{_UNIX}{path}", host="", unix_path=path)
+    return Listener(sock=sock, url=f"{_UNIX}{path}", host="", unix_path=path, unix_file=_identity(path))
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """Device and inode of what is at `path`, None where there is nothing."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _remove_stale(path: str) -> None:
