@@ -10,6 +10,7 @@ from hypercorn.trio import serve  # pyright: ignore[reportUnknownVariableType]  
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mcp_runtime.config import HttpConfig
+from mcp_runtime.server import http2
 from mcp_runtime.server.sockets import Listener, hang_up
 
 _MAX_REQUESTS_PER_CONNECTION: Final = 1_000_000
@@ -32,6 +33,7 @@ async def serve_http(
     The caller runs the application's lifespan.
     """
     addresses = [listener.sock.getsockname() for listener in listeners]
+    http2.install()
     config = _hypercorn_config(listeners, http, tls=tls)
     async with trio.open_nursery() as nursery:
 
