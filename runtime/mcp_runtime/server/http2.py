@@ -56,4 +56,4 @@ class CompleteH2Protocol(H2Protocol):
 def install() -> None:
     """Have every HTTP/2 connection of this process use these. Harmless to repeat."""
     hypercorn.protocol.H2Protocol = CompleteH2Protocol  # type: ignore[attr-defined]  # replaced on purpose
-    hypercorn.protocol.h2.StreamBuffer = CompleteBuffer  # type: ignore[attr-defined]  # replaced on purpose
+    hypercorn.protocol.h2.StreamBuffer = CompleteBuffer  # type: ignore[misc]  # replaced on purpose
