@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 import trio
 from hypercorn.config import Config as HypercornConfig
 from hypercorn.trio import serve  # pyright: ignore[reportUnknownVariableType]  # its WSGI half is not typed
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mcp_runtime.config import HttpConfig
 from mcp_runtime.server import http2
@@ -35,14 +35,16 @@ async def serve_http(
     addresses = [listener.sock.getsockname() for listener in listeners]
     http2.install()
     config = _hypercorn_config(listeners, http, tls=tls)
+    draining = trio.Event()
     async with trio.open_nursery() as nursery:
 
         async def shutdown() -> None:
             await drain()
+            draining.set()
             nursery.start_soon(_cut, addresses, http.drain_grace_s + _AFTER_GRACE_S)
 
         await serve(
-            cast("Any", _without_lifespan(app)), config, shutdown_trigger=shutdown, mode="asgi", task_status=task_status
+            cast("Any", _served(app, draining)), config, shutdown_trigger=shutdown, mode="asgi", task_status=task_status
         )
         nursery.cancel_scope.cancel()  # Nobody is left to be cut off.
 
@@ -52,16 +54,29 @@ async def _cut(addresses: Sequence[object], delay_s: float) -> None:
     hang_up(addresses)
 
 
-def _without_lifespan(app: ASGIApp) -> ASGIApp:
+def _served(app: ASGIApp, draining: trio.Event) -> ASGIApp:
+    """`app` without its lifespan, which the caller runs; while draining, HTTP/1.1 clients are told not to come back."""
+
     async def served(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan":
-            await app(scope, receive, send)
+            await app(scope, receive, _closing(send, draining) if scope["http_version"].startswith("1") else send)
             return
         for phase in ("startup", "shutdown"):
             await receive()
             await send({"type": f"lifespan.{phase}.complete"})
 
     return served
+
+
+def _closing(send: Send, draining: trio.Event) -> Send:
+    """`send`, saying that the connection will be closed once that is so. RFC 9112 9.6"""
+
+    async def closing(message: Message) -> None:
+        if message["type"] == "http.response.start" and draining.is_set():
+            message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
+        await send(message)
+
+    return closing
 
 
 def _hypercorn_config(listeners: Sequence[Listener], http: HttpConfig, *, tls: bool) -> HypercornConfig:

@@ -10,6 +10,7 @@ from typing import Final, cast
 
 import anyio
 from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.types import Message as AsgiMessage
 from starlette.types import Receive, Scope, Send
 
 from mcp_runtime.call import Call, Reply, Stream
@@ -187,7 +188,7 @@ class StreamableHttp:
         source.raw_headers = [item for item in source.raw_headers if item[0] != b"connection"] + extra
         try:
             async with aclosing(events):
-                await source(exchange.scope, exchange.receive, exchange.send)
+                await source(exchange.scope, *_uninterrupted(exchange))
         finally:
             stream.subscription.leave()
 
@@ -202,6 +203,28 @@ async def _events(stream: Stream) -> AsyncGenerator[ServerSentEvent, None]:
     async for message in stream.subscription.notifications():
         yield ServerSentEvent(data=message.decode())
     yield ServerSentEvent(data=stream.final.decode())
+
+
+def _uninterrupted(exchange: Exchange) -> tuple[Receive, Send]:
+    """The ends of `exchange` for sse-starlette, which takes a disconnect as a reason to cancel what it is sending.
+
+    A server reports the disconnect of its own making while the last piece of the body is on its way, and a connection
+    whose last send is cancelled is never closed. So from that piece on a disconnect is no news.
+    """
+    ended = False
+
+    async def send(message: AsgiMessage) -> None:
+        nonlocal ended
+        ended = ended or (message["type"] == "http.response.body" and not message.get("more_body", False))
+        await exchange.send(message)
+
+    async def receive() -> AsgiMessage:
+        message = await exchange.receive()
+        if ended:
+            await anyio.sleep_forever()
+        return message
+
+    return receive, send
 
 
 class _CloseWhenSet:
