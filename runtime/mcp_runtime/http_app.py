@@ -5,7 +5,7 @@ Rule: no routing framework on the one hot path.
 
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
@@ -14,6 +14,9 @@ from mcp_runtime.runtime import Runtime
 from mcp_runtime.transports.http_guard import Guard
 from mcp_runtime.transports.streamable_http import StreamableHttp
 from mcp_runtime.transports.watch import Watch
+
+_POLICY_VIOLATION: Final = 1008
+"""RFC 6455 7.4.1; before the handshake is accepted, servers make a 403 of it."""
 
 
 class HttpApp:
@@ -59,5 +62,8 @@ class HttpApp:
         elif scope["type"] == "lifespan":
             # Starlette tells the server when a start fails; a bare exception would be taken for "no lifespan here".
             await Router(lifespan=self.lifespan)(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
         else:
             raise RuntimeError(f"MCP does not use {scope['type']} connections")

@@ -79,6 +79,6 @@ def _clients(name: str, url: str) -> str:
             f"  Claude Code  claude mcp add --transport http {name} {url}",
             f"  Cursor       {cursor}",
             "               in .cursor/mcp.json",
-            f"  Inspector    npx @modelcontextprotocol/inspector --cli {url} --method tools/list",
+            f"  Inspector    npx @modelcontextprotocol/inspector --cli {url} --protocol-era auto --method tools/list",
         ]
     )

@@ -161,7 +161,7 @@ class _NotificationMessage(Struct):
 
 def encode_result(request_id: RequestId, result: object) -> bytes:
     """The response that carries `result` (a struct, a dict or Raw JSON)."""
-    return _encoder.encode(_ResultMessage("2.0", request_id, result))
+    return _on_one_line(_encoder.encode(_ResultMessage("2.0", request_id, result)))
 
 
 def encode_error(request_id: RequestId | None, error: PeerError) -> bytes:
@@ -177,7 +177,15 @@ def encode_error(request_id: RequestId | None, error: PeerError) -> bytes:
 
 def encode_notification(method: str, params: object) -> bytes:
     """A notification with `params` (a struct, a dict or Raw JSON)."""
-    return _encoder.encode(_NotificationMessage("2.0", method, params))
+    return _on_one_line(_encoder.encode(_NotificationMessage("2.0", method, params)))
+
+
+def _on_one_line(message: bytes) -> bytes:
+    """Raw JSON travels as it was written, and may have been written over several lines; inside JSON they are blanks.
+
+    Spec: 2026-07-28/basic/transports/stdio
+    """
+    return message.replace(b"\r", b" ").replace(b"\n", b" ") if b"\n" in message or b"\r" in message else message
 
 
 def encode_json(value: object) -> bytes:

@@ -5,14 +5,15 @@ Rule: a response is over when its END_STREAM is out, not when its buffer is empt
 Hypercorn (0.18) takes a response for sent as soon as its last chunk was taken from the buffer. During a drain it then
 says goodbye to the connection while that chunk and the end of the stream are still on their way, and the client loses
 an answer that was computed for it. It also leaves a response that waits for its connection waiting when that
-connection is gone. `install` puts these two classes in the place of Hypercorn's own; stock HTTP/1.1 is not touched.
+connection is gone, and lets connections idle for ever that made no request or had their last one reset. `install` puts
+these two classes in the place of Hypercorn's own; stock HTTP/1.1 is not touched.
 """
 
 from typing import Any
 
 import hypercorn.protocol
 import hypercorn.protocol.h2
-from hypercorn.events import Closed
+from hypercorn.events import Closed, Updated
 from hypercorn.protocol.h2 import H2Protocol, StreamBuffer
 
 
@@ -44,6 +45,19 @@ class CompleteH2Protocol(H2Protocol):
         await super()._send_data(stream_id)
         if isinstance(buffer, CompleteBuffer) and stream_id not in self.stream_buffers:
             await buffer.ended.set()
+
+    async def initiate(self, headers: Any = None, settings: Any = None) -> None:
+        """Begin. Hypercorn counts a connection without a single request as busy; it has nothing to wait for."""
+        await super().initiate(headers, settings)
+        await self._tell_if_idle()
+
+    async def _close_stream(self, stream_id: int) -> None:
+        await super()._close_stream(stream_id)
+        await self._tell_if_idle()
+
+    async def _tell_if_idle(self) -> None:
+        if not self.closed and self.idle:
+            await self.send(Updated(idle=True))
 
     async def handle(self, event: Any) -> None:
         """Take what came from the connection."""
