@@ -39,7 +39,7 @@ find_python() {
 
 # Whether `node` is there, of at least the given major version.
 has_node() {
-    command -v node >/dev/null 2>&1 && node -e "process.exit(+process.versions.node.split('.')[0] < $1)"
+    command -v node >/dev/null 2>&1 && node -e "process.exit(+(process.versions.node.split('.')[0] < $1))"
 }
 
 hash_of() { "$python" -c 'import hashlib, sys; print(hashlib.sha256(b"".join(open(f, "rb").read() for f in sys.argv[1:])).hexdigest())' "$@"; }

@@ -5,9 +5,11 @@ Rule: one asyncio loop in one thread, for the whole process.
 So that a client object made in one call can be used in the next: it always meets the loop it was made on.
 """
 
+import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
+from contextvars import Context, copy_context
 from functools import partial
 from typing import Any, Final, Generic, TypeVar, TypeVarTuple, Unpack
 
@@ -47,40 +49,65 @@ class AsyncioThread:
                 portal.call(partial(portal.stop, cancel_remaining=True))
                 opened.__exit__(None, None, None)
 
-    def _open(self) -> BlockingPortal:
+    def _open(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._portal is None:
                 self._opened = start_blocking_portal("asyncio", name="mcp-runtime-asyncio")
                 self._portal = self._opened.__enter__()
-            return self._portal
+            return self._portal.call(asyncio.get_running_loop)
 
     async def run(self, fn: Callable[[Unpack[Ts]], Awaitable[T]], *args: *Ts) -> T:
         """Call `fn(*args)` on the asyncio loop and wait for its result.
 
-        When the caller is cancelled so is the coroutine, and its clean-up is waited for.
+        When the caller is cancelled so is the coroutine, once, as asyncio has it, and its clean-up is waited for.
+        Raises what `fn` raises, RuntimeError where the coroutine was cancelled from elsewhere.
         """
-        portal = await anyio.to_thread.run_sync(self._open)
+        loop = await anyio.to_thread.run_sync(self._open)
         token = current_token()
         ended = anyio.Event()
-        outcome: _Outcome[T] = _Outcome()
-
-        async def body() -> None:
-            try:
-                outcome.value = await fn(*args)
-            except Exception as error:  # noqa: BLE001  # carried over to the caller, who is the one to raise it
-                outcome.error = error
-            finally:
-                _call_soon(token, ended.set)
-
-        future = portal.start_task_soon(body)
+        running: _Running[T] = _Running(partial(fn, *args), lambda: _call_soon(token, ended.set))
+        loop.call_soon_threadsafe(running.start, loop, copy_context())
         try:
             await ended.wait()
         except anyio.get_cancelled_exc_class():
-            future.cancel()
+            loop.call_soon_threadsafe(running.cancel)
             with anyio.move_on_after(_CLEAN_UP_S, shield=True):
                 await ended.wait()
             raise
-        return outcome.result()
+        return running.result()
+
+
+class _Running(Generic[T]):
+    """One coroutine on the asyncio loop. All but `result` is called there; `result` once `ended` was called."""
+
+    def __init__(self, call: Callable[[], Awaitable[T]], ended: Callable[[], None]) -> None:
+        self._call = call
+        self._ended = ended
+        self._task: asyncio.Task[None] | None = None
+        self._values: list[T] = []
+        self._error: BaseException | None = None
+
+    def start(self, loop: asyncio.AbstractEventLoop, context: Context) -> None:
+        self._task = loop.create_task(self._run(), context=context)
+        self._task.add_done_callback(lambda _: self._ended())
+
+    def cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _run(self) -> None:
+        try:
+            self._values.append(await self._call())
+        except asyncio.CancelledError:
+            self._error = RuntimeError("the call was cancelled on the asyncio side")
+            raise
+        except BaseException as error:  # noqa: BLE001  # the caller is the one to raise it; here it would end the loop
+            self._error = error
+
+    def result(self) -> T:
+        if self._error is not None:
+            raise self._error
+        return self._values[0]
 
 
 def _call_soon(token: EventLoopToken, fn: Callable[[], None]) -> None:
@@ -91,16 +118,6 @@ def _call_soon(token: EventLoopToken, fn: Callable[[], None]) -> None:
         schedule(fn)
     except RuntimeError:
         return  # That loop has ended, and with it whoever waited.
-
-
-class _Outcome(Generic[T]):
-    value: T
-    error: Exception | None = None
-
-    def result(self) -> T:
-        if self.error is not None:
-            raise self.error
-        return self.value
 
 
 SHARED: Final = AsyncioThread()

@@ -8,7 +8,7 @@ Spec: 2026-07-28/client/elicitation#requested-schema
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, cast
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -17,7 +17,7 @@ from mcp_runtime.errors import PluginError, ToolError
 from mcp_runtime.input_required import UnusableAnswerError
 from mcp_runtime.limits import Limits
 from mcp_runtime.protocol.content import ElicitResult
-from mcp_runtime.protocol.json_types import is_object
+from mcp_runtime.protocol.json_types import is_array, is_object
 from mcp_runtime.schemas import SchemaValidator
 
 FormT = TypeVar("FormT")
@@ -62,9 +62,9 @@ class Elicitation(Generic[FormT]):
     @property
     def data(self) -> FormT:
         """The form as it was filled in. Raises ToolError where the user declined or dismissed it."""
-        if self.content is None:
+        if not self.accepted:
             raise ToolError("The user declined to answer" if self.action == "decline" else "The user gave no answer")
-        return self.content
+        return cast("FormT", self.content)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,16 +103,19 @@ def form_of_schema(schema: dict[str, Any], limits: Limits) -> Form[dict[str, Any
 @lru_cache(maxsize=256)
 def form_of_type(kind: type[FormT], limits: Limits) -> Form[FormT]:
     """The form of a pydantic model, dataclass or TypedDict. Raises PluginError where its fields are no primitives."""
-    from pydantic import TypeAdapter  # imported when a plugin needs it
+    from mcp_runtime.model_schemas import TypeRefusedError, adapter_of, schema_of  # imports pydantic
 
-    from mcp_runtime.model_schemas import schema_of  # imports pydantic
-
-    adapter: TypeAdapter[FormT] = TypeAdapter(kind)
-    full = schema_of(adapter, mode="validation")
+    try:
+        adapter = adapter_of(kind)
+        full = schema_of(adapter, mode="validation")
+    except TypeRefusedError as error:
+        raise PluginError(f"an elicitation form cannot be made of {kind!r}: {error}") from None
+    if "properties" not in full:
+        raise PluginError(f"an elicitation form must be an object with properties, which {kind!r} is not")
     definitions = full.get("$defs", {})
     schema: dict[str, Any] = {
         "type": full.get("type"),
-        "properties": {name: _flatten(inner, definitions) for name, inner in full.get("properties", {}).items()},
+        "properties": {name: _flatten(inner, definitions) for name, inner in full["properties"].items()},
     }
     if full.get("required"):
         schema["required"] = full["required"]
@@ -152,17 +155,32 @@ def _check(schema: dict[str, Any]) -> None:
 
 
 def _problem(schema: object) -> str | None:
+    """Why clients could not draw a field of this schema, None where they can."""
     if not is_object(schema):
         return "has no schema"
     unknown = sorted(set(schema) - _PROPERTY_KEYS)
     if unknown:
         return f"uses {unknown[0]!r}, which clients do not draw"
     if schema.get("type") == "array":
-        items = schema.get("items")
-        named = is_object(items) and ("enum" in items or "anyOf" in items)
-        return None if named else "is a list of something other than choices"
+        return None if _is_choice(schema.get("items")) else "is a list of something other than choices"
     if schema.get("type") not in _PRIMITIVES:
         return "is not a string, number, boolean or choice"
+    return _problem_of_primitive(schema)
+
+
+def _problem_of_primitive(schema: dict[str, Any]) -> str | None:
+    if ("enum" in schema or "oneOf" in schema) and not _is_choice(schema):
+        return "is a choice between other things than texts"
     if schema.get("format", _FORMATS[0]) not in _FORMATS:
         return f"has format {schema['format']!r}; clients know {', '.join(_FORMATS)}"
     return None
+
+
+def _is_choice(schema: object) -> bool:
+    """Whether `schema` is one text of several, with titles or without."""
+    if not is_object(schema):
+        return False
+    if "enum" in schema:
+        return schema.get("type") == "string" and all(isinstance(item, str) for item in schema["enum"])
+    titled = schema.get("oneOf", schema.get("anyOf"))
+    return is_array(titled) and all(is_object(item) and isinstance(item.get("const"), str) for item in titled)

@@ -5,6 +5,7 @@ Spec: 2026-07-28/basic/patterns/mrtr
 """
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
@@ -147,9 +148,9 @@ class Rounds:
         state = encode_json(
             _State(binding=self.binding(), round=self.round + 1, answers=self.answers, memos=self.memos)
         )
-        limit = self.limits.max_request_state_bytes
-        if len(state) > limit:
-            raise ToolError(f"the request state would take {len(state)} bytes; the limit is {limit}")
+        size, limit = _sealed_length(len(state)), self.limits.max_request_state_bytes
+        if size > limit:
+            raise ToolError(f"the request state would take {size} bytes; the limit is {limit}")
         return state
 
     def require_input(self, questions: "dict[str, Question[Any]]") -> InputRequiredResult:
@@ -161,6 +162,11 @@ class Rounds:
         return InputRequiredResult(
             input_requests={key: question.request for key, question in questions.items()}, request_state=token
         )
+
+
+def _sealed_length(payload_bytes: int) -> int:
+    """How long a token for a payload of so many bytes is; as seal.py has it, which is not imported for this."""
+    return 3 + math.ceil((4 + 16 + 12 + 8 + 16 + payload_bytes) * 4 / 3)
 
 
 _REFUSALS: Final = {

@@ -3,7 +3,8 @@
 A thread cannot be interrupted: when the call is cancelled the thread is left to finish and what it returns is dropped.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+import inspect
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any
@@ -12,6 +13,7 @@ import anyio.to_thread
 
 from mcp_runtime.context import Context
 from mcp_runtime.declarations import Lifespan
+from mcp_runtime.errors import PluginError
 from mcp_runtime.sync_context import SyncContext
 
 Invoke = Callable[[dict[str, Any], Context], Awaitable[Any]]
@@ -37,13 +39,9 @@ def invoker(
 
 def as_context_manager(factory: Lifespan) -> AbstractAsyncContextManager[Any]:
     """A plugin's lifespan as a context manager, whether it was written as one or as an async generator."""
+    if inspect.isasyncgenfunction(factory):
+        return asynccontextmanager(factory)()
     made = factory()
-    if isinstance(made, AbstractAsyncContextManager):
-        return made
-    return _entered(made)
-
-
-@asynccontextmanager
-async def _entered(generator: AsyncIterator[Any]) -> AsyncGenerator[None, None]:
-    async for _ in generator:
-        yield
+    if not isinstance(made, AbstractAsyncContextManager):
+        raise PluginError(f"a lifespan is an async generator or an async context manager, not {type(made).__name__}")
+    return made

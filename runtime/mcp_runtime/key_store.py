@@ -5,6 +5,7 @@ Rule: a restarted server opens what it sealed.
 
 import os
 import secrets
+import tempfile
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -54,8 +55,8 @@ def _own_key(directory: Path) -> bytes:
 
 def _create(path: Path) -> bytes:
     """A new key in `path`. Of two processes that start at once, both get the one that was there first."""
-    temporary = path.with_name(f".{FILE_NAME}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    descriptor, name = tempfile.mkstemp(prefix=f".{FILE_NAME}.", dir=path.parent)  # readable by its owner alone
+    temporary = Path(name)
     with os.fdopen(descriptor, "wb") as file:
         file.write(secrets.token_bytes(KEY_BYTES))
     try:

@@ -5,9 +5,11 @@ Rule: one that fails to load says in which file, on which line, and why.
 
 import importlib
 import importlib.util
+import os
 import sys
 import traceback
 from collections.abc import Callable
+from hashlib import sha256
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +19,8 @@ from mcp_runtime.plugin import Plugin
 
 ENTRY_POINTS: Final = "mcp_runtime.plugins"
 DEFAULT_ATTRIBUTE: Final = "plugin"
+_OWN_FOLDER: Final = str(Path(__file__).parent) + os.sep
+"""Lines of the runtime tell the author of a plugin nothing."""
 
 
 class PluginLoadError(Exception):
@@ -43,7 +47,7 @@ def load_plugin(reference: str) -> Plugin[Any]:
         if found and attribute is None:
             attribute = found[0].attr or None
         module = _import(reference, lambda: importlib.import_module(name))
-    return _pick(reference, module, attribute or DEFAULT_ATTRIBUTE)
+    return _pick(reference, target, module, attribute or DEFAULT_ATTRIBUTE)
 
 
 def _split(reference: str) -> tuple[str, str | None]:
@@ -64,7 +68,8 @@ def _import(reference: str, load: Callable[[], ModuleType]) -> ModuleType:
 def _import_file(reference: str, path: Path) -> ModuleType:
     if not path.is_file():
         raise PluginLoadError(reference, "there is no such file")
-    name = f"mcp_runtime_plugin_{path.stem}"
+    # Two folders may each have a tools.py.
+    name = f"mcp_runtime_plugin_{path.stem}_{sha256(str(path.absolute()).encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise PluginLoadError(reference, "Python cannot import this file")
@@ -74,14 +79,14 @@ def _import_file(reference: str, path: Path) -> ModuleType:
     return module
 
 
-def _pick(reference: str, module: ModuleType, attribute: str) -> Plugin[Any]:
+def _pick(reference: str, target: str, module: ModuleType, attribute: str) -> Plugin[Any]:
     found = getattr(module, attribute, None)
     if isinstance(found, Plugin):
         return found  # pyright: ignore[reportUnknownVariableType]  # whatever its settings are
     where = module.__file__
     if found is None:
         others = sorted(name for name, value in vars(module).items() if isinstance(value, Plugin))
-        hint = f"; write {module.__name__}:{others[0]}" if others else f"; it needs `{attribute} = Plugin(...)`"
+        hint = f"; write {target}:{others[0]}" if others else f"; it needs `{attribute} = Plugin(...)`"
         raise PluginLoadError(reference, f"it has no {attribute!r}{hint}", where)
     raise PluginLoadError(reference, f"{attribute!r} is a {type(found).__name__}, not a Plugin", where)
 
@@ -93,6 +98,6 @@ def place_of(error: BaseException) -> str | None:
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith("<frozen") and frame.filename not in (__file__, importlib.__file__)
+        if not frame.filename.startswith(("<frozen", _OWN_FOLDER)) and frame.filename != importlib.__file__
     ]
     return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else None

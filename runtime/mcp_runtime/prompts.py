@@ -4,13 +4,12 @@ Spec: 2026-07-28/server/prompts
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from msgspec import UNSET, UnsetType
 
 from mcp_runtime.errors import PluginError
 from mcp_runtime.protocol.content import PromptMessage
-from mcp_runtime.protocol.json_types import is_array
 from mcp_runtime.protocol.messages import GetPromptResult, PromptArgument
 from mcp_runtime.results import content_blocks
 from mcp_runtime.signatures import Signature
@@ -33,7 +32,7 @@ def prompt_arguments(signature: Signature, schema: dict[str, Any]) -> list[Promp
 
 def prompt_result(value: Any, description: str | UnsetType) -> GetPromptResult:
     """The filled-in prompt. Raises PluginError for a value that is neither text nor messages."""
-    items: Sequence[object] = value if is_array(value) else [value]
+    items = cast("Sequence[object]", value) if isinstance(value, list | tuple) else [value]
     messages: list[PromptMessage] = []
     for item in items:
         if isinstance(item, PromptMessage):

@@ -48,7 +48,8 @@ from mcp_runtime.uri_templates import UriTemplate, UriTemplateError
 
 # Spec: 2026-07-28/server/tools#tool-names
 _TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_.\-]{1,128}")
-_URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:\S*")
+# RFC 3986, and braces for the variables of templates.
+_URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;={}]|%[0-9A-Fa-f]{2})*")
 
 Parse = Callable[[Raw], dict[str, Any]]
 
@@ -94,6 +95,8 @@ class Registrar:
                     assert_never(declaration)
         except (SchemaError, HeaderPlanError, UriTemplateError) as error:
             raise PluginError(f"plugin {self._plugin!r}: {_label(declaration)}: {error}") from None
+        except PluginError as error:
+            raise PluginError(f"plugin {self._plugin!r}: {error}") from None
 
     def withdraw(self, kind: Kind, key: str) -> None:
         """Serve it no longer. Raises KeyError where it is not served."""
@@ -129,9 +132,7 @@ class Registrar:
     def _add_tool(self, declared: ToolDeclaration) -> None:
         name = self._prefix + declared.name
         if _TOOL_NAME.fullmatch(name) is None:
-            raise PluginError(
-                f"plugin {self._plugin!r}: tool name {name!r} must be 1 to 128 of A-Z a-z 0-9 _ - . characters"
-            )
+            raise PluginError(f"tool name {name!r} must be 1 to 128 of A-Z a-z 0-9 _ - . characters")
         self._free("tool", name, self._catalog.tools.get_entry(name))
         signature = read_signature(declared.fn)
         parse, schema = self._arguments(declared, signature)
@@ -168,10 +169,10 @@ class Registrar:
             return typed.parse, typed.schema
         schema = declared.input_schema
         if schema.get("type") != "object":
-            raise PluginError(f"plugin {self._plugin!r}: tool {declared.name!r}: input_schema needs type = 'object'")
+            raise PluginError(f"tool {declared.name!r}: input_schema needs type = 'object'")
         if len(signature.parameters) != 1:
             raise PluginError(
-                f"plugin {self._plugin!r}: tool {declared.name!r} has a raw input_schema, so it must take exactly one "
+                f"tool {declared.name!r} has a raw input_schema, so it must take exactly one "
                 "parameter: the dict of arguments"
             )
         (parameter,) = signature.parameters
@@ -179,7 +180,9 @@ class Registrar:
 
     def _add_resource(self, declared: ResourceDeclaration) -> None:
         if _URI.fullmatch(declared.uri) is None:
-            raise PluginError(f"plugin {self._plugin!r}: {declared.uri!r} is no URI: it needs a scheme, 'name://...'")
+            raise PluginError(
+                f"{declared.uri!r} is no URI: it needs a scheme, 'name://...', and %HH for special characters"
+            )
         signature = read_signature(declared.fn)
         policy = self._cache.resource_contents
         common: dict[str, Any] = {
@@ -188,7 +191,7 @@ class Registrar:
             "cache_scope": declared.cache_scope or policy.scope,
         }
         if common["ttl_ms"] < 0:
-            raise PluginError(f"plugin {self._plugin!r}: {declared.uri!r}: ttl_ms must be 0 or more")
+            raise PluginError(f"{declared.uri!r}: ttl_ms must be 0 or more")
         if declared.is_template:
             self._add_template(declared, signature, common)
             return
@@ -213,7 +216,7 @@ class Registrar:
         needed = {name for name, item in signature.parameters.items() if item.default is item.empty}
         if not needed <= set(variables) <= set(signature.parameters):
             raise PluginError(
-                f"plugin {self._plugin!r}: {signature.name} takes {sorted(signature.parameters)}, but {declared.uri!r} "
+                f"{signature.name} takes {sorted(signature.parameters)}, but {declared.uri!r} "
                 f"has the variables {sorted(variables)}"
             )
         arguments = Arguments(signature, self._limits)
@@ -266,7 +269,7 @@ class Registrar:
         names = list(signature.parameters)
         if not 1 <= len(names) <= 2:
             raise PluginError(
-                f"plugin {self._plugin!r}: completion {signature.name} takes the typed text, and optionally a dict of "
+                f"completion {signature.name} takes the typed text, and optionally a dict of "
                 f"settled arguments, not {names}"
             )
         invoke = self._invoker(declared.fn, signature)

@@ -23,6 +23,8 @@ def read_contents(uri: str, value: Any, mime_type: str | UnsetType) -> list[Reso
     """
     if value is None:
         return None
+    if isinstance(value, tuple):
+        value = list(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
     if is_array(value) and value and all(isinstance(item, _CONTENTS) for item in value):
         return value
     return [_one(uri, value, None if isinstance(mime_type, UnsetType) else mime_type)]

@@ -66,7 +66,7 @@ def output_of(name: str, annotation: Any, raw_schema: dict[str, Any] | None, lim
         validator = SchemaValidator(raw_schema, limits)
         return Output(convert=lambda value: _checked(_untyped(value), validator), schema=raw_schema)
     if _is_plain(annotation):
-        return Output(convert=_untyped)
+        return Output(convert=_content if _is_list(annotation) else _untyped)
     return _typed_output(name, annotation, limits)
 
 
@@ -94,16 +94,13 @@ def _is_content(annotation: Any) -> bool:
 
 
 def _typed_output(name: str, annotation: Any, limits: Limits) -> Output:
-    from pydantic import TypeAdapter  # imported when a plugin needs it
-    from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
-
-    from mcp_runtime.model_schemas import schema_of
+    from mcp_runtime.model_schemas import TypeRefusedError, adapter_of, schema_of  # imports pydantic
 
     try:
-        adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+        adapter = adapter_of(annotation)
         schema = schema_of(adapter, mode="serialization")
-    except (PydanticSchemaGenerationError, PydanticUserError) as error:
-        raise PluginError(f"{name}: its return type has no JSON Schema: {str(error).partition(chr(10))[0]}") from None
+    except TypeRefusedError as error:
+        raise PluginError(f"{name}: its return type has no JSON Schema: {error}") from None
     validator = SchemaValidator(schema, limits)
 
     def convert(value: Any) -> CallToolResult:
@@ -150,6 +147,17 @@ def _untyped(value: Any) -> CallToolResult:
     return _structured(encode_value(value))
 
 
+def _is_list(annotation: Any) -> bool:
+    while typing.get_origin(annotation) is Annotated:
+        annotation = typing.get_args(annotation)[0]
+    return typing.get_origin(annotation) in (list, tuple)
+
+
+def _content(value: Any) -> CallToolResult:
+    """What is declared a list of content is one, though it be empty."""
+    return CallToolResult(content=[]) if value in ([], ()) else _untyped(value)
+
+
 def content_blocks(value: Any) -> list[ContentBlock] | None:
     """`value` as content blocks where it is text, content, a list with content, or None; otherwise None."""
     if value is None:
@@ -158,6 +166,8 @@ def content_blocks(value: Any) -> list[ContentBlock] | None:
         return [TextContent(value)]
     if isinstance(value, CONTENT_TYPES):
         return [value]
+    if isinstance(value, tuple):
+        value = list(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
     if is_array(value) and any(isinstance(item, CONTENT_TYPES) for item in value):
         return [item if isinstance(item, CONTENT_TYPES) else TextContent(str(item)) for item in value]
     return None
@@ -168,7 +178,9 @@ def encode_value(value: Any) -> bytes:
     try:
         return encode_json(value)
     except TypeError:
-        pass
+        pass  # Not one of msgspec's own; pydantic may know it.
+    except (ValueError, RecursionError) as error:
+        raise OutputMismatchError(f"the return value is no JSON: {error}") from None
     import pydantic_core  # whoever returns a pydantic model has imported it
 
     try:

@@ -14,6 +14,7 @@ from mcp_runtime.protocol.json_types import is_array, is_object
 DIALECTS: Final = frozenset(
     {"https://json-schema.org/draft/2020-12/schema", "https://json-schema.org/draft/2020-12/schema#"}
 )
+_DATA_KEYWORDS: Final = frozenset({"const", "default", "enum", "examples"})
 MAX_REPORTED_ERRORS: Final = 5
 """How many problems one refusal names: enough to fix a call, short enough to read."""
 
@@ -57,28 +58,31 @@ def _place(path: list[str | int]) -> str:
 
 
 def _check_dialect(schema: dict[str, Any]) -> None:
-    for inner, _ in _subschemas(schema, 0):
+    for inner, _ in _objects(schema, 0, skip=_DATA_KEYWORDS):
         dialect = inner.get("$schema")
-        if dialect is not None and dialect not in DIALECTS:
+        if dialect is not None and not is_object(dialect) and dialect not in DIALECTS:
             raise SchemaError(f"JSON Schema dialect {dialect!r} is not supported; use 2020-12 (or leave $schema out)")
 
 
 def _check_bounds(schema: dict[str, Any], limits: Limits) -> None:
-    for count, (_, depth) in enumerate(_subschemas(schema, 1), start=1):
+    for count, (_, depth) in enumerate(_objects(schema, 1), start=1):
         if depth > limits.max_schema_depth:
             raise SchemaError(f"the schema is nested deeper than limits.max_schema_depth = {limits.max_schema_depth}")
         if count > limits.max_subschemas:
             raise SchemaError(f"the schema has more than limits.max_subschemas = {limits.max_subschemas} subschemas")
 
 
-def _subschemas(schema: object, depth: int) -> Iterator[tuple[dict[str, Any], int]]:
-    """Every object in the schema with its depth. An explicit stack: the input may be nested past Python's own."""
+def _objects(schema: object, depth: int, *, skip: frozenset[str] = frozenset()) -> Iterator[tuple[dict[str, Any], int]]:
+    """Every object in the schema with its depth, but for what is under the keywords `skip`.
+
+    An explicit stack: the input may be nested past Python's own.
+    """
     stack: list[tuple[object, int]] = [(schema, depth)]
     while stack:
         current, level = stack.pop()
         if is_object(current):
             yield current, level
-            stack.extend((inner, level + 1) for inner in current.values())
+            stack.extend((inner, level + 1) for keyword, inner in current.items() if keyword not in skip)
         elif is_array(current):
             stack.extend((inner, level) for inner in current)
 

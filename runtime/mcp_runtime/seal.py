@@ -3,9 +3,9 @@
 Rule: what opens was sealed here, for this principal and purpose.
 
 A token is `v1.` and base64url of: 4 bytes key id, 16 bytes salt, 12 bytes nonce, AES-256-GCM ciphertext of an 8-byte
-expiry (big-endian Unix seconds) and the payload. Each token has a key of its own, HKDF-SHA256 of the ring's key and the
-salt: so random nonces never come near AES-GCM's limit of 2^32 messages a key. Purpose and principal are associated
-data.
+expiry (big-endian Unix milliseconds) and the payload. Each token has a key of its own, HKDF-SHA256 of the ring's key
+and the salt: so random nonces never come near AES-GCM's limit of 2^32 messages a key. Purpose and principal are
+associated data.
 Spec: 2026-07-28/basic/patterns/mrtr#server-requirements-basic-workflow
 """
 
@@ -91,7 +91,7 @@ class Sealer:
         key_id, key = self._ring.sealing()
         salt = self._random_bytes(_SALT_BYTES)
         nonce = self._random_bytes(_NONCE_BYTES)
-        plain = _EXPIRY.pack(int(self._now() + ttl_s)) + payload
+        plain = _EXPIRY.pack(round((self._now() + ttl_s) * 1000)) + payload
         sealed = AESGCM(_derive(key, salt)).encrypt(nonce, plain, self._associated(principal))
         return _PREFIX + base64.urlsafe_b64encode(key_id + salt + nonce + sealed).rstrip(b"=").decode("ascii")
 
@@ -106,7 +106,7 @@ class Sealer:
         except InvalidTag:
             raise SealError("forged") from None
         (expiry,) = _EXPIRY.unpack_from(plain)
-        if self._now() >= expiry:
+        if self._now() * 1000 >= expiry:
             raise SealError("expired")
         return plain[_EXPIRY.size :]
 

@@ -15,13 +15,12 @@ from typing import Annotated, Any, Final, cast
 import docstring_parser
 import msgspec
 from msgspec import Raw
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
-from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from mcp_runtime.context import Context
 from mcp_runtime.errors import ArgumentsError, PluginError
 from mcp_runtime.limits import Limits
-from mcp_runtime.model_schemas import schema_of
+from mcp_runtime.model_schemas import PYDANTIC_REFUSALS, TypeRefusedError, adapter_of, schema_of
 from mcp_runtime.schemas import SchemaValidator
 from mcp_runtime.sync_context import SyncContext
 
@@ -53,7 +52,7 @@ def read_signature(fn: Callable[..., Any]) -> Signature:
     try:
         hints = typing.get_type_hints(target, include_extras=True)
         parameters = dict(inspect.signature(fn).parameters)
-    except (NameError, TypeError, ValueError) as error:
+    except (AttributeError, NameError, SyntaxError, TypeError, ValueError) as error:
         raise PluginError(f"{name}: its type hints cannot be resolved: {error}") from None
     is_async = inspect.iscoroutinefunction(target)
     context_parameter = _find_context(name, parameters, hints, is_async=is_async)
@@ -104,9 +103,12 @@ def _read_docstring(fn: Callable[..., Any]) -> tuple[str | None, dict[str, str]]
     text = inspect.getdoc(fn)
     if not text:
         return None, {}
-    parsed = docstring_parser.parse(text)
-    docs = {item.arg_name: item.description for item in parsed.params if item.description}
-    return (parsed.description or None), docs
+    try:
+        parsed = docstring_parser.parse(text)
+    except (docstring_parser.ParseError, AttributeError, IndexError, KeyError, TypeError, ValueError):
+        return text, {}  # Whatever trips the parser up is still a description.
+    docs = {item.arg_name: item.description.strip() for item in parsed.params if item.description}
+    return (parsed.description or "").strip() or None, docs
 
 
 class Arguments:
@@ -141,7 +143,7 @@ class Arguments:
                 return self._model.__pydantic_validator__.validate_json(bytes(arguments), strict=False)
         except ValidationError as second:
             raise ArgumentsError(_explain(second)) from None
-        except msgspec.DecodeError as broken:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as broken:
             raise ArgumentsError([str(broken)]) from None
         raise ArgumentsError(_explain(error)) from None
 
@@ -167,8 +169,8 @@ def _build_model(signature: Signature) -> type[BaseModel]:
         fields[f"parameter_{index}"] = (Annotated[hint, Field(**extra)], default)
     try:
         return create_model(signature.name, __config__=ConfigDict(extra="forbid"), **fields)
-    except (PydanticSchemaGenerationError, PydanticUserError) as error:
-        raise PluginError(f"{signature.name}: {_first_line(error)}") from None
+    except PYDANTIC_REFUSALS as error:
+        raise PluginError(f"{signature.name}: {TypeRefusedError(error)}") from None
 
 
 def _is_described(hint: Any) -> bool:
@@ -177,9 +179,9 @@ def _is_described(hint: Any) -> bool:
 
 def _schema(name: str, model: type[BaseModel]) -> dict[str, Any]:
     try:
-        schema = schema_of(TypeAdapter(model), mode="validation")
-    except PydanticUserError as error:
-        raise PluginError(f"{name}: {_first_line(error)}") from None
+        schema = schema_of(adapter_of(model), mode="validation")
+    except TypeRefusedError as error:
+        raise PluginError(f"{name}: {error}") from None
     schema.pop("description", None)
     return schema
 
@@ -196,7 +198,3 @@ def _explain(error: ValidationError) -> list[str]:
 def _clip(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 80 else text[:80] + "..."
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]

@@ -7,6 +7,7 @@ Spec: 2026-07-28/basic/patterns/subscriptions
 
 import threading
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Final, Literal
 
 import anyio
@@ -151,7 +152,8 @@ class Subscriptions:
         if threading.get_ident() == thread:
             self._offer(change)
         else:
-            anyio.from_thread.run_sync(self._offer, change, token=token)
+            with suppress(RuntimeError):  # The loop has ended, and its listeners with it.
+                anyio.from_thread.run_sync(self._offer, change, token=token)
 
     def _offer(self, change: Change) -> None:
         for subscription in self._open:

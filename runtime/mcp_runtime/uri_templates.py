@@ -9,6 +9,7 @@ from typing import Final
 from urllib.parse import unquote
 
 _EXPRESSION: Final = re.compile(r"\{([^{}]*)\}")
+_DRIVE: Final = re.compile(r"[A-Za-z]:")
 _VARIABLE: Final = re.compile(r"(\+?)([A-Za-z_][A-Za-z0-9_]*)")
 
 
@@ -57,10 +58,13 @@ class UriTemplate:
         if found is None:
             return None
         values = {name: unquote(value) for name, value in found.groupdict().items()}
-        spanning = {name for name in self.variables if "{+" + name + "}" in self.template}
-        if all(_stays(value, spans=name in spanning) for name, value in values.items()):
-            return values
-        return None
+        return values if all(self._stays(name, value) for name, value in values.items()) else None
+
+    def _stays(self, name: str, value: str) -> bool:
+        expression = "{+" + name + "}"
+        # Right behind "scheme://" the variable is the path itself, slash and all.
+        is_path = self.template.partition("://")[2].startswith(expression)
+        return _stays(value.removeprefix("/") if is_path else value, spans=expression in self.template)
 
 
 def _literal(template: str, text: str) -> str:
@@ -71,6 +75,7 @@ def _literal(template: str, text: str) -> str:
 
 def _stays(value: str, *, spans: bool) -> bool:
     segments = re.split(r"[/\\]", value)
-    if "\0" in value or ".." in segments:
+    # An empty first segment, or a drive, makes the path absolute: joined to a folder, it leaves that folder behind.
+    if "\0" in value or ".." in segments or not segments[0] or _DRIVE.match(value):
         return False
     return spans or len(segments) == 1

@@ -35,7 +35,8 @@ ERRORS: Final[dict[int, ErrorRow]] = {
         name="MethodNotFound", http_status=404, spec="basic/transports/streamable-http#protocol-version-header"
     ),
     INVALID_PARAMS: ErrorRow(name="InvalidParams", http_status=400, spec="basic#meta"),
-    INTERNAL_ERROR: ErrorRow(name="InternalError", http_status=500, spec="basic#error-codes"),
+    # 200: the HTTP exchange succeeded, and clients look for the JSON-RPC error where it did. A 500 hides it from some.
+    INTERNAL_ERROR: ErrorRow(name="InternalError", http_status=200, spec="basic#error-codes"),
     HEADER_MISMATCH: ErrorRow(
         name="HeaderMismatch", http_status=400, spec="basic/transports/streamable-http#server-validation"
     ),

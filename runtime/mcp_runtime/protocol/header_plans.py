@@ -5,7 +5,7 @@ Spec: 2026-07-28/basic/transports/streamable-http#schema-extension
 
 import re
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from mcp_runtime.protocol.headers import PARAM_PREFIX, HeaderPlan, ParamHeader
 from mcp_runtime.protocol.json_types import is_array, is_object
@@ -16,7 +16,7 @@ MAX_SAFE_INTEGER: Final = 2**53 - 1
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _TYPES: Final = ("string", "integer", "boolean")
 # Values under these keywords are data, not schemas; an x-mcp-header key in there annotates nothing.
-_DATA_KEYWORDS: Final = frozenset({"const", "default", "enum", "examples"})
+_DATA_KEYWORDS: Final = frozenset({"const", "default", "dependentRequired", "enum", "examples", "required"})
 _BY_NAME: Final = frozenset({"properties", "$defs", "definitions", "patternProperties", "dependentSchemas"})
 
 
@@ -60,11 +60,28 @@ def _header_name(schema: dict[str, Any], path: tuple[str, ...]) -> bytes:
         raise HeaderPlanError(
             f"{KEYWORD} of {where!r} needs type string, integer or boolean, not {schema.get('type')!r}"
         )
-    for bound in ("minimum", "maximum"):
-        limit = schema.get(bound)
-        if isinstance(limit, int | float) and abs(limit) > MAX_SAFE_INTEGER:
-            raise HeaderPlanError(f"{KEYWORD} of {where!r} allows integers beyond 2^53-1")
+    if any(abs(number) > MAX_SAFE_INTEGER for number in _numbers(schema)):
+        raise HeaderPlanError(f"{KEYWORD} of {where!r} allows integers beyond 2^53-1")
     return PARAM_PREFIX + name.lower().encode("ascii")
+
+
+def _numbers(schema: dict[str, Any]) -> Iterator[float]:
+    """The outermost integers that a schema names: bounds, choices, a constant."""
+    named = [schema.get("minimum"), schema.get("maximum"), schema.get("const"), *_choices(schema)]
+    yield from (number for number in named if _is_number(number))
+    for bound, step in (("exclusiveMinimum", 1), ("exclusiveMaximum", -1)):
+        limit = schema.get(bound)
+        if _is_number(limit):
+            yield limit + step
+
+
+def _choices(schema: dict[str, Any]) -> list[Any]:
+    choices = schema.get("enum")
+    return choices if is_array(choices) else []
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _annotations(

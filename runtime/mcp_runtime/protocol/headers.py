@@ -23,7 +23,7 @@ _SENTINEL_START: Final = b"=?base64?"
 _SENTINEL_END: Final = b"?="
 # RFC 9110 5.5: visible ASCII, space and tab. Anything else has to come base64-encoded.
 _PLAIN: Final = re.compile(rb"[\x20-\x7e\t]*")
-_INTEGER: Final = re.compile(r"[+-]?\d{1,40}(?:\.0{1,40})?")
+_INTEGER: Final = re.compile(r"[+-]?[0-9]{1,40}(?:\.0{1,40})?")
 
 
 class MirroredHeaders(Struct, frozen=True):

@@ -115,7 +115,7 @@ class _RawHolder(Struct):
 
 _holder_decoder: Final = msgspec.json.Decoder(_Holder)
 _raw_decoder: Final = msgspec.json.Decoder(_RawHolder)
-_TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
+_TRACEPARENT: Final = re.compile(r"([0-9a-f]{2})-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
 _MAX_TRACE_FIELD_CHARS: Final = 8192
 """W3C Baggage asks for at least 8,192 bytes to be propagated; longer ones are dropped."""
 
@@ -180,10 +180,16 @@ def require(found: MetaProbe) -> RequestMetaObject:
 def trace_context(meta: RequestMetaObject) -> TraceContext:
     """The trace context in `meta`, what is malformed left out. Spec: 2026-07-28/basic#meta"""
     traceparent = _trace_field(meta.traceparent)
-    if traceparent is None or _TRACEPARENT.fullmatch(traceparent) is None:
+    if traceparent is None or not _is_traceparent(traceparent):
         # tracestate means nothing without the traceparent it belongs to.
         return TraceContext(None, None, _trace_field(meta.baggage))
     return TraceContext(traceparent, _trace_field(meta.tracestate), _trace_field(meta.baggage))
+
+
+def _is_traceparent(text: str) -> bool:
+    """W3C Trace Context 3.2: version ff is none, and version 00 has no more than its four parts."""
+    found = _TRACEPARENT.fullmatch(text)
+    return found is not None and found[1] != "ff" and not (found[1] == "00" and found[2])
 
 
 def _trace_field(value: object) -> str | None:

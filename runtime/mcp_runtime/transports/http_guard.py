@@ -4,15 +4,20 @@ A page on the internet can make its own name point at 127.0.0.1 (DNS rebinding);
 Spec: 2026-07-28/basic/transports/streamable-http#security-endpoint
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Final
-from urllib.parse import urlsplit
 
 LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _CORS_REQUEST_HEADERS: Final = (
     b"accept, authorization, content-type, last-event-id, mcp-method, mcp-name, mcp-protocol-version, mcp-session-id"
 )
 _CORS_MAX_AGE_S: Final = b"600"
+_AUTHORITY: Final = re.compile(r"(?P<name>[a-z0-9._\-]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?")
+"""RFC 3986 3.2.2 without what no browser sends: user names, escapes, or an address of a later kind."""
+_MAX_PORT: Final = 65_535
+_MAX_KNOWN_HOSTS: Final = 64
+"""Clients spell a host in few ways; what they make up is not worth remembering."""
 Headers = list[tuple[bytes, bytes]]
 
 
@@ -30,29 +35,22 @@ class Guard:
         names = {host.lower() for host in allowed_hosts}
         self._any_host = "*" in names
         self._suffixes = tuple(name[1:] for name in names if name.startswith("*."))
-        self._hosts = names | LOOPBACK_HOSTS | {host.lower() for host in bind_hosts}
+        self._hosts = {name.strip("[]") if name.endswith("]") else name for name in names - {"*"}}
+        self._hosts |= LOOPBACK_HOSTS | {host.lower() for host in bind_hosts}
         self._origins = {origin.lower().rstrip("/") for origin in allowed_origins}
         self._any_origin = "*" in self._origins
         self._cors = cors
-        # Headers come in few spellings; hosts a client makes up are not worth remembering.
         self._known_hosts: set[bytes] = set()
 
     def allows_host(self, host: bytes | None) -> bool:
         """Whether a request with this Host header is meant for this server."""
         if self._any_host or (host is not None and host in self._known_hosts):
             return True
-        if host is None:
+        if host is None or not self._allows_authority(host.decode("latin-1").lower()):
             return False
-        text = host.decode("latin-1").lower()
-        name = _hostname("//" + text)
-        if name is None or not (self._allows_name(name) or text in self._hosts):
-            return False
-        if len(self._known_hosts) < 64:
+        if len(self._known_hosts) < _MAX_KNOWN_HOSTS:
             self._known_hosts.add(host)
         return True
-
-    def _allows_name(self, name: str) -> bool:
-        return self._any_host or name in self._hosts or (bool(self._suffixes) and name.endswith(self._suffixes))
 
     def allows_origin(self, origin: bytes | None) -> bool:
         """Whether a request with this Origin header may be answered; without one no browser is involved."""
@@ -61,9 +59,17 @@ class Guard:
         text = origin.decode("latin-1").lower()
         if text in self._origins:
             return True
+        scheme, separator, authority = text.partition("://")
         # "*" in allowed_hosts says nothing about origins: it is what an operator behind a proxy sets.
-        name = _hostname(text) if text.startswith(("http://", "https://")) else None
-        return name is not None and (name in self._hosts or (bool(self._suffixes) and name.endswith(self._suffixes)))
+        return bool(separator) and scheme in ("http", "https") and self._allows_authority(authority)
+
+    def _allows_authority(self, text: str) -> bool:
+        """Whether `text`, in lower case, is a host and optional port that this server goes by."""
+        found = _AUTHORITY.fullmatch(text)
+        if found is None or (found["port"] and int(found["port"]) > _MAX_PORT):
+            return False
+        name = found["name"].strip("[]")
+        return name in self._hosts or text in self._hosts or (bool(self._suffixes) and name.endswith(self._suffixes))
 
     def response_headers(self, origin: bytes | None) -> Headers:
         """What lets the page at `origin` read the answer; nothing unless CORS is on."""
@@ -83,10 +89,3 @@ class Guard:
             (b"access-control-allow-headers", _CORS_REQUEST_HEADERS + extra),
             (b"access-control-max-age", _CORS_MAX_AGE_S),
         ]
-
-
-def _hostname(url: str) -> str | None:
-    try:
-        return urlsplit(url).hostname
-    except ValueError:
-        return None

@@ -54,21 +54,26 @@ def check_media_types(scope: Scope) -> None:
 
 @lru_cache(maxsize=64)
 def _accepts_both(accept: bytes) -> bool:
-    taken = {part.partition(b";")[0].strip().lower() for part in accept.split(b",") if not _REFUSED.search(part)}
-    return _takes(taken, JSON) and _takes(taken, EVENT_STREAM)
+    ranges = [part.lower() for part in accept.split(b",")]
+    return all(_takes(ranges, media_type) for media_type in (JSON, EVENT_STREAM))
 
 
-def _takes(taken: set[bytes], media_type: bytes) -> bool:
-    return bool(taken & {media_type, media_type.partition(b"/")[0] + b"/*", b"*/*"})
+def _takes(ranges: list[bytes], media_type: bytes) -> bool:
+    """Whether the most specific of `ranges` that covers `media_type` wants it. RFC 9110 12.5.1"""
+    for name in (media_type, media_type.partition(b"/")[0] + b"/*", b"*/*"):
+        found = [part for part in ranges if part.partition(b";")[0].strip() == name]
+        if found:
+            return not all(_REFUSED.search(part) for part in found)
+    return False
 
 
 @lru_cache(maxsize=64)
 def _is_json(content_type: bytes) -> bool:
-    media_type, _, parameters = content_type.lower().partition(b";")
+    media_type, *parameters = content_type.lower().split(b";")
     if media_type.strip() != JSON:
         return False
-    charset = parameters.strip().removeprefix(b"charset=").strip(b'"')
-    return charset in (b"", b"utf-8", b"utf8") or not parameters.strip().startswith(b"charset=")
+    charsets = [value for name, _, value in (item.strip().partition(b"=") for item in parameters) if name == b"charset"]
+    return all(value.strip(b'"') in (b"utf-8", b"utf8") for value in charsets)
 
 
 async def read_body(scope: Scope, receive: Receive, limits: Limits) -> bytes:
