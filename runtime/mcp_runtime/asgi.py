@@ -13,7 +13,7 @@ from typing import Any
 from mcp_runtime.compose import build_runtime
 from mcp_runtime.config import Config, load_config
 from mcp_runtime.http_app import HttpApp
-from mcp_runtime.logging import configure_logging
+from mcp_runtime.logging import adopt_structlog, configure_logging
 from mcp_runtime.plugin import Plugin
 
 
@@ -30,7 +30,9 @@ def create_app(config: Config | None = None, *plugins: Plugin[Any]) -> HttpApp:
 def _app_from_environment() -> HttpApp:
     config = load_config(None, environ=os.environ)
     configure_logging(config.logging)
-    return create_app(config)
+    app = create_app(config)
+    adopt_structlog()  # Some plugin may have imported it, and would print to stdout.
+    return app
 
 
 def __getattr__(name: str) -> Any:

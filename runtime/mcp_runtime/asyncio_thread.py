@@ -5,17 +5,19 @@ Rule: one asyncio loop in one thread, for the whole process.
 So that a client object made in one call can be used in the next: it always meets the loop it was made on.
 """
 
-import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import Context, copy_context
 from functools import partial
-from typing import Any, Final, Generic, TypeVar, TypeVarTuple, Unpack
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, TypeVarTuple, Unpack
 
 import anyio
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from anyio.lowlevel import EventLoopToken, current_token
+
+if TYPE_CHECKING:  # half of a stdio server's other imports together; most plugins never need it
+    import asyncio
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -49,7 +51,9 @@ class AsyncioThread:
                 portal.call(partial(portal.stop, cancel_remaining=True))
                 opened.__exit__(None, None, None)
 
-    def _open(self) -> asyncio.AbstractEventLoop:
+    def _open(self) -> "asyncio.AbstractEventLoop":
+        import asyncio
+
         with self._lock:
             if self._portal is None:
                 self._opened = start_blocking_portal("asyncio", name="mcp-runtime-asyncio")
@@ -87,7 +91,7 @@ class _Running(Generic[T]):
         self._values: list[T] = []
         self._error: BaseException | None = None
 
-    def start(self, loop: asyncio.AbstractEventLoop, context: Context) -> None:
+    def start(self, loop: "asyncio.AbstractEventLoop", context: Context) -> None:
         self._task = loop.create_task(self._run(), context=context)
         self._task.add_done_callback(lambda _: self._ended())
 
@@ -96,6 +100,8 @@ class _Running(Generic[T]):
             self._task.cancel()
 
     async def _run(self) -> None:
+        import asyncio
+
         try:
             self._values.append(await self._call())
         except asyncio.CancelledError:

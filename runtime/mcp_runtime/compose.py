@@ -63,6 +63,8 @@ def build_runtime(config: Config, plugins: tuple[Plugin[Any], ...] | None = None
 
 
 def _attach(config: Config, plugins: tuple[Plugin[Any], ...], catalog: Catalog, subscriptions: Subscriptions) -> None:
+    if not plugins:
+        return
     from mcp_runtime.registration import Registrar  # imports pydantic: only where there are plugins
 
     threads = anyio.CapacityLimiter(config.limits.max_threads)

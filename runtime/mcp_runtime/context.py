@@ -6,10 +6,12 @@ Spec: 2026-07-28/basic/patterns
 """
 
 import inspect
+import math
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast, overload
 from urllib.parse import urlsplit
 
+import anyio.lowlevel
 import msgspec
 from msgspec import UNSET, UnsetType
 
@@ -134,13 +136,15 @@ class Context:
         Spec: 2026-07-28/basic/patterns/progress#progress-flow
         """
         token = self._call.meta.progress_token
-        if isinstance(token, UnsetType) or self._is_over or not progress > self._progress:
+        if isinstance(token, UnsetType) or self._is_over or not self._progress < progress < math.inf:
+            # A handler that only reports must still be stoppable, and must let others run.
+            await anyio.lowlevel.checkpoint()
             return
         self._progress = progress
         params = ProgressNotificationParams(
             progress_token=token,
             progress=progress,
-            total=UNSET if total is None else total,
+            total=UNSET if total is None or not math.isfinite(total) else total,
             message=UNSET if message is None else message,
         )
         await self._call.notify(encode_notification("notifications/progress", params))
@@ -151,9 +155,8 @@ class Context:
         Spec: 2026-07-28/server/utilities/logging#per-request-log-level
         """
         wanted = self._call.meta.log_level
-        if isinstance(wanted, UnsetType) or self._is_over:
-            return
-        if LOGGING_LEVELS.index(level) < LOGGING_LEVELS.index(wanted):
+        if isinstance(wanted, UnsetType) or self._is_over or _is_below(level, wanted):
+            await anyio.lowlevel.checkpoint()  # As in `progress`.
             return
         params = LoggingMessageNotificationParams(level=level, data=data, logger=UNSET if logger is None else logger)
         await self._call.notify(encode_notification("notifications/message", params))
@@ -164,10 +167,18 @@ class Context:
         """Refuse the call now, with -32021, unless the client declared these capabilities."""
         declared = self.client_capabilities
         missing: dict[str, object] = {}
-        if elicitation and not _does_forms(declared):
-            missing["elicitation"] = {"form": {}} if not isinstance(declared.elicitation, UnsetType) else {}
-        if elicitation_url and not _does_urls(declared):
-            missing["elicitation"] = {"url": {}}
+        modes: dict[str, object] = {
+            mode: {}
+            for mode, is_missing in (
+                ("form", elicitation and not _does_forms(declared)),
+                ("url", elicitation_url and not _does_urls(declared)),
+            )
+            if is_missing
+        }
+        if modes:
+            # Undeclared and empty means forms. Spec: 2026-07-28/client/elicitation#capabilities
+            undeclared = isinstance(declared.elicitation, UnsetType)
+            missing["elicitation"] = {} if undeclared and modes == {"form": {}} else modes
         if sampling and isinstance(declared.sampling, UnsetType):
             missing["sampling"] = {}
         if roots and isinstance(declared.roots, UnsetType):
@@ -304,6 +315,10 @@ class Context:
 
 _sample_decoder = msgspec.json.Decoder(CreateMessageResult)
 _roots_decoder = msgspec.json.Decoder(ListRootsResult)
+
+
+def _is_below(level: LoggingLevel, wanted: LoggingLevel) -> bool:
+    return LOGGING_LEVELS.index(level) < LOGGING_LEVELS.index(wanted)
 
 
 def _is_url(text: str) -> bool:

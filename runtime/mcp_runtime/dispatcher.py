@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable
 from typing import Any, Final, cast
 
+import anyio
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
@@ -26,6 +27,8 @@ from mcp_runtime.protocol.revisions import MODERN_REVISIONS
 from mcp_runtime.subscriptions import Subscription
 
 TOOL_CALL: Final = "tools/call"
+_NO_JSON: Final = (TypeError, ValueError, RecursionError, msgspec.EncodeError)
+"""What the encoder raises for what JSON cannot carry."""
 
 
 class Dispatcher:
@@ -58,15 +61,12 @@ class Dispatcher:
 
         Never raises but for cancellation from outside. A Stream is the caller's to iterate and to leave.
         """
-        request = call.request
         call_log.bind(lambda: _log_fields(call))
         try:
             method, params = self._admit(call)
             return self._answer(call, await self._serve(method, call, params))
         except PeerError as error:
-            return Reply(
-                body=encode_error(request.id, error), status=error.http_status, retry_after_s=error.retry_after_s
-            )
+            return self._refuse(call, error)
         except _AbandonedError:
             return None
 
@@ -80,7 +80,8 @@ class Dispatcher:
         if method is None:
             if headers is not None and headers.protocol_version is not None:
                 check_version(headers, probe.version)
-            self._check_version(probe.version or (headers and version_of(headers)) or MODERN_REVISIONS[0])
+            version = probe.version if probe.version is not None or headers is None else version_of(headers)
+            self._check_version(MODERN_REVISIONS[0] if version is None else version)
             raise PeerError(METHOD_NOT_FOUND, f"Method not found: {request.method}")
         call.meta = protocol_meta.require(probe)
         if headers is not None:
@@ -125,6 +126,8 @@ class Dispatcher:
             return self._settle(work, error)
 
     def _settle(self, work: Work, error: BaseException) -> Outcome:
+        if work.call.abandoned and isinstance(error, Exception | SystemExit | InputNeeded):
+            raise _AbandonedError
         match error:
             case InputNeeded():
                 return self._ask(work, error)
@@ -145,12 +148,16 @@ class Dispatcher:
         except ToolError as error:
             return self._fail(work.call, str(error))
 
-    def _incident(self, call: Call, error: BaseException) -> Outcome:
+    def _incident(self, call: Call, error: BaseException) -> Result:
+        return self._fail(call, self._report(error))
+
+    def _report(self, error: BaseException) -> str:
+        """Log `error`; what the client may know of it."""
         incident = self._incident_id()
         call_log.logger().error("handler_failed", incident=incident, exc_info=error)
-        return self._fail(call, f"Internal error (incident {incident}; the server's log has the details)")
+        return f"Internal error (incident {incident}; the server's log has the details)"
 
-    def _fail(self, call: Call, text: str) -> Outcome:
+    def _fail(self, call: Call, text: str) -> Result:
         """Tools fail in a result that the model can read; everything else in a JSON-RPC error."""
         if call.request.method == TOOL_CALL:
             return CallToolResult(content=[TextContent(text)], is_error=True)
@@ -170,8 +177,15 @@ class Dispatcher:
     def _encode(self, call: Call, result: Result) -> bytes:
         try:
             return encode_result(call.request.id, result)
-        except (TypeError, ValueError, msgspec.EncodeError) as error:
-            return encode_result(call.request.id, self._incident(call, error))
+        except _NO_JSON as error:
+            return encode_result(call.request.id, self._stamp(self._incident(call, error)))
+
+    def _refuse(self, call: Call, error: PeerError) -> Reply:
+        try:
+            body = encode_error(call.request.id, error)
+        except _NO_JSON as no_json:  # A plugin's error, with data or a text that JSON cannot carry.
+            body = encode_error(call.request.id, PeerError(error.code, self._report(no_json)))
+        return Reply(body=body, status=error.http_status, retry_after_s=error.retry_after_s)
 
     def _stamp(self, result: Result) -> Result:
         """Who answered goes into every result. Spec: 2026-07-28/basic#meta"""
@@ -198,7 +212,12 @@ def _single(group: BaseExceptionGroup[BaseException]) -> BaseException:
     questions = {key: q for leaf in leaves if isinstance(leaf, InputNeeded) for key, q in leaf.questions.items()}
     if questions:
         return InputNeeded(questions)
-    return leaves[0] if len(leaves) == 1 else group
+    # What was cancelled beside a failure has nothing to add; whoever cancelled it is heard at the next checkpoint.
+    _, failures = group.split(anyio.get_cancelled_exc_class())
+    if failures is None:
+        return group
+    rest = _leaves(failures)
+    return rest[0] if len(rest) == 1 else failures
 
 
 def _leaves(error: BaseException) -> list[BaseException]:

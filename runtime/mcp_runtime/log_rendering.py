@@ -1,5 +1,6 @@
 """From an event to a line on standard error. Rule: only this file imports structlog when the program starts to log."""
 
+import json
 import re
 import threading
 from collections.abc import Mapping, Sequence
@@ -131,4 +132,7 @@ def _redacted(name: str, value: object) -> object:
 
 def _to_json(_: WrappedLogger, __: str, event: EventDict) -> str:
     ordered: dict[str, Any] = {name: event[name] for name in _FIRST if name in event}
-    return msgspec.json.encode({**ordered, **event}, enc_hook=str).decode()
+    try:
+        return msgspec.json.encode({**ordered, **event}, enc_hook=str).decode()
+    except ValueError:  # A lone surrogate, which UTF-8 does not have; a log line must not fail for it.
+        return json.dumps({**ordered, **event}, default=str)

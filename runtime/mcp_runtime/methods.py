@@ -165,7 +165,7 @@ def decode_arguments(arguments: Raw) -> dict[str, Any]:
     """The arguments of a tool call as Python. Raises PeerError where they are no JSON after all."""
     try:
         return msgspec.json.decode(arguments, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise PeerError(INVALID_PARAMS, f"Invalid params: params.arguments: {error}") from None
 
 

@@ -283,7 +283,10 @@ class Registrar:
 
 def _raw_parser(validator: SchemaValidator, parameter: str) -> Parse:
     def parse(arguments: Raw) -> dict[str, Any]:
-        value = msgspec.json.decode(arguments)
+        try:
+            value = msgspec.json.decode(arguments)
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            raise ArgumentsError([str(error)]) from None
         if not validator.accepts(value):
             raise ArgumentsError(validator.problems(value))
         return {parameter: value}

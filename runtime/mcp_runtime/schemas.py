@@ -14,6 +14,8 @@ from mcp_runtime.protocol.json_types import is_array, is_object
 DIALECTS: Final = frozenset(
     {"https://json-schema.org/draft/2020-12/schema", "https://json-schema.org/draft/2020-12/schema#"}
 )
+_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+_MAPS: Final = frozenset({"properties", "$defs", "definitions", "patternProperties", "dependentSchemas"})
 _DATA_KEYWORDS: Final = frozenset({"const", "default", "enum", "examples"})
 MAX_REPORTED_ERRORS: Final = 5
 """How many problems one refusal names: enough to fix a call, short enough to read."""
@@ -58,9 +60,9 @@ def _place(path: list[str | int]) -> str:
 
 
 def _check_dialect(schema: dict[str, Any]) -> None:
-    for inner, _ in _objects(schema, 0, skip=_DATA_KEYWORDS):
-        dialect = inner.get("$schema")
-        if dialect is not None and not is_object(dialect) and dialect not in DIALECTS:
+    for inner in _schemas(schema):
+        dialect = inner.get("$schema", _DIALECT)
+        if not (isinstance(dialect, str) and dialect in DIALECTS):
             raise SchemaError(f"JSON Schema dialect {dialect!r} is not supported; use 2020-12 (or leave $schema out)")
 
 
@@ -72,19 +74,32 @@ def _check_bounds(schema: dict[str, Any], limits: Limits) -> None:
             raise SchemaError(f"the schema has more than limits.max_subschemas = {limits.max_subschemas} subschemas")
 
 
-def _objects(schema: object, depth: int, *, skip: frozenset[str] = frozenset()) -> Iterator[tuple[dict[str, Any], int]]:
-    """Every object in the schema with its depth, but for what is under the keywords `skip`.
-
-    An explicit stack: the input may be nested past Python's own.
-    """
+def _objects(schema: object, depth: int) -> Iterator[tuple[dict[str, Any], int]]:
+    """Every object in the schema with its depth. An explicit stack: the input may be nested past Python's own."""
     stack: list[tuple[object, int]] = [(schema, depth)]
     while stack:
         current, level = stack.pop()
         if is_object(current):
             yield current, level
-            stack.extend((inner, level + 1) for keyword, inner in current.items() if keyword not in skip)
+            stack.extend((inner, level + 1) for inner in current.values())
         elif is_array(current):
             stack.extend((inner, level) for inner in current)
+
+
+def _schemas(schema: object) -> Iterator[dict[str, Any]]:
+    """Every object in the schema that is a schema itself: neither data nor a map of schemas by name."""
+    stack: list[object] = [schema]
+    while stack:
+        current = stack.pop()
+        if is_array(current):
+            stack.extend(current)
+        elif is_object(current):
+            yield current
+            for keyword, inner in current.items():
+                if keyword in _MAPS and is_object(inner):
+                    stack.extend(inner.values())
+                elif keyword not in _DATA_KEYWORDS:
+                    stack.append(inner)
 
 
 def _first_line(error: Exception) -> str:

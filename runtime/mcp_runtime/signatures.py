@@ -143,7 +143,7 @@ class Arguments:
                 return self._model.__pydantic_validator__.validate_json(bytes(arguments), strict=False)
         except ValidationError as second:
             raise ArgumentsError(_explain(second)) from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as broken:
+        except (msgspec.DecodeError, ValueError, RecursionError) as broken:
             raise ArgumentsError([str(broken)]) from None
         raise ArgumentsError(_explain(error)) from None
 
@@ -196,5 +196,8 @@ def _explain(error: ValidationError) -> list[str]:
 
 
 def _clip(value: object) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # Python does not write out integers of more than 4,300 digits.
+        return "a very long number"
     return text if len(text) <= 80 else text[:80] + "..."

@@ -6,7 +6,7 @@ Spec: 2026-07-28/basic/patterns/subscriptions
 """
 
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from typing import Final, Literal
 
@@ -74,7 +74,7 @@ class Subscription:
         self._closed = True
         self._wake.set()
 
-    async def notifications(self) -> AsyncIterator[bytes]:
+    async def notifications(self) -> AsyncGenerator[bytes, None]:
         """The stream: acknowledgment, then changes as they come, until closed."""
         yield encode_notification(
             ACKNOWLEDGED, SubscriptionsAcknowledgedNotificationParams(meta=self.meta, notifications=self._wanted)

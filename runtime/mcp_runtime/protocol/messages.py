@@ -327,5 +327,5 @@ def decode_params(params: Raw, into: type[ParamsT]) -> ParamsT:
     """`params` as the typed struct `into`. Raises PeerError -32602 that names the field."""
     try:
         return cast("msgspec.json.Decoder[ParamsT]", _DECODERS[into]).decode(params)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise PeerError(INVALID_PARAMS, f"Invalid params: {error}".replace("`$.", "`params.")) from None

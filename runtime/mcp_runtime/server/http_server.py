@@ -59,6 +59,7 @@ def _served(app: ASGIApp, draining: trio.Event) -> ASGIApp:
 
     async def served(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan":
+            send = _telling(send)
             await app(scope, receive, _closing(send, draining) if scope["http_version"].startswith("1") else send)
             return
         for phase in ("startup", "shutdown"):
@@ -66,6 +67,18 @@ def _served(app: ASGIApp, draining: trio.Event) -> ASGIApp:
             await send({"type": f"lifespan.{phase}.complete"})
 
     return served
+
+
+def _telling(send: Send) -> Send:
+    """`send`, raising OSError where the client has left, as other servers do; Hypercorn lets trio's errors through."""
+
+    async def telling(message: Message) -> None:
+        try:
+            await send(message)
+        except (trio.BusyResourceError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            raise ConnectionResetError("the client has left") from error
+
+    return telling
 
 
 def _closing(send: Send, draining: trio.Event) -> Send:

@@ -79,7 +79,7 @@ def _is_json(content_type: bytes) -> bool:
 async def read_body(scope: Scope, receive: Receive, limits: Limits) -> bytes:
     """The whole body. Raises HttpRefusalError 413 or 408, ClientGoneError."""
     length = header(scope, b"content-length")
-    if length is not None and length.isdigit() and int(length) > limits.max_body_bytes:
+    if length is not None and _is_past(length, limits.max_body_bytes):
         raise _too_large(limits)
     chunks: list[bytes] = []
     size = 0
@@ -96,6 +96,12 @@ async def read_body(scope: Scope, receive: Receive, limits: Limits) -> bytes:
             if not message.get("more_body", False):
                 return chunks[0] if len(chunks) == 1 else b"".join(chunks)
     raise HttpRefusalError(408, f"The request body took longer than {limits.body_timeout_s:g} s", _CLOSE)
+
+
+def _is_past(digits: bytes, limit: int) -> bool:
+    significant = digits.lstrip(b"0")
+    # Python reads no more than 4,300 digits; no limit has as many as 20.
+    return digits.isdigit() and (len(significant) > 19 or int(significant or b"0") > limit)
 
 
 _CLOSE: Final = ((b"connection", b"close"),)

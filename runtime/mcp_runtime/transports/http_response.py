@@ -6,6 +6,7 @@ Spec: 2026-07-28/basic/transports/streamable-http#receiving-messages
 from typing import Final
 
 import anyio
+import anyio.lowlevel
 from sse_starlette import ServerSentEvent
 from starlette.types import Send
 
@@ -54,6 +55,9 @@ class PostResponse:
         await self._stream(KEEP_ALIVE)
 
     async def _stream(self, chunk: bytes) -> None:
+        # Some servers take what is sent to a client that left without waiting for anything. Here a cancelled call
+        # stops, while nothing is torn yet, and others get their turn.
+        await anyio.lowlevel.checkpoint()
         if self._is_over():
             return
         if self._lock is None:

@@ -4,6 +4,7 @@ Spec: 2026-07-28/basic/transports/stdio
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 
 import trio
 from msgspec import UnsetType
@@ -86,6 +87,7 @@ class Stdio:
         while lines != self._lines:
             lines = self._lines
             await trio.sleep(self._eof_grace_s)
+        self._eof_grace_s = 0  # It has passed: nobody takes what has been waiting to be written.
         self.stop()
 
     def stop(self) -> None:
@@ -172,8 +174,9 @@ class Stdio:
         with trio.CancelScope() as scope:
             self._subscriptions[request_id] = (stream.subscription, scope)
             try:
-                async for notification in stream.subscription.notifications():
-                    await self._write(notification)
+                async with aclosing(stream.subscription.notifications()) as notifications:
+                    async for notification in notifications:
+                        await self._write(notification)
                 await self._write(stream.final)
                 await self._write(_torn_down(request_id, stream))
             finally:

@@ -87,14 +87,18 @@ class StreamableHttp:
         response = PostResponse(send, self._guard.response_headers(origin), head=scope["method"] == "HEAD")
         exchange = Exchange(scope=scope, receive=receive, send=send, origin=origin, response=response)
         try:
+            await self._answer(exchange)
+        except (ClientGoneError, OSError):
+            return  # Nobody is left to be answered; some servers say so by failing the send.
+
+    async def _answer(self, exchange: Exchange) -> None:
+        try:
             if await self._route(exchange):
                 await self._post(exchange)
         except HttpRefusalError as error:
             body = encode_error(None, PeerError(INVALID_REQUEST, error.text))
-            await response.send(error.status, body, [*_PLAIN, *error.headers])
-            await discard_body(receive, self._limits)
-        except (ClientGoneError, OSError):
-            return  # Nobody is left to be answered; some servers say so by failing the send.
+            await exchange.response.send(error.status, body, [*_PLAIN, *error.headers])
+            await discard_body(exchange.receive, self._limits)
 
     async def _route(self, exchange: Exchange) -> bool:
         """Everything that is no POST to the endpoint. True where it is one and remains to be answered."""
@@ -200,8 +204,9 @@ def _path_of(scope: Scope) -> str:
 
 
 async def _events(stream: Stream) -> AsyncGenerator[ServerSentEvent, None]:
-    async for message in stream.subscription.notifications():
-        yield ServerSentEvent(data=message.decode())
+    async with aclosing(stream.subscription.notifications()) as notifications:
+        async for message in notifications:
+            yield ServerSentEvent(data=message.decode())
     yield ServerSentEvent(data=stream.final.decode())
 
 
