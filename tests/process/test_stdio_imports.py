@@ -1,0 +1,27 @@
+"""A client waits for its first answer, so stdio alone imports nothing that only HTTP, the seal or the log need."""
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.process.messages import call, request
+from tests.process.stdio_client import StdioServer
+
+pytestmark = pytest.mark.process
+
+HEAVY: Final = frozenset(
+    {
+        *("hypercorn", "starlette", "sse_starlette", "uvicorn", "granian", "h2", "h11", "httptools", "wsproto"),
+        *("cryptography", "structlog", "jsonschema", "httpx", "rich", "mcp", "mcp_types"),
+    }
+)
+
+
+def test_stdio_imports_nothing_that_it_does_not_use(tmp_path: Path) -> None:
+    with StdioServer(directory=tmp_path) as server:
+        server.ask(request("server/discover", 1))
+        server.ask(request("tools/list", 2))
+        loaded = set(server.ask(call("loaded_modules", 3))["result"]["structuredContent"])
+    assert {"mcp_runtime", "trio", "msgspec"} <= loaded
+    assert loaded & HEAVY == set()

@@ -1,0 +1,28 @@
+"""Configurations for tests. Rule: nothing is read from the machine, and nothing is written to it."""
+
+from typing import Any, Final
+
+from mcp_runtime.config import Config, HttpConfig, Limits, SealConfig, ServerConfig, StdioConfig
+from mcp_runtime.secret import Secret
+
+SEAL_KEY: Final = "a key for tests, as long as a key has to be"
+
+
+def settings(
+    *,
+    limits: dict[str, Any] | None = None,
+    http: dict[str, Any] | None = None,
+    server: dict[str, Any] | None = None,
+    stdio: dict[str, Any] | None = None,
+    seal_keys: tuple[str, ...] = (SEAL_KEY,),
+    **sections: Any,
+) -> Config:
+    """The defaults with some values changed: `settings(limits={"page_size": 2})`; `sections` are given whole."""
+    return Config(
+        limits=Limits(**(limits or {})),
+        http=HttpConfig(**(http or {})),
+        server=ServerConfig(name="test-server", version="1.2.3", **(server or {})),
+        stdio=StdioConfig(**(stdio or {})),
+        seal=SealConfig(keys=tuple(Secret(key) for key in seal_keys)),
+        **sections,
+    )
