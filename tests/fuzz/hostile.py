@@ -1,6 +1,7 @@
 """What a hostile or broken client may send: noise, valid messages with parts changed, and what must come back for it."""
 
 import copy
+import itertools
 import json
 import os
 from dataclasses import dataclass
@@ -27,7 +28,9 @@ VALID: Final[list[Message]] = [
     request("tools/list", {"cursor": None}, id="list"),
     request("tools/call", {"name": "echo", "arguments": {"text": "hello"}}, id=2),
     request("tools/call", {"name": "weather", "arguments": {"city": "Ulm", "days": 2}}, id=3),
-    request("tools/call", {"name": "regional", "arguments": {"query": "q", "region": "eu", "count": 7, "dry": True}}, id=4),
+    request(
+        "tools/call", {"name": "regional", "arguments": {"query": "q", "region": "eu", "count": 7, "dry": True}}, id=4
+    ),
     request("tools/call", {"name": "count", "arguments": {"steps": 2}}, id=5, extra_meta={"progressToken": "t"}),
     request("tools/call", {"name": "chat", "arguments": {}}, id=6, extra_meta={LOG_LEVEL: "debug"}),
     request("tools/call", {"name": "greet", "inputResponses": {"user_name": accepted(name="Ada")}}, id=7),
@@ -48,9 +51,16 @@ VALID: Final[list[Message]] = [
         },
         id=16,
     ),
-    request("subscriptions/listen", {"notifications": {"toolsListChanged": True, "resourceSubscriptions": ["a:b"]}}, id=17),
+    request(
+        "subscriptions/listen", {"notifications": {"toolsListChanged": True, "resourceSubscriptions": ["a:b"]}}, id=17
+    ),
     notification("notifications/cancelled", {"requestId": "none", "reason": "enough"}),
-    {"jsonrpc": "2.0", "id": 18, "method": "initialize", "params": {"protocolVersion": "2025-11-25", "capabilities": {}}},
+    {
+        "jsonrpc": "2.0",
+        "id": 18,
+        "method": "initialize",
+        "params": {"protocolVersion": "2025-11-25", "capabilities": {}},
+    },
     {"jsonrpc": "2.0", "id": 19, "result": {}},
     {"jsonrpc": "2.0", "id": 20, "error": {"code": -1, "message": "no"}},
 ]
@@ -62,7 +72,22 @@ scalars = st.one_of(
     st.integers(min_value=2**53, max_value=2**80),
     st.floats(allow_nan=False, allow_infinity=False),
     st.text(max_size=20),
-    st.sampled_from(["", "2.0", "2026-07-28", "2025-11-25", "tools/call", "echo", "note://text", "..", "\0", "\u2028", "__proto__", "$ref"]),
+    st.sampled_from(
+        [
+            "",
+            "2.0",
+            "2026-07-28",
+            "2025-11-25",
+            "tools/call",
+            "echo",
+            "note://text",
+            "..",
+            "\0",
+            "\u2028",
+            "__proto__",
+            "$ref",
+        ]
+    ),
 )
 values = st.recursive(
     scalars,
@@ -126,8 +151,17 @@ def damaged(draw: st.DrawFn) -> bytes:
     return bytes(data)
 
 
+deep = st.builds(
+    lambda version, depth, tail: (
+        b'{"jsonrpc":"%s","id":1,"method":"x","params":{"a":%s}}%s' % (version, b"[" * depth + b"]" * depth, tail)
+    ),
+    st.sampled_from([b"1.0", b"2.0"]),
+    st.integers(1, 3000),
+    st.sampled_from([b"", b"]"]),
+)
 noise = st.one_of(
     st.binary(max_size=200),
+    deep,
     st.text(max_size=100).map(str.encode),
     values.map(lambda value: json.dumps(value).encode()),
     damaged(),
@@ -152,9 +186,9 @@ def judge(data: bytes) -> Verdict:
         return Verdict("refused")
     try:
         value = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
-    except OverflowError:
+    except (OverflowError, RecursionError):
         return Verdict("unsure")
-    except (ValueError, RecursionError):
+    except ValueError:
         # Python's parser takes some blanks and refuses some escapes that others do not.
         return Verdict("unsure" if "\\u" in text else "refused")
     if "\\ud" in text.lower() or not isinstance(value, dict):
@@ -186,7 +220,7 @@ def _finite(text: str) -> float:
 def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
     """`data`, cut at these places."""
     places = sorted({min(cut, len(data)) for cut in cuts} | {0, len(data)})
-    return [data[start:end] for start, end in zip(places, places[1:], strict=False)]
+    return [data[start:end] for start, end in itertools.pairwise(places)]
 
 
 cuts = st.lists(st.integers(0, 2000), max_size=4)

@@ -18,7 +18,7 @@ from tests.support.settings import settings
 from tests.support.stdio_client import StdioClient
 from tests.support.wires import connect
 
-SMALL = settings(limits={"max_line_bytes": 1500}, stdio={"eof_grace_s": 0.5})
+SMALL = settings(limits={"max_line_bytes": 5000}, stdio={"eof_grace_s": 0.5})
 
 
 def converse(write: Callable[[StdioClient], Any]) -> list[Message]:
@@ -54,8 +54,8 @@ def tally(lines: list[bytes]) -> tuple[Counter[tuple[type, Any]], list[Verdict]]
 
 def check(lines: list[bytes], heard: list[Message]) -> None:
     """Every request is answered, once; what is no message gets an error; notifications get nothing."""
-    long = [line for line in lines if len(line) > 1500]
-    lines = [line for line in lines if len(line) <= 1500]
+    long = [line for line in lines if len(line) > 5000]
+    lines = [line for line in lines if len(line) <= 5000]
     requests, verdicts = tally(lines)
     responses = [message for message in heard if "method" not in message]
     answered = Counter((type(message["id"]), message["id"]) for message in responses if "id" in message)
@@ -110,7 +110,11 @@ def test_any_bytes_at_all_leave_a_server_that_works(data: bytes) -> None:
 
 @given(
     steps=st.lists(
-        st.tuples(st.sampled_from(["call", "cancel", "listen", "wait"]), st.integers(0, 4), st.sampled_from(["nap", "tidy", "stubborn", "count", "greet"])),
+        st.tuples(
+            st.sampled_from(["call", "cancel", "listen", "wait"]),
+            st.integers(0, 4),
+            st.sampled_from(["nap", "tidy", "stubborn", "count", "greet"]),
+        ),
         max_size=25,
     )
 )
@@ -121,7 +125,9 @@ def test_calls_and_cancellations_in_any_order_are_answered_at_most_once(steps: l
             match action:
                 case "call":
                     params = {"name": tool, "arguments": {"seconds": id_} if tool == "nap" else {}}
-                    await client.write(encode(request("tools/call", params, id=id_, extra_meta={"progressToken": id_})) + b"\n")
+                    await client.write(
+                        encode(request("tools/call", params, id=id_, extra_meta={"progressToken": id_})) + b"\n"
+                    )
                 case "cancel":
                     await client.write(encode(notification("notifications/cancelled", {"requestId": id_})) + b"\n")
                 case "listen":

@@ -6,16 +6,17 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from mcp_types import methods
 
 from mcp_runtime import Plugin
 from mcp_runtime.call import Answer, Call, Reply, Stream
-from mcp_runtime.compose import Runtime, build_runtime
+from mcp_runtime.compose import build_runtime
 from mcp_runtime.config import load_config
 from mcp_runtime.protocol.jsonrpc import Request, decode
 from mcp_runtime.protocol.meta import probe
+from mcp_runtime.runtime import Runtime
 
 VERSION = "2026-07-28"
 FULL: dict[str, Any] = {"elicitation": {}, "sampling": {}, "roots": {}}
@@ -76,8 +77,7 @@ class Conversation:
         """Subscribe, and get a function that waits for the next notification; the acknowledgment was the first."""
         answer = await self.send("subscriptions/listen", notifications=wanted)
         assert isinstance(answer, Stream)
-        notifications = cast("AsyncGenerator[bytes]", answer.subscription.notifications())
-        async with aclosing(notifications) as heard:
+        async with aclosing(answer.subscription.notifications()) as heard:
 
             async def hear() -> dict[str, Any]:
                 return dict(json.loads(await anext(heard)))

@@ -114,6 +114,18 @@ class TestTls:
         assert text(answer) == "still here"
         assert levels == {"info"}
 
+    def test_a_handshake_that_never_ends_cannot_hold_the_process(
+        self, certificates: Certificates, tmp_path: Path
+    ) -> None:
+        environment = {**certificates.environment, "MCP_RUNTIME_HTTP_DRAIN_GRACE_S": "0.5"}
+        with ServerProcess(*BIND, directory=tmp_path, environment=environment) as server:
+            port = int(server.url.rpartition(":")[2].partition("/")[0])
+            with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as silent:
+                silent.sendall(b"\x16\x03\x01")
+                assert text(ask(server.url, call("echo", text="next"), tls=certificates.client)) == "next"
+                assert server.ended_after_s(server.signal()) < 0.5 + 2
+            assert server.exit_code() == 0
+
     def test_a_unix_socket_beside_it_stays_plain(self, certificates: Certificates, tmp_path: Path) -> None:
         path = f"unix:{tmp_path}/mcp.sock"
         with ServerProcess(*BIND, "--bind", path, directory=tmp_path, environment=certificates.environment) as server:

@@ -9,8 +9,8 @@ from tests.replay.conversation import Conversation, Step, difference, filled
 from tests.support import official
 from tests.support.clients import Client, Opened
 from tests.support.http_client import HttpOpened
-from tests.support.stdio_client import StdioClient
 from tests.support.messages import PROTOCOL_VERSION, SERVER_INFO, Message, encode, meta
+from tests.support.stdio_client import StdioClient
 
 
 class Player:
@@ -99,7 +99,7 @@ class Player:
         token = body.get("progressToken")
         if token is not None:
             return next(found for found in reversed(self._opened) if _token(found.request) == token)
-        id_ = step.value.get("id", official.subscription_id(step.value) if isinstance(body, dict) else None)
+        id_ = step.value.get("id", official.subscription_id(step.value))
         id_ = body.get("requestId", id_) if step.value.get("method") == "notifications/cancelled" else id_
         return self._opened[-1] if id_ is None else self._find(step, id_)
 

@@ -2,6 +2,7 @@
 
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -25,7 +26,7 @@ def test_replay(file: Path, wire: Wire) -> None:
         pytest.skip("not written for this transport")
 
     async def talk() -> None:
-        config = settings(**conversation.config)
+        config = settings(**cast("dict[str, Any]", conversation.config))
         async with connect(wire, config, PLUGINS[conversation.plugin]) as client, AsyncExitStack() as stack:
             await Player(conversation, client, stack).play(steps)
 

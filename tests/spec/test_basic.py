@@ -156,7 +156,10 @@ async def test_every_result_has_its_id_and_a_result_type_of_the_protocol(client:
         ("resources/read", {"uri": "note://text"}),
         ("prompts/list", {}),
         ("prompts/get", {"name": "plain"}),
-        ("completion/complete", {"ref": {"type": "ref/prompt", "name": "review"}, "argument": {"name": "language", "value": "p"}}),
+        (
+            "completion/complete",
+            {"ref": {"type": "ref/prompt", "name": "review"}, "argument": {"name": "language", "value": "p"}},
+        ),
     ]
     for method, params in calls:
         answer = await client.send(request(method, params, id=id_))  # checks id and type against the request
@@ -302,7 +305,9 @@ async def test_arguments_are_judged_by_json_schema_2020_12(client: Client) -> No
 
 
 @pytest.mark.spec("basic/index#implementation-requirements", "default-dialect")
-@over(*EVERY_WIRE, plugin=partial(schema_plugin, {key: _DRAFT_2020_12[key] for key in _DRAFT_2020_12 if key != "$schema"}))
+@over(
+    *EVERY_WIRE, plugin=partial(schema_plugin, {key: _DRAFT_2020_12[key] for key in _DRAFT_2020_12 if key != "$schema"})
+)
 async def test_a_schema_without_dialect_is_2020_12(client: Client) -> None:
     assert "isError" not in (await client.call("take", {"at": [1, 2], "kind": "point"})).result
     assert (await client.call("take", {"at": [1, 2, 3], "kind": "point"})).result["isError"]
@@ -346,7 +351,8 @@ async def test_every_schema_that_is_served_is_valid(client: Client) -> None:
 
 @pytest.mark.spec("basic/index#ref-resolution", "never-fetched", "unresolved-refused")
 @pytest.mark.parametrize(
-    "reference", ["https://example.com/schema.json", "http://127.0.0.1:9/x", "file:///etc/passwd", "other.json", "#/$defs/no"]
+    "reference",
+    ["https://example.com/schema.json", "http://127.0.0.1:9/x", "file:///etc/passwd", "other.json", "#/$defs/no"],
 )
 def test_a_reference_to_elsewhere_is_refused_and_never_fetched(reference: str) -> None:
     with pytest.raises(Exception, match="take"):
@@ -417,7 +423,12 @@ async def test_a_request_without_a_proper_meta_is_refused(client: Client, params
 @pytest.mark.spec("basic/index#meta", "required-fields")
 @pytest.mark.parametrize(
     ("key", "value"),
-    [(CLIENT_CAPABILITIES, None), (CLIENT_CAPABILITIES, []), (CLIENT_CAPABILITIES, {"sampling": 1}), (CLIENT_INFO, {"name": 1})],
+    [
+        (CLIENT_CAPABILITIES, None),
+        (CLIENT_CAPABILITIES, []),
+        (CLIENT_CAPABILITIES, {"sampling": 1}),
+        (CLIENT_INFO, {"name": 1}),
+    ],
 )
 @over(*EVERY_WIRE)
 async def test_a_field_of_meta_of_the_wrong_kind_is_refused(client: Client, key: str, value: Any) -> None:
@@ -532,4 +543,3 @@ async def test_well_formed_trace_context_reaches_the_handler(client: Client) -> 
 async def test_malformed_trace_context_is_ignored(client: Client, parent: Any) -> None:
     answer = await client.call("about_me", extra_meta={"traceparent": parent, "tracestate": "a=1", "baggage": "\n"})
     assert json.loads(answer.text)["trace"] == [None, None, None]
-

@@ -46,7 +46,10 @@ async def test_discover_needs_no_request_before_it_and_none_needs_it(client: Cli
 
 
 @pytest.mark.spec("server/discover#discoverresult", "identity")
-@over(*EVERY_WIRE, config=settings(server={"title": "A server", "description": "For tests", "website_url": "https://x.example"}))
+@over(
+    *EVERY_WIRE,
+    config=settings(server={"title": "A server", "description": "For tests", "website_url": "https://x.example"}),
+)
 async def test_the_server_says_who_it_is(client: Client) -> None:
     result = (await client.ask("server/discover")).result
     assert official.server_info(result) == {

@@ -59,7 +59,10 @@ FORMS: dict[str, Any] = {
     "raw": {
         "type": "object",
         "properties": {
-            "colour": {"type": "string", "oneOf": [{"const": "#f00", "title": "Red"}, {"const": "#00f", "title": "Blue"}]},
+            "colour": {
+                "type": "string",
+                "oneOf": [{"const": "#f00", "title": "Red"}, {"const": "#00f", "title": "Blue"}],
+            },
             "many": {"type": "array", "items": {"anyOf": [{"const": "a", "title": "A"}]}, "minItems": 1},
         },
         "required": ["colour"],
@@ -159,7 +162,9 @@ async def test_a_form_is_a_flat_object_of_primitives_and_choices(client: Client,
 
 
 @pytest.mark.spec("client/elicitation#requested-schema", "flat")
-@pytest.mark.parametrize("form", ["nested", "listed", "mapping", "raw nested", "raw free list", "raw reference", "no object"])
+@pytest.mark.parametrize(
+    "form", ["nested", "listed", "mapping", "raw nested", "raw free list", "raw reference", "no object"]
+)
 @over(*EVERY_WIRE, plugin=forms_plugin)
 async def test_a_form_that_is_not_flat_is_never_sent(client: Client, form: str) -> None:
     answer = await client.call("ask", {"form": form})
@@ -175,7 +180,9 @@ async def test_a_form_with_a_secret_field_is_never_sent(client: Client, form: st
 
 
 @pytest.mark.spec("client/elicitation#url-mode-elicitation-requests", "valid-url")
-@pytest.mark.parametrize("url", ["not a url", "", "//example.com", "example.com/x", "https://", "https://exa mple.com", "/x"])
+@pytest.mark.parametrize(
+    "url", ["not a url", "", "//example.com", "example.com/x", "https://", "https://exa mple.com", "/x"]
+)
 @over(*EVERY_WIRE, plugin=forms_plugin)
 async def test_what_is_no_url_is_never_sent(client: Client, url: str) -> None:
     assert (await client.call("send_to", {"url": url})).result["isError"]
@@ -212,7 +219,11 @@ async def test_a_handler_that_insists_fails_kindly_when_the_user_declines(client
 @pytest.mark.spec("client/elicitation#identifying-the-user", "verified")
 @over(*EVERY_WIRE)
 async def test_what_a_client_says_of_itself_makes_it_nobody(client: Client) -> None:
-    claims = {"io.modelcontextprotocol/clientInfo": {"name": "root", "version": "1"}, "principal": "root", "sub": "root"}
+    claims = {
+        "io.modelcontextprotocol/clientInfo": {"name": "root", "version": "1"},
+        "principal": "root",
+        "sub": "root",
+    }
     answer = await client.call("about_me", extra_meta=claims)
     assert answer.result["structuredContent"]["principal"] is None
 

@@ -49,7 +49,9 @@ async def test_a_message_says_what_the_handler_said(client: Client) -> None:
 @pytest.mark.spec("server/utilities/logging#per-request-log-level", "own-stream")
 @over(*EVERY_WIRE)
 async def test_messages_come_on_the_stream_of_their_request_only(client: Client) -> None:
-    listening = request("subscriptions/listen", {"notifications": {"toolsListChanged": True}}, extra_meta={LOG_LEVEL: "debug"})
+    listening = request(
+        "subscriptions/listen", {"notifications": {"toolsListChanged": True}}, extra_meta={LOG_LEVEL: "debug"}
+    )
     async with client.open(listening) as stream:
         await stream.next()
         assert len((await client.call("chat", extra_meta={LOG_LEVEL: "debug"})).notifications) == 3
@@ -69,7 +71,9 @@ async def test_a_level_that_does_not_exist_is_refused(client: Client, level: Any
 @over(*EVERY_WIRE)
 async def test_the_runtime_tells_the_client_nothing_of_its_own(client: Client) -> None:
     for tool in ("crash", "fail_kindly", "broken_promise"):
-        answer = await client.call(tool, {"value": "x"} if tool == "broken_promise" else {}, extra_meta={LOG_LEVEL: "debug"})
+        answer = await client.call(
+            tool, {"value": "x"} if tool == "broken_promise" else {}, extra_meta={LOG_LEVEL: "debug"}
+        )
         assert answer.notifications == []
         assert SECRET not in str(answer.response)
 
@@ -79,5 +83,8 @@ async def test_the_runtime_tells_the_client_nothing_of_its_own(client: Client) -
 async def test_a_function_in_a_thread_may_log_too(client: Client) -> None:
     extra = {LOG_LEVEL: "info", "progressToken": "t"}
     answer = await client.call("chat_in_thread", {"text": "hello"}, extra_meta=extra)
-    assert [message["method"] for message in answer.notifications] == ["notifications/progress", "notifications/message"]
+    assert [message["method"] for message in answer.notifications] == [
+        "notifications/progress",
+        "notifications/message",
+    ]
     assert answer.text == "said hello"

@@ -122,7 +122,9 @@ async def test_state_that_was_changed_in_any_bit_is_refused(client: Client) -> N
 
 
 @pytest.mark.spec("basic/patterns/mrtr#server-requirements-basic-workflow", "untrusted-state")
-@pytest.mark.parametrize("state", ["", "v1.", "v1.AAAA", "v2.AAAA", "é" * 100, "\0", "{}", "v1." + "A" * 60_000, 7, None, {}])
+@pytest.mark.parametrize(
+    "state", ["", "v1.", "v1.AAAA", "v2.AAAA", "é" * 100, "\0", "{}", "v1." + "A" * 60_000, 7, None, {}]
+)
 @over(*EVERY_WIRE)
 async def test_any_text_for_a_state_is_refused_cleanly(client: Client, state: Any) -> None:
     for params in (
@@ -265,7 +267,7 @@ async def test_malformed_responses_are_an_error(client: Client, responses: Any) 
 @pytest.mark.spec("basic/patterns/mrtr#error-handling", "unexpected")
 @over(*EVERY_WIRE)
 async def test_responses_that_nobody_asked_for_are_ignored(client: Client) -> None:
-    extra = {**NAMED, "unknown": {"action": "accept"}, "odd": 17, "empty": None, "deep": [[[]]]}
+    extra: dict[str, Any] = {**NAMED, "unknown": {"action": "accept"}, "odd": 17, "empty": None, "deep": [[[]]]}
     first_contact = await client.ask("tools/call", {"name": "greet", "arguments": {}, "inputResponses": extra})
     assert first_contact.text == "Hello, Ada!"
     answer = await client.call("greet")

@@ -83,7 +83,11 @@ async def test_every_kind_of_content_comes_as_the_specification_has_it(client: C
     assert image == {"type": "image", "data": base64.b64encode(PIXEL).decode(), "mimeType": "image/png"}
     assert audio == {"type": "audio", "data": base64.b64encode(SOUND).decode(), "mimeType": "audio/wav"}
     assert embedded["resource"] == {"uri": "note://text", "mimeType": "text/plain", "text": "a note"}
-    assert blob["resource"] == {"uri": "note://bytes", "mimeType": "image/png", "blob": base64.b64encode(PIXEL).decode()}
+    assert blob["resource"] == {
+        "uri": "note://bytes",
+        "mimeType": "image/png",
+        "blob": base64.b64encode(PIXEL).decode(),
+    }
     assert link == {"type": "resource_link", "uri": "note://text", "name": "text"}
 
 
@@ -112,7 +116,9 @@ async def test_a_prompt_that_fails_is_an_internal_error(client: Client) -> None:
 
 
 @pytest.mark.spec("server/prompts#security", "validated")
-@pytest.mark.parametrize("arguments", [{"code": 7}, {"code": None}, {"code": ["x"]}, {"code": "x", "other": "y"}, [], "code", None])
+@pytest.mark.parametrize(
+    "arguments", [{"code": 7}, {"code": None}, {"code": ["x"]}, {"code": "x", "other": "y"}, [], "code", None]
+)
 @over(*EVERY_WIRE)
 async def test_arguments_are_validated_before_the_prompt_sees_them(client: Client, arguments: Any) -> None:
     (await client.ask("prompts/get", {"name": "review", "arguments": arguments})).refused(-32602)

@@ -110,7 +110,9 @@ async def test_a_change_may_be_told_from_a_worker_thread(client: Client) -> None
 
 
 @pytest.mark.spec("server/resources#custom-uri-schemes", "rfc3986")
-@pytest.mark.parametrize("uri", ["", "note", "/note", "no te://x", "1note://x", "note://a b", "://x", "note://a\n", "nöte://x"])
+@pytest.mark.parametrize(
+    "uri", ["", "note", "/note", "no te://x", "1note://x", "note://a b", "://x", "note://a\n", "nöte://x"]
+)
 def test_a_resource_whose_uri_is_none_is_refused(uri: str) -> None:
     plugin = Plugin("odd")
 
@@ -124,7 +126,19 @@ def test_a_resource_whose_uri_is_none_is_refused(uri: str) -> None:
 
 
 @pytest.mark.spec("server/resources#custom-uri-schemes", "rfc3986")
-@pytest.mark.parametrize("uri", ["note://a<b>", "note://a\u00e9", "note://%zz", 'note://a"b', "note://a|b", "note://a^b", "note://a`b", "note://a\\b"])
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "note://a<b>",
+        "note://a\u00e9",
+        "note://%zz",
+        'note://a"b',
+        "note://a|b",
+        "note://a^b",
+        "note://a`b",
+        "note://a\\b",
+    ],
+)
 def test_a_resource_whose_uri_has_characters_that_no_uri_has_is_refused(uri: str) -> None:
     plugin = Plugin("odd")
 
@@ -139,7 +153,18 @@ def test_a_resource_whose_uri_has_characters_that_no_uri_has_is_refused(uri: str
 
 @pytest.mark.spec("server/resources#error-handling", "not-found", "not-empty")
 @pytest.mark.parametrize(
-    "uri", ["note://nowhere", "note://gone", "note://TEXT", "NOTE://text", "users://x/profile", "users:///profile", "x", "", "note://text/"]
+    "uri",
+    [
+        "note://nowhere",
+        "note://gone",
+        "note://TEXT",
+        "NOTE://text",
+        "users://x/profile",
+        "users:///profile",
+        "x",
+        "",
+        "note://text/",
+    ],
 )
 @over(*EVERY_WIRE)
 async def test_a_resource_that_does_not_exist_is_an_error_that_names_it(client: Client, uri: str) -> None:
@@ -171,7 +196,10 @@ async def test_a_uri_that_is_no_text_is_refused(client: Client, uri: Any) -> Non
 
 
 @pytest.mark.spec("server/resources#security-considerations", "validated-uris")
-@pytest.mark.parametrize("uri", ["\0", "a\nb", "é" * 1000, "file://\u202e", "users://" + "9" * 5000 + "/profile", "{", "users://{id}/profile"])
+@pytest.mark.parametrize(
+    "uri",
+    ["\0", "a\nb", "é" * 1000, "file://\u202e", "users://" + "9" * 5000 + "/profile", "{", "users://{id}/profile"],
+)
 @over(*EVERY_WIRE)
 async def test_whatever_text_is_asked_for_is_simply_not_there(client: Client, uri: str) -> None:
     assert (await client.ask("resources/read", {"uri": uri})).error["code"] == -32602
@@ -213,7 +241,8 @@ async def test_a_path_never_climbs_out_of_its_folder(client: Client, path: str) 
 
 @pytest.mark.spec("server/resources#security-considerations", "no-traversal")
 @pytest.mark.parametrize(
-    ("path", "seen"), [("a/b.txt", "a/b.txt"), ("..a", "..a"), ("a..b/c", "a..b/c"), ("caf%C3%A9", "café"), ("a%20b", "a b")]
+    ("path", "seen"),
+    [("a/b.txt", "a/b.txt"), ("..a", "..a"), ("a..b/c", "a..b/c"), ("caf%C3%A9", "café"), ("a%20b", "a b")],
 )
 @over(*EVERY_WIRE)
 async def test_a_path_below_the_folder_reaches_the_handler_decoded(client: Client, path: str, seen: str) -> None:

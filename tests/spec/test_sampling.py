@@ -31,8 +31,18 @@ def said(role: Any, *content: SamplingContent) -> SamplingMessage:
 QUESTION = SamplingMessage("user", TextContent("Weather?"))
 CONVERSATIONS: dict[str, list[SamplingMessage]] = {
     "balanced": [QUESTION, said("assistant", use("a"), use("b")), said("user", gave("b"), gave("a"))],
-    "with text beside the uses": [QUESTION, said("assistant", TextContent("Let me see"), use("a")), said("user", gave("a"))],
-    "twice": [QUESTION, said("assistant", use("a")), said("user", gave("a")), said("assistant", use("b")), said("user", gave("b"))],
+    "with text beside the uses": [
+        QUESTION,
+        said("assistant", TextContent("Let me see"), use("a")),
+        said("user", gave("a")),
+    ],
+    "twice": [
+        QUESTION,
+        said("assistant", use("a")),
+        said("user", gave("a")),
+        said("assistant", use("b")),
+        said("user", gave("b")),
+    ],
     "mixed": [QUESTION, said("assistant", use("a")), said("user", TextContent("Here:"), gave("a"))],
     "missing one": [QUESTION, said("assistant", use("a"), use("b")), said("user", gave("a"))],
     "missing all": [QUESTION, said("assistant", use("a")), said("assistant", TextContent("Sunny"))],
@@ -80,7 +90,9 @@ def sampling_plugin(_: list[str]) -> Plugin[Any]:
 async def test_tools_are_offered_only_to_clients_that_declared_them(client: Client, declared: Message) -> None:
     error = (await client.call("full", capabilities={"sampling": declared})).refused(-32021)
     assert error["data"] == {"requiredCapabilities": {"sampling": {"tools": {}}}}
-    assert (await client.call("full", capabilities={"sampling": {"tools": {}}})).asked["reply"]["params"]["tools"] == TOOLS
+    assert (await client.call("full", capabilities={"sampling": {"tools": {}}})).asked["reply"]["params"][
+        "tools"
+    ] == TOOLS
 
 
 @pytest.mark.spec("client/sampling#messages", "role-and-content")
@@ -135,9 +147,23 @@ async def test_tool_uses_and_results_come_in_balance_or_are_not_sent(client: Cli
 @pytest.mark.parametrize(
     "reply",
     [
-        {"role": "assistant", "content": [{"type": "text", "text": "Par"}, {"type": "text", "text": "is"}], "model": "m"},
-        {"role": "assistant", "content": {"type": "text", "text": "Paris"}, "model": "m", "stopReason": "own", "extra": 1},
-        {"role": "assistant", "content": [{"type": "text", "text": "Paris"}, {"type": "image", "data": "", "mimeType": "image/png"}], "model": "m"},
+        {
+            "role": "assistant",
+            "content": [{"type": "text", "text": "Par"}, {"type": "text", "text": "is"}],
+            "model": "m",
+        },
+        {
+            "role": "assistant",
+            "content": {"type": "text", "text": "Paris"},
+            "model": "m",
+            "stopReason": "own",
+            "extra": 1,
+        },
+        {
+            "role": "assistant",
+            "content": [{"type": "text", "text": "Paris"}, {"type": "image", "data": "", "mimeType": "image/png"}],
+            "model": "m",
+        },
     ],
 )
 @over(*EVERY_WIRE)
@@ -148,7 +174,8 @@ async def test_the_model_may_answer_in_one_block_or_in_several(client: Client, r
 
 @pytest.mark.spec("client/sampling#messages", "role-and-content")
 @pytest.mark.parametrize(
-    "reply", [{}, {"role": "assistant"}, {"role": "robot", "content": {"type": "text", "text": ""}, "model": "m"}, [], "Paris"]
+    "reply",
+    [{}, {"role": "assistant"}, {"role": "robot", "content": {"type": "text", "text": ""}, "model": "m"}, [], "Paris"],
 )
 @over(*EVERY_WIRE)
 async def test_an_answer_that_is_none_is_refused(client: Client, reply: Any) -> None:

@@ -82,7 +82,10 @@ async def test_a_whole_conversation_has_no_request_of_the_server_in_it(client: S
 @pytest.mark.spec("basic/transports/stdio#receiving-messages", "subscription-id")
 @over("stdio")
 async def test_notifications_of_several_subscriptions_can_be_told_apart(client: Client) -> None:
-    async with client.listen(id=1, toolsListChanged=True) as number, client.listen(id="1", promptsListChanged=True) as text:
+    async with (
+        client.listen(id=1, toolsListChanged=True) as number,
+        client.listen(id="1", promptsListChanged=True) as text,
+    ):
         await number.next()
         await text.next()
         await client.call("grow", {"kind": "tool", "name": "later"})
@@ -110,7 +113,9 @@ async def test_work_on_a_cancelled_request_stops(client: Client, id_: Any) -> No
 @pytest.mark.parametrize("tool", ["nap", "stubborn", "tidy", "slow_count"])
 @over("stdio")
 async def test_nothing_more_is_sent_for_a_cancelled_request(client: StdioClient, tool: str) -> None:
-    message = request("tools/call", {"name": tool, "arguments": {}}, extra_meta={"progressToken": 1, LOG_LEVEL: "debug"})
+    message = request(
+        "tools/call", {"name": tool, "arguments": {}}, extra_meta={"progressToken": 1, LOG_LEVEL: "debug"}
+    )
     async with client.open(message) as opened:
         await client.settle()
         opened.arrived()
@@ -123,7 +128,10 @@ async def test_nothing_more_is_sent_for_a_cancelled_request(client: StdioClient,
 @pytest.mark.spec("basic/transports/stdio#shutdown", "end-of-input")
 @over("stdio")
 async def test_the_server_ends_soon_after_its_input(client: StdioClient) -> None:
-    async with client.open(request("tools/call", {"name": "nap", "arguments": {}})), client.listen(toolsListChanged=True):
+    async with (
+        client.open(request("tools/call", {"name": "nap", "arguments": {}})),
+        client.listen(toolsListChanged=True),
+    ):
         await client.settle()
         ended = anyio.current_time()
         await client.end_input()

@@ -81,10 +81,21 @@ async def test_a_bad_origin_is_forbidden(client: HttpClient, origin: str) -> Non
 @over(*HTTP)
 async def test_a_bad_origin_is_forbidden_whatever_else_is_wrong(client: HttpClient) -> None:
     origin = {"origin": "http://evil.example.com"}
-    for headers in ({"host": "evil.example.com"}, {"accept": None}, {"content-type": "text/plain"}, {"mcp-method": None}):
+    for headers in (
+        {"host": "evil.example.com"},
+        {"accept": None},
+        {"content-type": "text/plain"},
+        {"mcp-method": None},
+    ):
         assert (await client.tell(request("server/discover"), headers={**origin, **headers})).status == 403
     assert (await client.raw(b"{", headers=origin)).status == 403
-    for method, path in (("GET", "/mcp"), ("DELETE", "/mcp"), ("OPTIONS", "/mcp"), ("POST", "/other"), ("HEAD", "/mcp")):
+    for method, path in (
+        ("GET", "/mcp"),
+        ("DELETE", "/mcp"),
+        ("OPTIONS", "/mcp"),
+        ("POST", "/other"),
+        ("HEAD", "/mcp"),
+    ):
         assert (await client.get(method, path, headers=origin)).status == 403
 
 
@@ -119,7 +130,12 @@ async def test_an_accepted_notification_gets_202_and_no_body(client: HttpClient)
 @over(*HTTP)
 async def test_a_refused_notification_gets_an_http_error(client: HttpClient) -> None:
     legacy = {"mcp-protocol-version": None}
-    for headers in (legacy, {"mcp-protocol-version": "2025-11-25"}, {"content-type": "text/plain"}, {"accept": "text/html"}):
+    for headers in (
+        legacy,
+        {"mcp-protocol-version": "2025-11-25"},
+        {"content-type": "text/plain"},
+        {"accept": "text/html"},
+    ):
         reply = await client.tell(notification("notifications/initialized"), headers=headers)
         assert (reply.status or 0) >= 400
         assert all("id" not in message for message in reply.messages)
@@ -150,7 +166,9 @@ async def test_a_body_that_is_not_one_request_or_notification_is_refused(client:
 @over(*HTTP)
 async def test_notifications_on_a_stream_belong_to_its_request(client: HttpClient) -> None:
     def counting(token: str) -> Message:
-        return request("tools/call", {"name": "slow_count", "arguments": {}}, id=token, extra_meta={"progressToken": token})
+        return request(
+            "tools/call", {"name": "slow_count", "arguments": {}}, id=token, extra_meta={"progressToken": token}
+        )
 
     async with client.listen(id="listening", toolsListChanged=True) as listening:
         await listening.next()
@@ -208,7 +226,9 @@ async def test_quiet_streams_carry_comments(client: HttpClient) -> None:
 @over(*HTTP)
 async def test_a_client_that_closes_the_stream_hears_nothing_more(client: HttpClient, tool: str) -> None:
     params = {"name": tool, "arguments": {"pause_s": 1000} if tool == "slow_count" else {}}
-    async with client.exchange(request("tools/call", params, extra_meta={"progressToken": 1, LOG_LEVEL: "debug"})) as exchange:
+    async with client.exchange(
+        request("tools/call", params, extra_meta={"progressToken": 1, LOG_LEVEL: "debug"})
+    ) as exchange:
         await anyio.sleep(0.1)
         exchange.disconnect()
         with anyio.fail_after(1):
@@ -251,7 +271,16 @@ async def test_a_version_that_is_not_served_is_refused_with_those_that_are(clien
 @pytest.mark.spec("basic/transports/streamable-http#protocol-version-header", "unknown-method")
 @pytest.mark.parametrize(
     "method",
-    ["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe", "tasks/get", "", "Tools/List"],
+    [
+        "initialize",
+        "ping",
+        "logging/setLevel",
+        "resources/subscribe",
+        "resources/unsubscribe",
+        "tasks/get",
+        "",
+        "Tools/List",
+    ],
 )
 @over(*HTTP)
 async def test_a_method_that_is_not_served_is_not_found(client: HttpClient, method: str) -> None:
@@ -260,7 +289,9 @@ async def test_a_method_that_is_not_served_is_not_found(client: HttpClient, meth
 
 @pytest.mark.spec("basic/transports/streamable-http#standard-request-headers", "method")
 @pytest.mark.spec("basic/transports/streamable-http#server-validation", "mismatch")
-@pytest.mark.parametrize("header", [None, "prompts/list", "TOOLS/LIST", "tools/list/", "", "=?base64?dG9vbHMvbGlzdA==?="])
+@pytest.mark.parametrize(
+    "header", [None, "prompts/list", "TOOLS/LIST", "tools/list/", "", "=?base64?dG9vbHMvbGlzdA==?="]
+)
 @over(*HTTP)
 async def test_mcp_method_has_to_be_the_method(client: HttpClient, header: str | None) -> None:
     (await client.ask("tools/list", headers={"mcp-method": header})).refused(-32020)
@@ -276,9 +307,13 @@ async def test_mcp_method_has_to_be_the_method(client: HttpClient, header: str |
         ("resources/read", {"uri": "note://text"}),
     ],
 )
-@pytest.mark.parametrize("header", [None, "other", "NOTHING", "", "=?base64?bm90aGluZw?=", "=?base64?!!!!?=", "na\xefve"])
+@pytest.mark.parametrize(
+    "header", [None, "other", "NOTHING", "", "=?base64?bm90aGluZw?=", "=?base64?!!!!?=", "na\xefve"]
+)
 @over(*HTTP)
-async def test_mcp_name_has_to_be_the_name_or_uri(client: HttpClient, method: str, params: Message, header: str | None) -> None:
+async def test_mcp_name_has_to_be_the_name_or_uri(
+    client: HttpClient, method: str, params: Message, header: str | None
+) -> None:
     assert (await client.ask(method, params)).status == 200
     (await client.ask(method, params, headers={"mcp-name": header})).refused(-32020)
 
@@ -435,7 +470,9 @@ async def test_what_is_not_quite_the_sentinel_is_a_literal(client: HttpClient, l
     (await client.ask("tools/call", arguments("Hello"), headers={"mcp-param-region": literal})).refused(-32020)
 
 
-@pytest.mark.spec("basic/transports/streamable-http#server-behavior-for-custom-headers", "invalid-characters", "matches")
+@pytest.mark.spec(
+    "basic/transports/streamable-http#server-behavior-for-custom-headers", "invalid-characters", "matches"
+)
 @pytest.mark.parametrize(
     "header",
     [
@@ -463,7 +500,9 @@ async def test_a_parameter_header_that_is_invalid_or_differs_is_refused(client: 
         (await client.ask("tools/call", params, headers={"mcp-param-region": header})).refused(-32020)
 
 
-@pytest.mark.spec("basic/transports/streamable-http#server-behavior-for-custom-headers", "matches", "missing-header", "no-value")
+@pytest.mark.spec(
+    "basic/transports/streamable-http#server-behavior-for-custom-headers", "matches", "missing-header", "no-value"
+)
 @pytest.mark.parametrize(
     ("arguments", "header", "accepted"),
     [
@@ -529,7 +568,12 @@ async def test_a_parameter_header_that_the_tool_does_not_name_is_ignored(client:
 async def test_header_names_count_in_any_case(client: HttpClient) -> None:
     # An ASGI server hands names over in lower case; x-mcp-header names are the runtime's own to compare.
     params = {"name": "regional", "arguments": {"query": "q", "region": "eu", "dry": True}}
-    headers = {"MCP-PARAM-REGION": "eu", "Mcp-Param-Dry-Run": "true", "mcp-param-region": None, "mcp-param-dry-run": None}
+    headers = {
+        "MCP-PARAM-REGION": "eu",
+        "Mcp-Param-Dry-Run": "true",
+        "mcp-param-region": None,
+        "mcp-param-dry-run": None,
+    }
     answer = await client.ask("tools/call", params, headers=headers)
     assert "isError" not in answer.result
 
@@ -603,5 +647,3 @@ async def test_events_have_no_ids_to_resume_from(client: HttpClient) -> None:
         response = await exchange.read_all()
     fields = {line.partition(b":")[0] for line in re.split(rb"\r\n|\r|\n", response.body) if line}
     assert fields == {b"data"}
-
-

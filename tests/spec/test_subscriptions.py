@@ -99,7 +99,9 @@ async def test_the_acknowledgment_comes_first_and_at_once(client: Client, id_: A
     ],
 )
 @over(*EVERY_WIRE)
-async def test_the_acknowledgment_names_what_will_be_sent(client: Client, wanted: Message, acknowledged: Message) -> None:
+async def test_the_acknowledgment_names_what_will_be_sent(
+    client: Client, wanted: Message, acknowledged: Message
+) -> None:
     async with client.listen(**wanted) as stream:
         assert (await stream.next())["params"]["notifications"] == acknowledged
 
@@ -119,7 +121,13 @@ async def test_what_is_acknowledged_is_what_discover_declares(client: Client) ->
 @pytest.mark.spec("basic/patterns/subscriptions#opening-a-stream", "only-requested")
 @pytest.mark.parametrize(
     "params",
-    [{}, {"notifications": None}, {"notifications": []}, {"notifications": {"toolsListChanged": 1}}, {"notifications": {"resourceSubscriptions": [7]}}],
+    [
+        {},
+        {"notifications": None},
+        {"notifications": []},
+        {"notifications": {"toolsListChanged": 1}},
+        {"notifications": {"resourceSubscriptions": [7]}},
+    ],
 )
 @over(*EVERY_WIRE)
 async def test_a_filter_that_is_none_is_refused(client: Client, params: Message) -> None:

@@ -85,10 +85,8 @@ def test_the_list_is_the_same_on_every_connection_and_wire() -> None:
 @pytest.mark.spec("server/tools#capabilities", "no-variation")
 @over(*EVERY_WIRE)
 async def test_the_list_does_not_depend_on_who_asks(client: Client) -> None:
-    lists = [
-        (await client.ask("tools/list", capabilities=capabilities)).result["tools"]
-        for capabilities in ({}, {"sampling": {}}, {"elicitation": {}})
-    ]
+    declared: list[dict[str, Any]] = [{}, {"sampling": {}}, {"elicitation": {}}]
+    lists = [(await client.ask("tools/list", capabilities=capabilities)).result["tools"] for capabilities in declared]
     assert lists[0] == lists[1] == lists[2]
 
 
@@ -178,7 +176,12 @@ async def test_what_a_model_can_mend_is_a_result_with_is_error(client: Client) -
     kind = await client.call("fail_kindly")
     assert (kind.result["isError"], kind.text) == (True, "There is no train on Sundays; try Monday")
     assert kind.status in {None, 200}
-    for arguments, named in (({}, "text"), ({"text": 7}, "text"), ({"text": "x", "loud": True}, "loud"), ({"text": None}, "text")):
+    for arguments, named in (
+        ({}, "text"),
+        ({"text": 7}, "text"),
+        ({"text": "x", "loud": True}, "loud"),
+        ({"text": None}, "text"),
+    ):
         wrong = await client.call("echo", arguments)
         assert wrong.result["isError"]
         assert f"`{named}`" in wrong.text
@@ -312,7 +315,9 @@ def structured_plugin(_: list[str]) -> Plugin[Any]:
 
 
 @pytest.mark.spec("server/tools#output-schema", "conforms")
-@pytest.mark.parametrize(("tool", "value"), [("list", [1, 2]), ("number", 7), ("flag", True), ("null", None), ("text", "x")])
+@pytest.mark.parametrize(
+    ("tool", "value"), [("list", [1, 2]), ("number", 7), ("flag", True), ("null", None), ("text", "x")]
+)
 @over(*EVERY_WIRE, plugin=structured_plugin)
 async def test_structured_content_may_be_any_json_value(client: Client, tool: str, value: Any) -> None:
     result = (await client.call(tool)).result

@@ -15,7 +15,9 @@ async def test_any_text_makes_the_round_trip(client: Client, text: str) -> None:
 
 
 @pytest.mark.spec("basic/transports/index#messages", "utf-8")
-@pytest.mark.parametrize("broken", [b"\xff", b"\xc3\x28", b"\xed\xa0\x80", "ä".encode("latin-1"), "hello".encode("utf-16")])
+@pytest.mark.parametrize(
+    "broken", [b"\xff", b"\xc3\x28", b"\xed\xa0\x80", "ä".encode("latin-1"), "hello".encode("utf-16")]
+)
 @over(*EVERY_WIRE)
 async def test_bytes_that_are_no_utf_8_are_a_parse_error(client: Client, broken: bytes) -> None:
     message = encode(request("tools/call", {"name": "echo", "arguments": {"text": "HERE"}}))

@@ -8,7 +8,6 @@ from enum import Enum
 from typing import Annotated, Any, Final
 
 import anyio
-import anyio.from_thread
 from pydantic import BaseModel, Field
 
 from mcp_runtime import (
@@ -407,7 +406,10 @@ def _resources(plugin: Plugin[Any]) -> None:
     @plugin.resource("note://folder")
     async def folder() -> list[TextResourceContents | BlobResourceContents]:
         """Several contents."""
-        return [TextResourceContents("note://folder/a", "a", "text/plain"), BlobResourceContents("note://folder/b", PIXEL)]
+        return [
+            TextResourceContents("note://folder/a", "a", "text/plain"),
+            BlobResourceContents("note://folder/b", PIXEL),
+        ]
 
     @plugin.resource("note://gone")
     async def gone() -> None:

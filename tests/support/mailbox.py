@@ -33,7 +33,7 @@ class Mailbox(Generic[T]):
         self.put(item)
         while len(self._items) > self.window and not self.ended:
             await self._changed.wait()
-        if self.ended and len(self._items) > self.window:
+        if len(self._items) > self.window:
             raise EndOfMail
 
     def end(self) -> None:

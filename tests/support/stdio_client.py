@@ -21,7 +21,9 @@ class StdioClient(Client):
 
     transport = "stdio"
 
-    def __init__(self, server: Stdio, stream: trio.StapledStream[Any, Any], runtime: Runtime, journal: list[str]) -> None:
+    def __init__(
+        self, server: Stdio, stream: trio.StapledStream[Any, Any], runtime: Runtime, journal: list[str]
+    ) -> None:
         super().__init__(runtime, journal)
         self.server = server
         self.lines: list[Message] = []
@@ -141,9 +143,7 @@ async def stdio_client(runtime: Runtime, journal: list[str]) -> AsyncGenerator[S
     """A client of `runtime`, which runs for as long as the block does. At its end the server must end too."""
     ours, theirs = trio.testing.memory_stream_pair()
     config = runtime.config
-    server = Stdio(
-        runtime.dispatcher, theirs, theirs, limits=config.limits, eof_grace_s=config.stdio.eof_grace_s
-    )
+    server = Stdio(runtime.dispatcher, theirs, theirs, limits=config.limits, eof_grace_s=config.stdio.eof_grace_s)
     client = StdioClient(server, ours, runtime, journal)
 
     async def serve() -> None:

@@ -18,7 +18,7 @@ from mcp_runtime import Plugin
 from mcp_runtime.compose import build_runtime
 from mcp_runtime.config import Config
 from tests.support.clients import Client
-from tests.support.clocks import Clock, run
+from tests.support.clocks import Backend, Clock, run
 from tests.support.fixture_plugin import make_plugin
 from tests.support.quick_build import quick_build
 from tests.support.settings import settings
@@ -61,7 +61,7 @@ def over(
                 await test(client, **fixtures)
 
         def run_test(wire: Wire, **fixtures: Any) -> None:
-            backend = "asyncio" if wire == "http-asyncio" else "trio"
+            backend: Backend = "asyncio" if wire == "http-asyncio" else "trio"
             run(backend, partial(conversation, wire, fixtures), clock=clock)
 
         given = list(inspect.signature(test).parameters.values())[1:]
@@ -70,6 +70,7 @@ def over(
         run_test.__signature__ = inspect.Signature([*given, wire])  # type: ignore[attr-defined]  # what pytest reads
         for mark in getattr(test, "pytestmark", []):
             getattr(pytest.mark, mark.name)(*mark.args, **mark.kwargs)(run_test)
-        return pytest.mark.parametrize("wire", wires)(run_test)
+        marked: Callable[..., None] = pytest.mark.parametrize("wire", wires)(run_test)
+        return marked
 
     return decorate

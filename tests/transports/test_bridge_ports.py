@@ -67,7 +67,7 @@ async def bridged(bridge: ToyHttpBridge) -> AsyncGenerator[HttpClient, None]:
         yield HttpClient(endpoint, runtime, [], tasks)
 
 
-async def status(client: HttpClient, message: Any, headers: dict[str, str | None]) -> int:
+async def status(client: HttpClient, message: Any, headers: Any) -> int:
     """The status that a message gets."""
     async with client.exchange(message, headers=headers) as exchange:
         return (await exchange.read_all()).status
@@ -80,7 +80,10 @@ def test_legacy_messages_go_to_the_http_bridge_with_their_body(backend: Backend)
         async with bridged(bridge) as client:
             messages = [
                 (legacy("initialize", protocolVersion="2025-11-25"), LEGACY_HEADERS),
-                (legacy("initialize"), {**LEGACY_HEADERS, "mcp-protocol-version": "2025-11-25", "mcp-method": "initialize"}),
+                (
+                    legacy("initialize"),
+                    {**LEGACY_HEADERS, "mcp-protocol-version": "2025-11-25", "mcp-method": "initialize"},
+                ),
                 (legacy("tools/list"), {**LEGACY_HEADERS, "mcp-protocol-version": "2025-06-18"}),
                 (legacy("tools/list"), {**LEGACY_HEADERS, "mcp-session-id": "s"}),
                 (notification("notifications/initialized"), LEGACY_HEADERS),

@@ -84,7 +84,15 @@ async def test_a_preflight_is_answered_with_what_the_protocol_needs(client: Http
     assert response.header("vary") == "origin"
     assert "POST" in (response.header("access-control-allow-methods") or "")
     allowed = {name.strip() for name in (response.header("access-control-allow-headers") or "").split(",")}
-    needed = {"content-type", "accept", "authorization", "mcp-method", "mcp-name", "mcp-protocol-version", "mcp-param-region"}
+    needed = {
+        "content-type",
+        "accept",
+        "authorization",
+        "mcp-method",
+        "mcp-name",
+        "mcp-protocol-version",
+        "mcp-param-region",
+    }
     assert needed <= allowed
     assert "x-evil" not in allowed
     assert "*" not in allowed

@@ -27,7 +27,8 @@ async def discover(app: Any, path: str, root_path: str = "") -> int:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(exchange.run, app)
         exchange.upload(encode(DISCOVER))
-        return (await exchange.read_all()).status
+        answer = await exchange.read_all()
+    return answer.status
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -53,7 +54,7 @@ def test_plugins_stop_too_where_serving_fails(backend: Backend) -> None:
         failures: list[BaseException] = []
         try:
             async with app.lifespan():
-                raise RuntimeError("power cut")
+                raise RuntimeError("power cut")  # noqa: TRY301  # what a server does that fails
         except* RuntimeError as group:
             failures += group.exceptions
         assert "power cut" in repr(failures)
@@ -136,9 +137,12 @@ def test_a_websocket_is_closed_before_it_opens(backend: Backend) -> None:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(
-    ("mounted_at", "endpoint", "reached"), [("/", "/mcp", "/mcp"), ("/api", "/mcp", "/api/mcp"), ("/a/b", "/m", "/a/b/m")]
+    ("mounted_at", "endpoint", "reached"),
+    [("/", "/mcp", "/mcp"), ("/api", "/mcp", "/api/mcp"), ("/a/b", "/m", "/a/b/m")],
 )
-def test_it_can_be_mounted_into_another_application(backend: Backend, mounted_at: str, endpoint: str, reached: str) -> None:
+def test_it_can_be_mounted_into_another_application(
+    backend: Backend, mounted_at: str, endpoint: str, reached: str
+) -> None:
     async def serve() -> None:
         app = HttpApp(build_runtime(settings(http={"path": endpoint}), (make_plugin([]),)))
         host = Starlette(routes=[Mount(mounted_at, app)])

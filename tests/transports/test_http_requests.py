@@ -120,7 +120,9 @@ async def test_a_body_that_says_it_is_too_long_is_refused_unread(client: HttpCli
 @over(*HTTP, config=settings(limits={"max_body_bytes": 2048}))
 async def test_what_a_body_says_of_its_length_is_not_believed(client: HttpClient, length: str) -> None:
     """A server would refuse most of these itself; the endpoint does not count on it."""
-    async with client.exchange(padded(4096), raw_headers={**headers_for(DISCOVER), "content-length": length}) as exchange:
+    async with client.exchange(
+        padded(4096), raw_headers={**headers_for(DISCOVER), "content-length": length}
+    ) as exchange:
         assert (await exchange.read_all()).status == 413
 
 

@@ -224,7 +224,10 @@ async def test_a_listener_that_stalls_delays_no_other_listener(client: HttpClien
 
 @over(*HTTP)
 async def test_listen_streams_end_with_their_result_when_the_server_stops(client: HttpClient) -> None:
-    async with client.listen(id="one", toolsListChanged=True) as one, client.listen(id="two", promptsListChanged=True) as two:
+    async with (
+        client.listen(id="one", toolsListChanged=True) as one,
+        client.listen(id="two", promptsListChanged=True) as two,
+    ):
         await one.next()
         await two.next()
         client.runtime.subscriptions.close()

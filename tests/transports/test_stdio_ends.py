@@ -112,7 +112,9 @@ async def test_calls_at_work_get_the_grace_period_when_the_input_ends(
 async def test_a_call_that_ends_within_the_grace_period_is_answered(autojump_clock: trio.testing.MockClock) -> None:
     ours, theirs = trio.testing.memory_stream_pair()
     async with serving(theirs, theirs, settings(stdio={"eof_grace_s": 3})) as served:
-        await ours.send_all(encode(request("tools/call", {"name": "nap", "arguments": {"seconds": 2}}, id="nap")) + b"\n")
+        await ours.send_all(
+            encode(request("tools/call", {"name": "nap", "arguments": {"seconds": 2}}, id="nap")) + b"\n"
+        )
         began = trio.current_time()
         await ours.send_eof()
         await served.ended.wait()
@@ -178,7 +180,10 @@ async def test_a_subscription_opened_with_the_last_line_gets_its_final_result_to
         await ours.send_eof()
         await served.ended.wait()
         lines = [json.loads(line) for line in (await ours.receive_some()).splitlines()]
-    assert [line.get("method", "result") for line in lines[:2]] == ["notifications/subscriptions/acknowledged", "result"]
+    assert [line.get("method", "result") for line in lines[:2]] == [
+        "notifications/subscriptions/acknowledged",
+        "result",
+    ]
 
 
 async def test_a_client_that_closed_its_end_lets_the_server_end_quietly(autojump_clock: trio.testing.MockClock) -> None:
@@ -242,9 +247,13 @@ async def test_a_client_that_sends_without_reading_is_read_no_further(
 async def test_a_client_that_sends_without_reading_can_fill_no_memory_with_notifications_either(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    count = request("tools/call", {"name": "count", "arguments": {"steps": 1000}}, id="N", extra_meta={"progressToken": "t"})
+    count = request(
+        "tools/call", {"name": "count", "arguments": {"steps": 1000}}, id="N", extra_meta={"progressToken": "t"}
+    )
     reader, writer = Endless(encode(count), 100), Stalled()
-    async with serving(reader, writer, settings(limits={"max_concurrent_requests": 5, "handler_timeout_s": 10_000.0})) as served:
+    async with serving(
+        reader, writer, settings(limits={"max_concurrent_requests": 5, "handler_timeout_s": 10_000.0})
+    ) as served:
         writer.allowed = 50
         await trio.sleep(100)
         assert len(writer.taken) == 50
@@ -252,7 +261,9 @@ async def test_a_client_that_sends_without_reading_can_fill_no_memory_with_notif
         assert served.runtime.dispatcher.at_work <= 5
 
 
-async def test_changes_for_a_client_that_does_not_read_are_kept_once_each(autojump_clock: trio.testing.MockClock) -> None:
+async def test_changes_for_a_client_that_does_not_read_are_kept_once_each(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
     listen = request("subscriptions/listen", {"notifications": {"resourceSubscriptions": ["a:1", "a:2"]}}, id=1)
     writer = Stalled()
     async with serving(Endless(encode(listen), 1), writer, settings()) as served:

@@ -134,7 +134,9 @@ async def test_deep_nesting_is_an_error_and_nothing_worse(client: StdioClient, d
 @over("stdio")
 async def test_nesting_near_the_limit_of_python_is_answered_too(client: StdioClient, where: str, depth: int) -> None:
     deep: Any = "HERE"
-    message = request("tools/call", {"name": "greet", "arguments": {}, where: {"a": deep}} if where != "_meta" else {"name": "greet"})
+    message = request(
+        "tools/call", {"name": "greet", "arguments": {}, where: {"a": deep}} if where != "_meta" else {"name": "greet"}
+    )
     if where == "_meta":
         message["params"]["_meta"]["x"] = deep
     reply = await client.raw(encode(message).replace(b'"HERE"', b"[" * depth + b"]" * depth))
@@ -144,7 +146,10 @@ async def test_nesting_near_the_limit_of_python_is_answered_too(client: StdioCli
 
 @over("stdio")
 async def test_requests_are_served_at_once_and_answered_as_they_end(client: StdioClient) -> None:
-    naps = [request("tools/call", {"name": "nap", "arguments": {"seconds": seconds}}, id=seconds) for seconds in (30, 20, 10)]
+    naps = [
+        request("tools/call", {"name": "nap", "arguments": {"seconds": seconds}}, id=seconds)
+        for seconds in (30, 20, 10)
+    ]
     began = anyio.current_time()
     async with client.open(naps[0]) as a, client.open(naps[1]) as b, client.open(naps[2]) as c:
         for opened in (a, b, c):
@@ -182,14 +187,17 @@ async def test_requests_beyond_the_limit_are_refused_and_later_ones_served(clien
 @over("stdio")
 async def test_notifications_are_never_answered(client: StdioClient) -> None:
     for method in ("notifications/cancelled", "notifications/initialized", "server/discover", "tools/call", "x", ""):
-        for params in ({}, {"requestId": 1}, {"_meta": {}}, request("x")["params"], [1], None, "x"):
+        odd: list[Any] = [{}, {"requestId": 1}, {"_meta": {}}, request("x")["params"], [1], None, "x"]
+        for params in odd:
             told = {**notification(method), "params": params}
             assert (await client.tell(told)).messages == []
     await works(client)
 
 
 @over("stdio")
-async def test_a_handler_that_prints_disturbs_nothing_in_process(client: StdioClient, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_handler_that_prints_disturbs_nothing_in_process(
+    client: StdioClient, capsys: pytest.CaptureFixture[str]
+) -> None:
     await client.call("crash")
     assert capsys.readouterr().out == ""
 
@@ -243,7 +251,9 @@ def exiting_plugin(_: list[str]) -> Plugin[Any]:
     return plugin
 
 
-@pytest.mark.parametrize("tool", ["leave", "break_pipe", "many_errors", "cancel_myself", "unserialisable", "not_a_number"])
+@pytest.mark.parametrize(
+    "tool", ["leave", "break_pipe", "many_errors", "cancel_myself", "unserialisable", "not_a_number"]
+)
 @over("http-trio", "http-asyncio", "stdio", plugin=exiting_plugin)
 async def test_no_handler_takes_the_server_with_it(client: Client, tool: str) -> None:
     answer = await client.call(tool)

@@ -114,6 +114,35 @@ def test_content_is_written_as_the_schema_writes_it(block: Struct, expected: dic
     assert wire(block) == expected
 
 
+WITH_META: list[Struct] = [
+    TextContent("x", meta={"a": 1}),
+    ImageContent(b"", "image/png", meta={"a": 1}),
+    AudioContent(b"", "audio/wav", meta={"a": 1}),
+    EmbeddedResource(None, meta={"a": 1}),
+    ResourceLink("a://b", "n", meta={"a": 1}),
+    TextResourceContents("a://b", "", meta={"a": 1}),
+    BlobResourceContents("a://b", b"", meta={"a": 1}),
+    ToolUseContent("u", "n", {}, meta={"a": 1}),
+    ToolResultContent("u", [], meta={"a": 1}),
+    SamplingMessage("user", [], meta={"a": 1}),
+    CreateMessageResult("assistant", [], "m", meta={"a": 1}),
+    Root("file:///a", meta={"a": 1}),
+]
+
+
+@pytest.mark.spec("basic#meta")
+@pytest.mark.parametrize("block", WITH_META, ids=lambda block: type(block).__name__)
+def test_metadata_travels_under_its_own_name_and_only_where_there_is_some(block: Struct) -> None:
+    assert wire(block)["_meta"] == {"a": 1}
+    assert "_meta" not in wire(msgspec.structs.replace(block, meta=msgspec.UNSET))
+
+
+@pytest.mark.parametrize("block", WITH_META, ids=lambda block: type(block).__name__)
+def test_content_cannot_be_changed_once_made(block: Struct) -> None:
+    with pytest.raises(AttributeError):
+        block.meta = {}  # type: ignore[attr-defined]  # the error is the point
+
+
 @pytest.mark.spec("server/resources#security-considerations")
 @given(st.binary(), TEXT)
 def test_bytes_travel_as_base64_and_come_back(data: bytes, mime_type: str) -> None:

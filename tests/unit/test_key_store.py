@@ -197,3 +197,12 @@ def test_a_secret_has_at_least_32_characters(tmp_path: Path, length: int, *, fit
         error = refusal(given)
         assert (error.file, error.key) == ("/etc/config.toml", "seal.keys[1]")
         assert "sss" not in str(error)
+
+
+def test_without_a_directory_of_its_own_the_key_is_where_programs_keep_their_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+    load_keys(Config())
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / "state" / "mcp-runtime" / FILE_NAME]

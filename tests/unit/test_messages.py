@@ -119,7 +119,8 @@ def test_a_completion_refers_to_a_prompt_or_a_resource_template() -> None:
 
 @pytest.mark.spec("basic/patterns/subscriptions#notification-filter")
 def test_all_fields_of_a_filter_are_optional() -> None:
-    assert decoded("subscriptions/listen", notifications={}).notifications == SubscriptionFilter()
+    nothing = decoded("subscriptions/listen", notifications={}).notifications
+    assert nothing == SubscriptionFilter(False, False, False, [])
     found = decoded(
         "subscriptions/listen",
         notifications={
@@ -373,8 +374,23 @@ def test_values_are_written_in_camel_case_without_what_was_left_out(value: Struc
     assert wire(value) == expected
 
 
-def test_definitions_cannot_be_changed_once_made() -> None:
-    tool = Tool("t", {})
+@pytest.mark.parametrize(
+    "value",
+    [
+        Tool("t", {}),
+        Resource("a://b", "r"),
+        ResourceTemplate("a://{b}", "t"),
+        Prompt("p"),
+        PromptArgument("a"),
+        ToolAnnotations(),
+        SubscriptionFilter(),
+        Completion(values=[]),
+        CallToolRequestParams("t"),
+        CancelledNotificationParams(1),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_is_shared_cannot_be_changed_once_made(value: Struct) -> None:
+    field = msgspec.structs.fields(value)[0].name
     with pytest.raises(AttributeError):
-        tool.name = "u"  # type: ignore[misc]  # the error is the point
-    assert msgspec.structs.replace(tool, name="u").name == "u"
+        setattr(value, field, "other")

@@ -38,9 +38,28 @@ def test_each_code_of_the_specification_has_its_http_status(code: int, status: i
     assert PeerError(code, "x").http_status == status
 
 
+@pytest.mark.spec("basic#error-codes")
 def test_the_table_holds_the_codes_of_the_specification_and_no_others() -> None:
-    assert set(ERRORS) == {-32700, -32600, -32601, -32602, -32603, -32020, -32021, -32022}
-    assert all(row.name and row.spec.startswith("basic") for row in ERRORS.values())
+    assert {code: row.name for code, row in ERRORS.items()} == {
+        -32700: "ParseError",
+        -32600: "InvalidRequest",
+        -32601: "MethodNotFound",
+        -32602: "InvalidParams",
+        -32603: "InternalError",
+        -32020: "HeaderMismatch",
+        -32021: "MissingRequiredClientCapability",
+        -32022: "UnsupportedProtocolVersion",
+    }
+
+
+def test_each_row_says_where_the_specification_has_it() -> None:
+    assert {row.spec for row in ERRORS.values()} == {
+        "basic#error-codes",
+        "basic#meta",
+        "basic/versioning#protocol-version-negotiation",
+        "basic/transports/streamable-http#protocol-version-header",
+        "basic/transports/streamable-http#server-validation",
+    }
 
 
 @pytest.mark.spec("basic#error-codes")

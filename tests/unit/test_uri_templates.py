@@ -1,5 +1,7 @@
 """A URI gives back the variables it was made of, and no variable climbs out of its place."""
 
+import subprocess
+import sys
 from urllib.parse import quote
 
 import pytest
@@ -158,6 +160,27 @@ def test_a_template_that_cannot_be_matched_is_refused_by_its_part(template: str,
         UriTemplate(template)
     assert named in str(refused.value)
     assert repr(template) in str(refused.value)
+
+
+MATCH = """
+import sys
+from mcp_runtime.uri_templates import UriTemplate
+assert UriTemplate(sys.argv[1]).match(sys.argv[2]) is None
+"""
+
+
+@TRAVERSAL
+@pytest.mark.parametrize(
+    ("template", "uri"),
+    [
+        ("x://{a}-{b}/end", "x://" + "-" * 100_000),
+        ("x://{a}.{b}.{c}/end", "x://" + "." * 100_000),
+        ("x://{+a}/y/{+b}/z", "x://" + "/y/" * 30_000),
+    ],
+)
+def test_no_uri_keeps_the_server_busy(template: str, uri: str) -> None:
+    # In a process of its own, because nothing could stop it in this one. Backtracking would take it hours.
+    subprocess.run([sys.executable, "-c", MATCH, template, uri], check=True, timeout=10)
 
 
 def test_a_template_without_variables_matches_itself() -> None:
