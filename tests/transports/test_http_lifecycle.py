@@ -24,11 +24,12 @@ DISCOVER = request("server/discover")
 async def discover(app: Any, path: str, root_path: str = "") -> int:
     """The status of a discover request to `app`."""
     exchange = Exchange(headers=headers_for(DISCOVER), path=path, root_path=root_path)
+    status = 0
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(exchange.run, app)
         exchange.upload(encode(DISCOVER))
-        answer = await exchange.read_all()
-    return answer.status
+        status = (await exchange.read_all()).status
+    return status
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
