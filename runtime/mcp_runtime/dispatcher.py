@@ -165,14 +165,12 @@ class Dispatcher:
 
     def _answer(self, call: Call, outcome: Outcome) -> Answer:
         request_id = call.request.id
-        match outcome:
-            case Raw():
-                return Reply(body=encode_result(request_id, outcome))
-            case Subscription():
-                result = SubscriptionsListenResult(meta={**outcome.meta})
-                return Stream(subscription=outcome, final=encode_result(request_id, self._stamp(result)))
-            case Result():
-                return Reply(body=self._encode(call, self._stamp(outcome)))
+        if isinstance(outcome, Raw):
+            return Reply(body=encode_result(request_id, outcome))
+        if isinstance(outcome, Subscription):
+            result = SubscriptionsListenResult(meta={**outcome.meta})
+            return Stream(subscription=outcome, final=encode_result(request_id, self._stamp(result)))
+        return Reply(body=self._encode(call, self._stamp(outcome)))
 
     def _encode(self, call: Call, result: Result) -> bytes:
         try:

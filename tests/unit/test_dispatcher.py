@@ -1202,3 +1202,23 @@ async def test_content_of_a_tool_reaches_the_client_as_it_is() -> None:
     found = await serving(tool).tool("tool")
     assert found["content"] == [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
     assert "structuredContent" not in found
+
+
+async def test_an_interrupt_from_a_nursery_of_the_authors_ends_the_process_as_any_other_does() -> None:
+    async def tool() -> None:
+        raise BaseExceptionGroup("stopped", [KeyboardInterrupt()])
+
+    with pytest.raises(KeyboardInterrupt):
+        await serving(tool).reply("tools/call", {"name": "tool"})
+
+
+async def test_a_cancellation_that_comes_back_in_a_group_is_a_cancellation(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async def tool() -> None:
+        try:
+            await trio.sleep_forever()
+        except trio.Cancelled as cancelled:
+            raise BaseExceptionGroup("stopped", [cancelled]) from None
+
+    assert text_of(await serving(tool).tool("tool")).startswith("Timed out after")

@@ -171,8 +171,8 @@ def encode_error(request_id: RequestId | None, error: PeerError) -> bytes:
     """
     body = _ErrorBody(error.code, error.message, error.data)
     if request_id is None:
-        return _encoder.encode(_AnonymousErrorMessage("2.0", body))
-    return _encoder.encode(_ErrorMessage("2.0", request_id, body))
+        return _on_one_line(_encoder.encode(_AnonymousErrorMessage("2.0", body)))
+    return _on_one_line(_encoder.encode(_ErrorMessage("2.0", request_id, body)))
 
 
 def encode_notification(method: str, params: object) -> bytes:

@@ -14,7 +14,7 @@ from typing import Any
 import hypercorn.protocol
 import hypercorn.protocol.h2
 from hypercorn.events import Closed, Updated
-from hypercorn.protocol.h2 import H2Protocol, StreamBuffer
+from hypercorn.protocol.h2 import BUFFER_LOW_WATER, H2Protocol, StreamBuffer
 
 
 class CompleteBuffer(StreamBuffer):
@@ -30,6 +30,19 @@ class CompleteBuffer(StreamBuffer):
             await self.ended.wait()
         else:
             await super().drain()
+
+    async def pop(self, max_length: int) -> bytes:
+        """Take up to `max_length` bytes to send, and let the response go on once little enough is left.
+
+        Hypercorn looks at what was taken instead: with the client's window shut that is nothing, and so never too much.
+        """
+        data = bytes(self.buffer[:max_length])
+        del self.buffer[:max_length]
+        if len(self.buffer) < BUFFER_LOW_WATER:
+            await self._paused.set()
+        if not self.buffer:
+            await self._is_empty.set()
+        return data
 
     async def close(self) -> None:
         """Give up on sending: the stream or its connection is gone."""

@@ -76,8 +76,11 @@ async def _heed_signals(
                 call_log.logger().warning("stopping_at_once", signal=name)
                 everything.cancel()
                 return
-            call_log.logger().info("stopping", signal=name)
             progress.asked.set()
+            # The grace period begins before the event is written: the first one of a process imports structlog.
+            for _ in range(3):
+                await trio.lowlevel.checkpoint()
+            call_log.logger().info("stopping", signal=name)
 
 
 async def _serve_stdio(runtime: Runtime, streams: ClaimedStreams, progress: Progress) -> None:
