@@ -173,6 +173,19 @@ def test_a_schema_may_be_recursive() -> None:
     assert validator.problems({"a": {"b": {"c": 5}}}) == ['`a.b.c`: 5 is not of type "object"']
 
 
+@pytest.mark.parametrize(
+    "schema", [{"$ref": "#"}, {"allOf": [{"$ref": "#"}]}, {"$dynamicAnchor": "a", "$dynamicRef": "#a"}]
+)
+def test_a_schema_that_is_nothing_but_itself_ends(schema: dict[str, Any]) -> None:
+    assert SchemaValidator({"type": "object", **schema}, LIMITS).accepts({})
+
+
+def test_a_value_as_deep_as_any_message_is_judged_by_a_recursive_schema() -> None:
+    validator = SchemaValidator({"type": ["array", "integer"], "items": {"$ref": "#"}}, LIMITS)
+    assert validator.accepts(wrapped(1, 1000, lambda inner: [inner]))
+    assert len(validator.problems(wrapped("x", 1000, lambda inner: [inner]))) == 1
+
+
 def test_schemas_that_refer_to_each_other_validate() -> None:
     schema = {
         "$ref": "#/$defs/even",
