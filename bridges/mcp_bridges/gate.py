@@ -1,0 +1,75 @@
+"""Who may still use the past. Rule: a bridge asks once for each HTTP request or message, and does what it is told.
+
+What a gate knows (posture, deprecation, brownouts) is its own business; a bridge only says what it has seen.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+Transport = Literal["stdio", "streamable_http", "http_sse"]
+"""What a legacy message came over."""
+
+Headers = tuple[tuple[bytes, bytes], ...]
+"""HTTP headers, names in lower case."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegacyClient:
+    """Who speaks an older revision, as far as that shows; a part that does not show is None.
+
+    `name` and `version` are the `clientInfo` of its `initialize`; `user_agent` its HTTP header; `principal` who was
+    authenticated; `peer` its network address.
+    """
+
+    transport: Transport
+    name: str | None = None
+    version: str | None = None
+    user_agent: str | None = None
+    principal: str | None = None
+    peer: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """One use of the past: by whom, in which revision (None before it is agreed on), and which features of it.
+
+    `features` are ids such as "transport.session_id". `method` is the JSON-RPC method, None for a GET, a DELETE or a
+    response. `opening` is True where a session would begin: an `initialize`, or a GET of HTTP+SSE.
+    """
+
+    client: LegacyClient
+    revision: str | None
+    features: tuple[str, ...]
+    method: str | None = None
+    opening: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """No: the HTTP status, and the JSON-RPC error (`code`, `message`, `data`) that says why and where to go instead."""
+
+    status: int
+    code: int
+    message: str
+    data: object = None
+    retry_after_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What becomes of a sighting: refused or served (`refusal` None), and HTTP headers to answer with in either case."""
+
+    refusal: Refusal | None = None
+    headers: Headers = ()
+
+
+SERVE = Verdict()
+"""Serve it, and say nothing."""
+
+
+class Gate(Protocol):
+    """Decides on sightings."""
+
+    def admit(self, sighting: Sighting) -> Verdict:
+        """What becomes of `sighting`. Called on the event loop for every use of the past: it never waits."""
+        ...
