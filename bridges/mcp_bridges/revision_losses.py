@@ -7,6 +7,8 @@ inside that field still belongs to others: it is replaced, never changed.
 import uuid
 from typing import Any, Final
 
+import msgspec
+
 from mcp_runtime.protocol.json_types import is_array, is_object
 from mcp_runtime.protocol.jsonrpc import encode_json
 from mcp_runtime.protocol.meta import SERVER_INFO_KEY, SUBSCRIPTION_ID_KEY
@@ -25,15 +27,27 @@ def is_no_object(value: object) -> bool:
 
 
 def structured_as_text(owner: dict[str, Any], field: str) -> None:
-    """Structured content goes; its JSON joins `content` as text, unless a text is there already.
+    """Structured content goes; its JSON joins `content` as text, unless a text there says the same already.
 
-    A text that is there is the author's, or the runtime's own rendering of the same value.
+    Spec: 2025-06-18/server/tools#structured-content
     """
     value = owner.pop(field)
     content = owner.get("content")
     blocks: list[Any] = content if is_array(content) else []
-    if not any(is_object(block) and block.get("type") == "text" for block in blocks):
-        owner["content"] = [*blocks, {"type": "text", "text": encode_json(value).decode()}]
+    text = encode_json(value).decode()
+    if not any(_says(block, text, value) for block in blocks):
+        owner["content"] = [*blocks, {"type": "text", "text": text}]
+
+
+def _says(block: object, text: str, value: object) -> bool:
+    """Whether a content block is `text`, or otherwise the JSON of `value`."""
+    said = block.get("text") if is_object(block) else None
+    if said == text:
+        return True
+    try:
+        return isinstance(said, str) and bool(msgspec.json.decode(said) == value)
+    except (msgspec.DecodeError, RecursionError):
+        return False
 
 
 def is_no_object_schema(schema: object) -> bool:

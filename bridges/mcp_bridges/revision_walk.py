@@ -43,14 +43,15 @@ def _object_walk(parts: tuple[tuple[str, Walk], ...], rows: tuple[Row, ...]) -> 
         if not is_object(value):
             return value
         current = value
-        for field, inner in parts:
-            if field in value and (after := _each(inner, value[field])) is not value[field]:
-                current = dict(value) if current is value else current
-                current[field] = after
         for row in rows:
             if row.field in current and (row.when is None or row.when(current[row.field])):
                 current = dict(value) if current is value else current
                 row.becomes(current, row.field)
+        # Parts come second: what a row put in the place of a field may have parts of its own.
+        for field, inner in parts:
+            if field in current and (after := _each(inner, current[field])) is not current[field]:
+                current = dict(value) if current is value else current
+                current[field] = after
         return current
 
     return walk
