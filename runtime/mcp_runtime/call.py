@@ -15,8 +15,9 @@ from mcp_runtime.protocol.jsonrpc import Request
 from mcp_runtime.protocol.meta import MetaProbe, RequestMetaObject
 from mcp_runtime.subscriptions import Subscription
 
-Transport = Literal["stdio", "streamable_http"]
+Transport = Literal["stdio", "streamable_http", "http_sse"]
 Notify = Callable[[bytes], Awaitable[None]]
+CloseStream = Callable[[], Awaitable[None]]
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -24,8 +25,9 @@ class Call:
     """A request and what came with it.
 
     `notify` sends one encoded notification on the request's own stream, waiting where the reader is slow. `headers` is
-    None on stdio. `principal` is who was authenticated, None where nobody was; `peer` the
-    network address it came from, None on stdio. `scope` is cancelled to abandon the call.
+    None where no headers mirror the body. `principal` is who was authenticated, None where nobody was; `peer` the
+    network address it came from, None on stdio. `close_stream` lets go of the connection and keeps the stream, None
+    where that cannot be. `scope` is cancelled to abandon the call.
     """
 
     request: Request
@@ -35,6 +37,7 @@ class Call:
     headers: MirroredHeaders | None = None
     principal: str | None = None
     peer: str | None = None
+    close_stream: CloseStream | None = None
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     abandoned: bool = False
     meta: RequestMetaObject = field(default_factory=RequestMetaObject)

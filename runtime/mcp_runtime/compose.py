@@ -3,6 +3,7 @@
 Rule: what is built here is built once, from a configuration, and owned by one Runtime.
 """
 
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -10,11 +11,13 @@ import anyio
 import msgspec
 from msgspec import UNSET
 
+from mcp_runtime.bridge_loading import load_bridges
 from mcp_runtime.call_rate import CallRate
 from mcp_runtime.catalog import Catalog
 from mcp_runtime.config import Config, ConfigError, plugin_settings
 from mcp_runtime.dispatcher import Dispatcher
 from mcp_runtime.errors import PluginError
+from mcp_runtime.input_required import PURPOSE
 from mcp_runtime.methods import Services
 from mcp_runtime.plugin import Plugin
 from mcp_runtime.plugin_loading import PluginLoadError, load_plugin
@@ -41,7 +44,7 @@ def build_runtime(config: Config, plugins: tuple[Plugin[Any], ...] | None = None
         publish=subscriptions.publish,
         meta=UNSET if meta is None else meta,
     )
-    sealer = LazySealer(config)
+    sealer = LazySealer(config, purpose=PURPOSE)
     services = Services(
         catalog=catalog,
         subscriptions=subscriptions,
@@ -52,7 +55,7 @@ def build_runtime(config: Config, plugins: tuple[Plugin[Any], ...] | None = None
         instructions="\n\n".join(_instructions(config, loaded)),
     )
     _attach(config, loaded, catalog, subscriptions)
-    return Runtime(
+    runtime = Runtime(
         config=config,
         catalog=catalog,
         dispatcher=Dispatcher(services, server_meta=meta),
@@ -60,6 +63,7 @@ def build_runtime(config: Config, plugins: tuple[Plugin[Any], ...] | None = None
         plugins=loaded,
         sealer=sealer,
     )
+    return replace(runtime, bridges=load_bridges(runtime))
 
 
 def _attach(config: Config, plugins: tuple[Plugin[Any], ...], catalog: Catalog, subscriptions: Subscriptions) -> None:

@@ -41,6 +41,7 @@ class HttpApp:
             limits=runtime.config.limits,
             watch=self._watch,
             keep_alive_interval_s=http.keep_alive_interval_s,
+            bridge=None if runtime.bridges is None else runtime.bridges.http(self._watch),
         )
 
     @asynccontextmanager

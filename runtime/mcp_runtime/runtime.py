@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mcp_runtime.asyncio_thread import SHARED
 from mcp_runtime.catalog import Catalog
@@ -14,6 +14,9 @@ from mcp_runtime.plugin import Plugin
 from mcp_runtime.plugin_loading import PluginLoadError, place_of
 from mcp_runtime.sealers import LazySealer
 from mcp_runtime.subscriptions import Subscriptions
+
+if TYPE_CHECKING:
+    from mcp_runtime.transports.legacy import Bridges
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +29,7 @@ class Runtime:
     subscriptions: Subscriptions
     plugins: tuple[Plugin[Any], ...]
     sealer: LazySealer
+    bridges: "Bridges | None" = None
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None, None]:
@@ -38,6 +42,8 @@ class Runtime:
             stack.enter_context(SHARED.in_use())
             for plugin in self.plugins:
                 await _start(plugin, stack)
+            if self.bridges is not None:
+                await stack.enter_async_context(self.bridges.running())
             yield
 
 

@@ -16,6 +16,7 @@ from mcp_runtime.config.keys import CONFIG_KEYS, CONFIG_SECTIONS, ConfigKey, Con
 from mcp_runtime.config.plugin_settings import plugin_settings, unclaimed_plugin_settings
 from mcp_runtime.config.sections import (
     AdminConfig,
+    BridgesConfig,
     Config,
     HttpConfig,
     LoggingConfig,
@@ -33,6 +34,7 @@ __all__ = [
     "CONFIG_KEYS",
     "CONFIG_SECTIONS",
     "AdminConfig",
+    "BridgesConfig",
     "Config",
     "ConfigError",
     "ConfigKey",

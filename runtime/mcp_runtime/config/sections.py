@@ -3,12 +3,13 @@
 `CONFIG_KEYS` (in `keys.py`) is read off these structs: the environment, the template, the docs and the tests follow.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct, field
 
 from mcp_runtime.cache import CachePolicies
 from mcp_runtime.limits import Limits
+from mcp_runtime.protocol.meta import LoggingLevel
 from mcp_runtime.secret import Secret
 
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
@@ -78,6 +79,83 @@ class StdioConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     eof_grace_s: Annotated[
         float, Meta(ge=0, description="How long running calls may take to finish after the end of standard input.")
     ] = 0.5
+
+
+Posture = Literal["serve", "refuse", "off"]
+_POSTURE: Final = (
+    '"serve" them, "refuse" them with an error that says what is spoken here and where to go, or "off": '
+    "as if there were no such bridge."
+)
+
+
+class HttpSessionsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Clients of 2025-03-26, 2025-06-18 and 2025-11-25 over HTTP: sessions on http.path."""
+
+    posture: Annotated[Posture, Meta(description=_POSTURE)] = "serve"
+    session_ttl_s: Annotated[
+        float, Meta(gt=0, description="How long a session id is good for; then its client has to initialize again.")
+    ] = 2_592_000.0
+    replay_max_events: Annotated[
+        int, Meta(ge=0, description="Events of one stream to keep for a client that lost its connection; 0 keeps none.")
+    ] = 1000
+    replay_max_age_s: Annotated[float, Meta(gt=0, description="How long to keep them.")] = 300.0
+    retry_ms: Annotated[
+        int, Meta(ge=0, description="How long a client shall wait before it comes back to a stream that was let go.")
+    ] = 1000
+    close_stream_after_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="Let go of a 2025-11-25 client's connection once its call took so long, to be asked for the "
+            "rest; 0 is never.",
+        ),
+    ] = 0.0
+
+
+class HttpSseConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Clients of 2024-11-05 over HTTP: a stream at one path, messages posted to another."""
+
+    posture: Annotated[Posture, Meta(description=_POSTURE)] = "serve"
+    path: Annotated[str, Meta(description="Where the stream is.", extra={"kind": "url_path"})] = "/sse"
+    messages_path: Annotated[str, Meta(description="Where messages go.", extra={"kind": "url_path"})] = "/messages"
+    at_endpoint: Annotated[
+        bool, Meta(description="Give the stream at http.path too, to a GET that belongs to no session.")
+    ] = True
+    max_streams: Annotated[int, Meta(ge=0, description="Streams open at the same time.")] = 10_000
+
+
+class StdioHandshakeConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Clients of 2024-11-05 to 2025-11-25 on stdio, which begin with `initialize`."""
+
+    posture: Annotated[Posture, Meta(description=_POSTURE)] = "serve"
+
+
+class LegacyClientsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What holds for clients of all older revisions."""
+
+    rules: Annotated[
+        tuple[str, ...],
+        Meta(
+            description='Postures of single clients, the first that fits: "refuse name=cursor version=<1.5", "serve '
+            'user_agent=python-httpx/*".'
+        ),
+    ] = ()
+    replacement_url: Annotated[str, Meta(description="Where refused clients are sent. Empty: this server.")] = ""
+    answer_timeout_s: Annotated[
+        float, Meta(gt=0, description="How long a client may take to answer what a tool asks of its user or model.")
+    ] = 300.0
+    log_level: Annotated[
+        LoggingLevel, Meta(description="What is sent of a tool's log messages until the client sets a level.")
+    ] = "info"
+
+
+class BridgesConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The bridges to older revisions."""
+
+    http_sessions: HttpSessionsConfig = HttpSessionsConfig()
+    http_sse: HttpSseConfig = HttpSseConfig()
+    stdio_handshake: StdioHandshakeConfig = StdioHandshakeConfig()
+    clients: LegacyClientsConfig = LegacyClientsConfig()
 
 
 class AdminConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -158,6 +236,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     server: ServerConfig = ServerConfig()
     http: HttpConfig = HttpConfig()
     stdio: StdioConfig = StdioConfig()
+    bridges: BridgesConfig = BridgesConfig()
     admin: AdminConfig = AdminConfig()
     plugins: PluginsConfig = PluginsConfig()
     limits: Limits = Limits()

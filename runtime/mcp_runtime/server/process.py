@@ -91,6 +91,7 @@ async def _serve_stdio(runtime: Runtime, streams: ClaimedStreams, progress: Prog
         open_writer(streams.stdout_fd),
         limits=config.limits,
         eof_grace_s=config.stdio.eof_grace_s,
+        bridge=None if runtime.bridges is None else runtime.bridges.stdio,
     )
     async with trio.open_nursery() as nursery:
 

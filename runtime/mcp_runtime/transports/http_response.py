@@ -48,22 +48,23 @@ class PostResponse:
 
     async def notify(self, message: bytes) -> None:
         """Send a notification: the first one turns the response into an event stream."""
-        await self._stream(encode_event(message))
+        await self.send_event(encode_event(message))
 
     async def keep_alive(self) -> None:
         """Send a comment, so that whoever counts idle seconds on the way starts anew."""
-        await self._stream(KEEP_ALIVE)
+        await self.send_event(KEEP_ALIVE)
 
-    async def _stream(self, chunk: bytes) -> None:
+    async def send_event(self, chunk: bytes) -> None:
+        """Send one encoded event of an event stream. Does nothing once the response has ended or the client is gone."""
         # Some servers take what is sent to a client that left without waiting for anything. Here a cancelled call
         # stops, while nothing is torn yet, and others get their turn.
         await anyio.lowlevel.checkpoint()
-        if self._is_over():
+        if self.is_over:
             return
         if self._lock is None:
             self._lock = anyio.Lock()
         async with self._lock:
-            if self._is_over():
+            if self.is_over:
                 return
             # A cancelled send leaves nobody knowing what went out; all that is left then is to hang up.
             self._torn = True
@@ -76,7 +77,21 @@ class PostResponse:
                 return  # The client is gone; the watch hears of it too, and ends the call.
             self._torn = False
 
-    def _is_over(self) -> bool:
+    async def end(self, chunk: bytes = b"") -> None:
+        """Send a last encoded event, if any, and end the event stream."""
+        if self.is_over:
+            return
+        self._finished = True
+        async with self._lock or anyio.Lock():
+            if self._torn:
+                return
+            if not self._streaming:
+                await self._start(200, _STREAM_HEADERS)
+            await self._send({"type": "http.response.body", "body": chunk})
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more reaches the client on this response."""
         return self._finished or self._torn
 
     async def finish(self, reply: Reply) -> None:

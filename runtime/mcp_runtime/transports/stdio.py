@@ -30,7 +30,7 @@ from mcp_runtime.protocol.meta import MetaProbe, probe
 from mcp_runtime.protocol.revisions import MODERN_REVISIONS, Era, classify
 from mcp_runtime.subscriptions import Subscription
 from mcp_runtime.transports.claimed_streams import ByteStream
-from mcp_runtime.transports.legacy import StdioBridge, refusal
+from mcp_runtime.transports.legacy import StdioBridge, StdioWire, refusal
 from mcp_runtime.transports.lines import LineSplitter
 
 CANCELLED = "notifications/cancelled"
@@ -48,14 +48,15 @@ class Stdio:
         *,
         limits: Limits,
         eof_grace_s: float,
-        bridge: StdioBridge | None = None,
+        bridge: Callable[[StdioWire], StdioBridge | None] | None = None,
     ) -> None:
         self._dispatcher = dispatcher
         self._reader = reader
         self._writer = writer
         self._limits = limits
         self._eof_grace_s = eof_grace_s
-        self._bridge = bridge
+        self._make_bridge = bridge
+        self._bridge: StdioBridge | None = None
         self._reading = trio.CancelScope()
         self._lines = 0
         # No buffer: whoever has something to say waits until the writer takes it, so a slow reader slows its own calls.
@@ -97,6 +98,8 @@ class Stdio:
     def _wind_up(self, writing: trio.Nursery) -> None:
         for subscription, _ in self._subscriptions.values():
             subscription.close()
+        if self._bridge is not None:
+            self._bridge.close()
         writing.cancel_scope.deadline = trio.current_time() + self._eof_grace_s
 
     async def _write_all(self) -> None:
@@ -139,14 +142,22 @@ class Stdio:
             self._cancel(message)
         found = probe(message.params) if isinstance(message, Request) else _NO_PROBE
         era = classify(body_version=found.version, header_version=None)
-        if era is Era.LEGACY and self._bridge is not None:
-            await self._bridge.serve(message, self._write)
+        bridge = self._bridge_for(calls) if era is Era.LEGACY else None
+        if bridge is not None:
+            await bridge.serve(message)
         elif isinstance(message, Response):
             raise PeerError(INVALID_REQUEST, "Invalid request: clients do not send responses in this revision")
         elif isinstance(message, Request):
             if era is Era.LEGACY:
                 raise refusal(message, versions=MODERN_REVISIONS, header_version=None, has_headers=False, probe=found)
             self._start(message, found, calls)
+
+    def _bridge_for(self, calls: trio.Nursery) -> StdioBridge | None:
+        """The bridge, made when the first legacy message comes: a modern client does not wait for its import."""
+        if self._make_bridge is not None:
+            self._bridge = self._make_bridge(StdioWire(send=self._write, start=calls.start_soon))
+            self._make_bridge = None
+        return self._bridge
 
     def _start(self, request: Request, found: MetaProbe, calls: trio.Nursery) -> None:
         if request.id in self._calls or request.id in self._subscriptions:

@@ -17,7 +17,7 @@ from mcp_runtime.call import Call, Reply, Stream
 from mcp_runtime.dispatcher import Dispatcher
 from mcp_runtime.limits import Limits
 from mcp_runtime.protocol.errors import INVALID_REQUEST, PeerError
-from mcp_runtime.protocol.headers import MirroredHeaders, read_headers, version_of
+from mcp_runtime.protocol.headers import PROTOCOL_VERSION, MirroredHeaders, read_headers, version_of
 from mcp_runtime.protocol.jsonrpc import (
     MalformedMessageError,
     Message,
@@ -28,7 +28,7 @@ from mcp_runtime.protocol.jsonrpc import (
     encode_error,
 )
 from mcp_runtime.protocol.meta import MetaProbe, probe
-from mcp_runtime.protocol.revisions import MODERN_REVISIONS, Era, classify
+from mcp_runtime.protocol.revisions import LEGACY_REVISIONS, MODERN_REVISIONS, Era, classify
 from mcp_runtime.transports.http_guard import Guard
 from mcp_runtime.transports.http_request import (
     ClientGoneError,
@@ -39,7 +39,7 @@ from mcp_runtime.transports.http_request import (
     read_body,
 )
 from mcp_runtime.transports.http_response import PostResponse
-from mcp_runtime.transports.legacy import HttpBridge, refusal
+from mcp_runtime.transports.legacy import HttpBridge, LegacyExchange, refusal
 from mcp_runtime.transports.watch import Watch, Watched
 
 _PLAIN: Final = [(b"content-type", b"application/json")]
@@ -124,13 +124,21 @@ class StreamableHttp:
     async def _bridged(self, exchange: Exchange, body: bytes | None) -> bool:
         if self._bridge is None:
             return False
-        return await self._bridge.serve(exchange.scope, exchange.receive, exchange.send, body=body)
+        legacy = LegacyExchange(
+            scope=exchange.scope,
+            receive=exchange.receive,
+            send=exchange.send,
+            headers=self._guard.response_headers(exchange.origin),
+        )
+        return await self._bridge.serve(legacy, body=body)
 
     async def _post(self, exchange: Exchange) -> None:
         check_media_types(exchange.scope)
         body = await read_body(exchange.scope, exchange.receive, self._limits)
         request_id: RequestId | None = None
         try:
+            if body.lstrip()[:1] == b"[" and self._is_legacy_batch(exchange) and await self._bridged(exchange, body):
+                return
             message = decode(body)
             request_id = message.id if isinstance(message, Request) else None
             await self._message(exchange, message, body)
@@ -138,6 +146,10 @@ class StreamableHttp:
             if isinstance(error, MalformedMessageError):
                 request_id = error.id
             await exchange.response.finish(Reply(body=encode_error(request_id, error), status=error.http_status))
+
+    def _is_legacy_batch(self, exchange: Exchange) -> bool:
+        """Whether a batch may be one of 2025-03-26, the only revision that has them; which has no version header."""
+        return header(exchange.scope, PROTOCOL_VERSION) in {None, *(version.encode() for version in LEGACY_REVISIONS)}
 
     async def _message(self, exchange: Exchange, message: Message, body: bytes) -> None:
         headers = read_headers(exchange.scope["headers"])
@@ -165,7 +177,7 @@ class StreamableHttp:
             headers=headers,
             peer=client[0] if client else None,
         )
-        watched = Watched(call=call, receive=exchange.receive, response=exchange.response)
+        watched = Watched(gone=call.abandon, receive=exchange.receive, response=exchange.response)
         self._watch.enter(watched)
         try:
             answer = await self._dispatcher.dispatch(call)

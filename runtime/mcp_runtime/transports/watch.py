@@ -7,7 +7,7 @@ get a task that waits for the disconnect and sends keep-alive comments.
 Spec: 2026-07-28/basic/transports/streamable-http#cancellation
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -15,15 +15,17 @@ import anyio
 from anyio.abc import TaskGroup
 from starlette.types import Receive
 
-from mcp_runtime.call import Call
 from mcp_runtime.transports.http_response import PostResponse
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Watched:
-    """A call at work: what to cancel, where its disconnect shows, what to keep alive, and since when (loop seconds)."""
+    """A call at work: what to do when its client is gone, where that shows, what to keep alive, and since when.
 
-    call: Call
+    `since` is in loop seconds.
+    """
+
+    gone: Callable[[], None]
     receive: Receive
     response: PostResponse
     since: float = field(default_factory=anyio.current_time)
@@ -90,7 +92,7 @@ class Watch:
         with scope:
             with suppress(OSError):  # Some servers tell of a disconnect this way.
                 await self._until_disconnect(watched)
-            watched.call.abandon()
+            watched.gone()
 
     async def _until_disconnect(self, watched: Watched) -> None:
         while True:
