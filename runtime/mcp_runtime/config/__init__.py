@@ -93,7 +93,7 @@ def load_config(
     _check_together(config, given)
     return structs.replace(
         config,
-        state=StateConfig(directory=config.state.directory or str(default_state_directory(environ))),
+        state=structs.replace(config.state, directory=config.state.directory or str(default_state_directory(environ))),
         plugin=tables,
         origin=Origin(
             file=None if file is None else str(file),

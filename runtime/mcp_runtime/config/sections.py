@@ -211,6 +211,9 @@ class StateConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         ),
     ] = ""
     """Once loaded by `load_config`, an absolute path."""
+    engine: Annotated[Literal["sqlite", "memory"], Meta(description="Where what must survive a restart is kept.")] = (
+        "sqlite"
+    )
 
 
 class Origin(Struct, frozen=True, kw_only=True):
