@@ -56,7 +56,7 @@ class State:
 
 
 def open_state(config: Config) -> State:
-    """The stores and the bus that `config` asks for. Touches no file: that is for `State.running`, and for first use."""
+    """The stores and the bus that `config` asks for. Touches no file: `State.running` and first use do."""
     volatile, bus = _memory_store(config), MemoryBus()
     if config.state.engine == "memory":
         return State(durable=_memory_store(config), volatile=volatile, bus=bus)

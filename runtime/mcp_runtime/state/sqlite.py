@@ -1,4 +1,4 @@
-"""A Store that outlives its process, in one SQLite file. Rule: reads do not leave the event loop, writes never block it.
+"""A Store that outlives its process, in one SQLite file. Rule: reads stay on the event loop, writes never block it.
 
 A read is one indexed point query of a few microseconds: handing it to a thread would cost ten times as much.
 """
@@ -54,10 +54,12 @@ class SqliteStore:
 
     async def close(self) -> None:
         """Close the file once what has begun is written. Another use opens it again."""
-        file, self._file = self._file, None
-        if file is not None:
-            with anyio.CancelScope(shield=True):
-                await self._in_thread(file.close)
+        with anyio.CancelScope(shield=True):
+            async with self._turn:
+                # Taken away on the loop's thread, so no read is under way.
+                file, self._file = self._file, None
+                if file is not None:
+                    await to_thread.run_sync(file.close, limiter=anyio.CapacityLimiter(1))
 
     async def get(self, key: str) -> bytes | None:
         """As the port says."""

@@ -9,7 +9,7 @@ import sqlite3
 import tempfile
 import threading
 from collections.abc import Callable, Generator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -19,8 +19,8 @@ SCHEMA_VERSION: Final = 1
 APPLICATION_ID: Final = 0x4D435052
 """Marks the file as ours: "MCPR"."""
 
-# `id` rises with each put, which makes the first one the oldest. Triggers count, because count(*) reads the whole table.
-_SCHEMA: Final = f"""
+# `id` rises with each put, which makes the first one the oldest. Triggers count, for count(*) reads the whole table.
+_SCHEMA: Final = """
 PRAGMA journal_mode = WAL;
 BEGIN;
 CREATE TABLE entries (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, value BLOB NOT NULL, expires_at REAL NOT NULL);
@@ -29,8 +29,6 @@ CREATE TABLE size (entries INTEGER NOT NULL);
 INSERT INTO size VALUES (0);
 CREATE TRIGGER entry_added AFTER INSERT ON entries BEGIN UPDATE size SET entries = entries + 1; END;
 CREATE TRIGGER entry_removed AFTER DELETE ON entries BEGIN UPDATE size SET entries = entries - 1; END;
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
 """
 
@@ -79,6 +77,8 @@ def create(path: Path) -> None:
         try:
             with closing(sqlite3.connect(temporary, isolation_level=None)) as connection:
                 connection.executescript(_SCHEMA)
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             with suppress(FileExistsError):  # Unlike a rename, a link fails where another process was first.
                 os.link(temporary, path)
         finally:
@@ -97,16 +97,15 @@ class StateFile:
         self._max_entries = max_entries
         self._now = now
         self._writing = threading.Lock()
-        with _blaming(path):
+        with _blaming(path), ExitStack() as opened:
             self._writer = _connect(path, busy_timeout_s)
-            try:
-                self._reader = _connect(path, busy_timeout_s)
-            except sqlite3.Error:
-                self._writer.close()
-                raise
+            opened.callback(self._writer.close)
+            self._reader = _connect(path, busy_timeout_s)
+            opened.callback(self._reader.close)
             # Waiting would hold up the loop; `read` refuses instead.
             self._reader.execute("PRAGMA busy_timeout = 0")
             self._reader.execute("PRAGMA query_only = ON")
+            opened.pop_all()
 
     def read(self, key: str) -> bytes | None:
         """The value, None where there is none. Raises WouldWait where another process is at work on the file itself."""
@@ -165,9 +164,8 @@ class StateFile:
     def _transaction(self) -> Generator[sqlite3.Connection, None, None]:
         # The lock: asyncio may cancel the task that awaits a thread, and then another thread comes while it works.
         with self._writing, _blaming(self._path):
-            self._writer.execute(
-                "BEGIN IMMEDIATE"
-            )  # A transaction that turns into a write later may find it is too late.
+            # IMMEDIATE: a transaction that reads first and writes then may find that another has written in between.
+            self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer
                 self._writer.execute("COMMIT")
@@ -178,20 +176,19 @@ class StateFile:
 
 def _connect(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
     """A connection to the file, which is there and ours."""
-    connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=rw",
-        uri=True,
-        timeout=busy_timeout_s,
-        isolation_level=None,  # transactions begin and end in plain sight
-        check_same_thread=False,
-    )
-    try:
+    with ExitStack() as opened:
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=rw",
+            uri=True,
+            timeout=busy_timeout_s,
+            isolation_level=None,  # transactions begin and end in plain sight
+            check_same_thread=False,
+        )
+        opened.callback(connection.close)
         _check(path, connection)
         # With a WAL, what was committed outlives a killed process without a sync; only a power cut may take the latest.
         connection.execute("PRAGMA synchronous = NORMAL")
-    except BaseException:
-        connection.close()
-        raise
+        opened.pop_all()
     return connection
 
 
