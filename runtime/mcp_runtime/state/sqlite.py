@@ -103,7 +103,7 @@ class SqliteStore:
         return True
 
     def _made(self) -> "StateFile":
-        if self._file is None:
+        if self._file is None and not self._is_there():
             from mcp_runtime.state.sqlite_file import create
 
             create(self._path)
