@@ -319,10 +319,14 @@ def test_who_leaves_with_an_error_hears_no_more_and_the_others_do(on_bus: OnBus)
     async def test(bus: MemoryBus) -> None:
         async with bus.subscribe("a", max_pending=9) as stays:
             left: list[AsyncIterator[bytes]] = []
-            with pytest.raises(ZeroDivisionError):
+
+            async def fail() -> None:
                 async with bus.subscribe("a", max_pending=9) as leaves:
                     left.append(leaves)
                     raise ZeroDivisionError
+
+            with pytest.raises(ZeroDivisionError):
+                await fail()
             assert await bus.publish("a", b"1") == 1
             assert await read(stays, 1) == [b"1"]
             with pytest.raises(StopAsyncIteration):
