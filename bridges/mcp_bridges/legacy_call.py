@@ -211,7 +211,7 @@ def _read_answer(method: str, response: Response, revision: str) -> dict[str, An
 
 def _message_of(error: Raw) -> str:
     decoded = msgspec.json.decode(error)
-    message = decoded.get("message") if isinstance(decoded, dict) else None
+    message = decoded.get("message") if is_object(decoded) else None
     return message if isinstance(message, str) and message else "it gave no reason"
 
 
