@@ -119,7 +119,7 @@ def test_the_plan_is_every_day_on_which_something_changes(capsys: pytest.Capture
     assert not [line for line in lines if "2026-12-15" in line and "transport.http_sse" in line]
     assert [line for line in lines if line.startswith("2027-02-16 14:00  brownout   ping (and so on")]
     assert lines[-1] == "2027-07-28        past       every feature but transport.http_sse"
-    stages = text.partition("Stages, which only the configuration changes:\n")[2]
+    stages = text.partition("Stages, which only the configuration changes:\n")[2].partition("\nWhere")[0]
     assert stages == (
         "  brownout              transport.http_sse\n"
         "  signal                every feature but transport.http_sse, ping\n"
@@ -153,7 +153,21 @@ def test_the_default_plan_speaks_of_every_feature(tmp_path: Path, capsys: pytest
     assert main(["legacy", "plan", "--today", "2028-01-01"]) == ExitCode.OK
     text = capsys.readouterr().out
     assert "2027-07-28        past       every feature\n2028-01-01        -- today --\n\n" in text
-    assert text.endswith("  signal                every feature\n")
+    assert text.endswith(
+        "  signal                every feature\n\n"
+        "Where these dates and the specification's part:\n"
+        "  transport.http_sse ends here on 2027-07-28, but new revisions may come without it from 2026-09-03\n"
+        "    on (SEP-2596)\n"
+    )
+
+
+@pytest.mark.usefixtures("configured")
+def test_a_plan_that_agrees_with_the_specification_has_no_advice(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config.toml").write_text('[deprecation]\nsunsets = ["transport.http_sse = 2026-09-03"]\n')
+    assert main(["legacy", "plan"]) == ExitCode.OK
+    assert "specification" not in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("configured")

@@ -107,8 +107,14 @@ def test_the_operators_links_and_path_are_taken(tmp_path: Path) -> None:
 
 
 def test_advice_is_that_of_the_policy(tmp_path: Path) -> None:
-    assert advice(Config()) == Policy().advice()
-    assert advice(config_of(tmp_path, announced="2025-09-03")) != Policy().advice()
+    config = config_of(tmp_path, window_months=11)
+    assert advice(config) == read_deprecation(config).policy.advice()
+    assert len(advice(config)) == 6
+
+
+def test_who_has_set_no_date_gets_no_advice(tmp_path: Path) -> None:
+    assert advice(Config()) == []
+    assert advice(config_of(tmp_path, stage="gone")) == []
 
 
 def test_every_phase_has_a_cadence() -> None:

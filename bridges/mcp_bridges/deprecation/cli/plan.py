@@ -92,7 +92,11 @@ def _as_text(entries: list[_Entry], now: datetime, decided: Deprecation) -> str:
     lines += [_line(one) for one in entries[:passed]]
     lines += [f"{now:%Y-%m-%d}        -- today --"]
     lines += [_line(one) for one in entries[passed:]]
-    return "\n".join([*lines, "", "Stages, which only the configuration changes:", *_stages(decided.enforcement)])
+    lines += ["", "Stages, which only the configuration changes:", *_stages(decided.enforcement)]
+    if advice := policy.advice():
+        lines += ["", "Where these dates and the specification's part:"]
+        lines += [textwrap.fill(said, _WIDTH, initial_indent="  ", subsequent_indent="    ") for said in advice]
+    return "\n".join(lines)
 
 
 def _line(one: _Entry) -> str:
