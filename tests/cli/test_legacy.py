@@ -69,6 +69,16 @@ def test_features_show_what_the_operator_decided(capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.usefixtures("configured")
+@pytest.mark.parametrize(
+    ("today", "left"),
+    [("2027-07-27", "1 days left"), ("2027-07-28", "past, 0 days left"), ("2027-08-02", "past, 5 days ago")],
+)
+def test_days_run_down_to_the_sunset_and_then_up(today: str, left: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["legacy", "features", "--today", today]) == ExitCode.OK
+    assert left in capsys.readouterr().out.partition("protocol.handshake\n")[2]
+
+
+@pytest.mark.usefixtures("configured")
 def test_features_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["legacy", "features", "--json", "--today", "2026-12-08"]) == ExitCode.OK
     rows = json.loads(capsys.readouterr().out)
