@@ -26,6 +26,7 @@ SUITES: Final[Mapping[str, Callable[[Pace], list[Measurement]]]] = {
     "scale": scale.run,
     "sessions": sessions.run,
 }
+_DOCS: Final = ROOT / "docs" / "benchmarks"
 _LIMIT_S: Final = 3600
 """For one suite: far above what any needs; a server that hangs must not keep the machine for ever."""
 _DESCRIPTION: Final = "Measure the runtime beside what a user would pick instead."
@@ -52,7 +53,7 @@ def main(arguments: list[str]) -> int:
         )
         report = run(options.suites or list(SUITES), pace)
     print(tables.plain(report.measurements))
-    write(report, ROOT / "docs" / "benchmarks" if options.publish else CACHE / "results")
+    write(report, _DOCS if options.publish else options.to)
     if not options.check:
         return 0
     failed = budgets.failures(report)
@@ -95,7 +96,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, help="samples of each row")
     parser.add_argument("--seconds", type=float, help="length of one")
     parser.add_argument("--check", action="store_true", help="exit with 1 where a budget does not hold")
-    parser.add_argument("--publish", action="store_true", help="write into docs/benchmarks, not .cache/bench/results")
+    parser.add_argument(
+        "--to", type=Path, default=CACHE / "results", metavar="FOLDER", help="where results are written"
+    )
+    parser.add_argument("--publish", action="store_true", help="write them into docs/benchmarks")
     parser.add_argument(
         "--from", dest="from_file", type=Path, metavar="FILE", help="judge a results.json, measure nothing"
     )

@@ -7,7 +7,7 @@ from typing import Literal
 
 from tests.benchmarks.measurement import Measurement, Series
 from tests.benchmarks.peers import PEERS
-from tests.benchmarks.server import PeerError
+from tests.benchmarks.server import PeerError, installed
 from tests.benchmarks.turns import in_turns, say
 
 Take = Callable[[str], float]
@@ -30,8 +30,7 @@ def measurement(
     for peer in peers:
         say(f"{key}: trying {PEERS[peer].label}")
         try:
-            if not PEERS[peer].is_installed:
-                raise PeerError("not installed")
+            installed(peer)
             take(peer)
         except (PeerError, OSError, ValueError, KeyError) as error:
             absent[peer] = str(error)

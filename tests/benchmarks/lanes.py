@@ -11,7 +11,7 @@ from typing import Literal
 from tests.benchmarks import wrk
 from tests.benchmarks.measurement import Measurement, Series
 from tests.benchmarks.peers import PEERS
-from tests.benchmarks.server import HttpServer, PeerError
+from tests.benchmarks.server import HttpServer, PeerError, installed
 from tests.benchmarks.turns import Pace, in_turns, say
 from tests.benchmarks.wire import Message, ask
 
@@ -83,10 +83,7 @@ class Rates:
 
 def start(lane: Lane, stack: ExitStack) -> Ready:
     """Start the server of `lane`, warm it up and check its answers. Raises PeerError."""
-    peer = PEERS[lane.peer]
-    if not peer.is_installed:
-        raise PeerError(f"{peer.label}: not installed")
-    server = stack.enter_context(HttpServer(peer, extra=lane.extra, transport=lane.transport))
+    server = stack.enter_context(HttpServer(installed(lane.peer), extra=lane.extra, transport=lane.transport))
     server.wait_until_listening()
     try:
         requests = lane.workload.prepare(server)

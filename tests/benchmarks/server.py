@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self
 
-from tests.benchmarks.peers import Peer
+from tests.benchmarks.peers import PEERS, Peer
 from tests.benchmarks.pinning import SERVER_CORE, pinned_to
 
 PATIENCE_S: Final = 30.0
@@ -22,6 +22,14 @@ _POLL_S: Final = 0.002
 
 class PeerError(Exception):
     """A peer that did not start, ended, or answered something else than it should."""
+
+
+def installed(key: str) -> Peer:
+    """The row `key` of the table. Raises PeerError where its environment is not there."""
+    peer = PEERS[key]
+    if not peer.is_installed:
+        raise PeerError("not installed")
+    return peer
 
 
 def allow_descriptors() -> None:

@@ -11,7 +11,7 @@ from tests.benchmarks import lanes, workloads
 from tests.benchmarks.measurement import Measurement, Series
 from tests.benchmarks.peers import PEERS, SDKS, SSE
 from tests.benchmarks.pinning import LOAD_CORE, pinned_to
-from tests.benchmarks.server import HttpServer, PeerError
+from tests.benchmarks.server import HttpServer, PeerError, installed
 from tests.benchmarks.streams import GET
 from tests.benchmarks.turns import Pace, in_turns, percentile, say
 from tests.benchmarks.wire import HOST, INITIALIZE, INITIALIZED, Exchange, Message, events
@@ -104,9 +104,7 @@ def _over_sse(pace: Pace) -> list[Measurement]:
 
 
 def _connect(key: str, stack: ExitStack) -> _SseClient:
-    if not PEERS[key].is_installed:
-        raise PeerError("not installed")
-    server = stack.enter_context(HttpServer(PEERS[key], transport="sse"))
+    server = stack.enter_context(HttpServer(installed(key), transport="sse"))
     server.wait_until_listening()
     client = _SseClient(server)
     stack.callback(client.close)

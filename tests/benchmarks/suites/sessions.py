@@ -8,7 +8,7 @@ from typing import Final
 from tests.benchmarks import workloads
 from tests.benchmarks.measurement import Measurement, Series
 from tests.benchmarks.peers import PEERS
-from tests.benchmarks.server import HttpServer, PeerError
+from tests.benchmarks.server import HttpServer, PeerError, installed
 from tests.benchmarks.turns import Pace, say
 
 _SESSIONS: Final = 10_000
@@ -43,9 +43,7 @@ def run(pace: Pace) -> list[Measurement]:
 
 def growth(key: str, count: int) -> list[Series]:
     """How much larger the server of `key` is after each tenth of `count` sessions."""
-    if not PEERS[key].is_installed:
-        raise PeerError("not installed")
-    with HttpServer(PEERS[key]) as server:
+    with HttpServer(installed(key)) as server:
         server.wait_until_listening()
         for _ in range(_WARM):
             workloads.open_session(server.port)

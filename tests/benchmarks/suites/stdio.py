@@ -7,9 +7,9 @@ from contextlib import ExitStack
 from typing import Final
 
 from tests.benchmarks.measurement import Measurement, Series
-from tests.benchmarks.peers import PEERS, STDIO
+from tests.benchmarks.peers import STDIO
 from tests.benchmarks.pinning import LOAD_CORE, pinned_to
-from tests.benchmarks.server import PeerError, StdioServer
+from tests.benchmarks.server import PeerError, StdioServer, installed
 from tests.benchmarks.turns import Pace, in_turns, percentile, say
 from tests.support.messages import encode, request
 
@@ -107,9 +107,7 @@ def run(pace: Pace) -> list[Measurement]:
 
 
 def _start(key: str, stack: ExitStack) -> _Pipes:
-    peer = PEERS[key]
-    if not peer.is_installed:
-        raise PeerError(f"{peer.label}: not installed")
+    peer = installed(key)
     say(f"stdio: starting {peer.label}")
     pipes = _Pipes(stack.enter_context(StdioServer(peer)))
     pipes.round_trips_us(50)
