@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from docs.generate import command_line, configuration, errors, exit_codes, plugin_api, sqlite_plugin
+from docs.generate import clients_tested, command_line, configuration, errors, exit_codes, plugin_api, sqlite_plugin
 
 DOCS: Final = Path(__file__).resolve().parent.parent
 
@@ -18,6 +18,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "reference/errors.md": errors.page,
     "reference/exit-codes.md": exit_codes.page,
     "reference/sqlite-plugin.md": sqlite_plugin.page,
+    "reference/clients-tested.md": clients_tested.page,
 }
 """By their path below docs/, what makes their text."""
 

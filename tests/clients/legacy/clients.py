@@ -145,4 +145,13 @@ CLIENTS: Final = tuple(
 )
 
 INSPECTOR_VERSION: Final = "2.12.0"
-"""The MCP Inspector has no conversation of its own: each run of its command line is one call. See test_inspector."""
+"""The MCP Inspector has no conversation of its own: each run of its command line is one call."""
+
+INSPECTOR_ERAS: Final[tuple[tuple[str, Transport], ...]] = (
+    ("legacy", "http"),
+    ("legacy", "sse"),
+    ("legacy", "stdio"),
+    ("modern", "http"),
+    ("modern", "stdio"),
+)
+"""Era and transport of its runs."""
