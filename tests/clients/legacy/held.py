@@ -1,6 +1,7 @@
 """All conversations with one server. Rule: they are held once, side by side, and looked at by many tests."""
 
 import json
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +14,12 @@ from tests.process.server_process import ServerProcess
 
 AT_ONCE: Final = 4
 """More than the cores of a small machine: clients also wait, for pauses that tools make."""
+
+CLIENT_LIMIT_S: Final = 25.0
+"""A conversation takes about two seconds on an idle core."""
+
+LIMIT_S: Final = 100.0
+"""For all of them: where many hang, the rest says so before the test's own limit says less."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +43,13 @@ def hold_all(directory: Path) -> Held:
     commands = {client.id: command_of(client, _own(directory, client)) for client in CLIENTS}
     with ServerProcess(*PLUGINS, "--bind", "127.0.0.1:0", directory=directory) as server:
         target = Target(url=server.url)
+        end = time.monotonic() + LIMIT_S
 
         def hold(client: LegacyClient) -> dict[str, Any] | str:
             own = _own(directory, client)
             try:
-                return finish(start(commands[client.id], target.of(client, own), own))
+                left_s = max(0.1, min(CLIENT_LIMIT_S, end - time.monotonic()))
+                return finish(start(commands[client.id], target.of(client, own), own), left_s)
             except AssertionError as error:
                 return str(error)
 

@@ -112,14 +112,14 @@ def start(command: list[str], target: Mapping[str, Any], directory: Path) -> sub
     )
 
 
-def finish(client: subprocess.Popen[str]) -> dict[str, Any]:
+def finish(client: subprocess.Popen[str], within_s: float = TIME_LIMIT_S) -> dict[str, Any]:
     """The transcript, once the client has ended. Raises AssertionError with what it said where it failed."""
     try:
-        out, errors = client.communicate(timeout=TIME_LIMIT_S)
+        out, errors = client.communicate(timeout=within_s)
     except subprocess.TimeoutExpired:
         os.killpg(client.pid, signal.SIGKILL)
         out, errors = client.communicate()
-        raise AssertionError(f"not done after {TIME_LIMIT_S:g} s:\n{out}\n{errors}") from None
+        raise AssertionError(f"not done after {within_s:.0f} s:\n{out}\n{errors}") from None
     finally:
         with suppress(ProcessLookupError):
             os.killpg(client.pid, signal.SIGKILL)
