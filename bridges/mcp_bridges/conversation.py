@@ -16,7 +16,6 @@ from mcp_bridges.batches import join, not_here, read_batch
 from mcp_bridges.gate import LegacyClient, Sighting, Transport
 from mcp_bridges.legacy_call import LegacyCall, LegacyServices
 from mcp_bridges.listening import Listening, ListenRefusedError, encode_change
-from mcp_bridges.refusals import RefusedError
 from mcp_bridges.session import (
     FEATURES,
     INITIALIZE,
@@ -97,11 +96,7 @@ class Conversation:
         self._calls: dict[RequestId, LegacyCall] = {}
         self._answers: dict[str, MemoryObjectSendStream[Response]] = {}
         self._listening: Listening | None = None
-
-    @property
-    def at_work(self) -> int:
-        """Calls whose answer is not sent yet."""
-        return len(self._calls)
+        self._idle = anyio.Event()
 
     @property
     def revision(self) -> str | None:
@@ -115,8 +110,6 @@ class Conversation:
 
     async def take(self, message: Message) -> None:
         """Take one message. What takes time goes on beside. Raises PeerError for the transport to answer."""
-        method = None if isinstance(message, Response) else message.method
-        self._admit(method)
         match message:
             case Request():
                 await self._request(message)
@@ -131,7 +124,6 @@ class Conversation:
         """Take several messages in one body; their responses are sent as one, too. Raises PeerError."""
         if self.revision is None or not has_batches(self.revision):
             raise not_here(self.revision)
-        self._admit(None, "jsonrpc.batch")
         messages = read_batch(body, max_messages=self._setting.max_batch)
         self._start(lambda: self._serve_batch(messages))
 
@@ -143,7 +135,6 @@ class Conversation:
                 continue
             try:
                 if isinstance(message, Request):
-                    self._admit(message.method)
                     responses += await self._respond(message)
                 else:
                     await self.take(message)
@@ -152,20 +143,17 @@ class Conversation:
         if responses:
             await self._send(join(responses))
 
-    def _admit(self, method: str | None, *more: str) -> None:
-        """Ask the gate. Raises PeerError where it refuses."""
+    def sighting(self, method: str | None, *more: str) -> Sighting:
+        """What a message with this method (None for a response, or a batch) is a use of, and of `more` features."""
         setting = self._setting
         features = (*setting.features, *FEATURES.get(method or "", ()), *more)
-        seen = Sighting(
+        return Sighting(
             client=self._client,
             revision=self.revision,
             features=features if self.revision is None else (*features, f"revision.{self.revision}"),
             method=method,
             opening=method == INITIALIZE,
         )
-        refusal = setting.services.gate.admit(seen).refusal
-        if refusal is not None:
-            raise RefusedError(refusal)
 
     async def _request(self, request: Request) -> None:
         limit = self._setting.limits.max_concurrent_requests
@@ -187,7 +175,18 @@ class Conversation:
             if reply is not None:
                 await self._send(reply.body)
         finally:
-            del self._calls[call.request.id]
+            self._forget(call)
+
+    def _forget(self, call: LegacyCall) -> None:
+        del self._calls[call.request.id]
+        if not self._calls:
+            self._idle.set()
+
+    async def wait_idle(self) -> None:
+        """Return once no call is at work."""
+        while self._calls:
+            self._idle = anyio.Event()
+            await self._idle.wait()
 
     async def _respond(self, request: Request) -> list[bytes]:
         """The response to a request, as a list of one; of none where the client gave up. Raises PeerError."""
@@ -203,7 +202,7 @@ class Conversation:
                 try:
                     reply = await call.run()
                 finally:
-                    del self._calls[request.id]
+                    self._forget(call)
                 return [] if reply is None else [reply.body]
             case SetLevel(level):
                 self._log_level = level
@@ -296,5 +295,8 @@ class Conversation:
 def _answer_early(request: Request) -> bytes:
     """Before `initialize` a client may ask whether anybody is there, and no more. Spec: 2025-11-25/basic/lifecycle"""
     if request.method != "ping":
-        raise PeerError(INVALID_PARAMS, f"Invalid params: {request.method} came before initialize")
+        raise PeerError(
+            INVALID_PARAMS,
+            f"Invalid params: {request.method} came before initialize, and without the _meta of MCP 2026-07-28",
+        )
     return encode_result(request.id, _EMPTY)

@@ -119,8 +119,12 @@ class Listening:
                 subscription.leave()
                 self._current = None
         finally:
-            if self._current is not None:
-                self._current.leave()
+            self.leave()
+
+    def leave(self) -> None:
+        """Stop listening at once. Harmless to repeat."""
+        if self._current is not None:
+            self._current.leave()
 
 
 async def _drop(_: bytes) -> None:

@@ -74,7 +74,7 @@ ROWS: Final[tuple[Row, ...]] = (
         "2026-07-28/changelog#minor-changes",
         when=losses.is_no_object_schema,
     ),
-    # Clients of the revisions before compile schemas as draft 7, and some fail where another dialect is named.
+    # Older clients take a schema for draft 7, and such validators refuse one that names another dialect.
     Row(("ToolSchema",), "$schema", "2025-11-25", "2025-11-25/changelog#minor-changes"),
     Row(
         ("ToolSchema",),

@@ -4,15 +4,18 @@ Log level, resource subscriptions and the end of the session live in the durable
 process knows them, and a restarted one does too.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
 from mcp_bridges.session import Session
+from mcp_runtime import call_log
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, INVALID_PARAMS, PeerError
 from mcp_runtime.protocol.meta import LoggingLevel
+from mcp_runtime.state.errors import StateError
 from mcp_runtime.state.port import Store
 
 _ATTEMPTS: Final = 16
@@ -43,12 +46,14 @@ class SessionStates:
 
     async def get(self, session: Session) -> SessionState:
         """The state as of now."""
-        raw = await self._store.get(_key(session))
+        with _reachable():
+            raw = await self._store.get(_key(session))
         return UNCHANGED if raw is None else _decoder.decode(raw)
 
     async def end(self, session: Session) -> None:
         """The session is over; its id opens nothing any more."""
-        await self._store.put(_key(session), msgspec.json.encode(ENDED), ttl_s=self._ttl_s(session))
+        with _reachable():
+            await self._store.put(_key(session), msgspec.json.encode(ENDED), ttl_s=self._ttl_s(session))
 
     async def set_level(self, session: Session, level: LoggingLevel) -> None:
         """Keep the log level."""
@@ -77,19 +82,31 @@ class SessionStates:
 
     async def _change(self, session: Session, change: Callable[[SessionState], SessionState]) -> None:
         key = _key(session)
-        for _ in range(_ATTEMPTS):
-            raw = await self._store.get(key)
-            state = UNCHANGED if raw is None else _decoder.decode(raw)
-            changed = change(state)
-            if state.ended or changed == state:
-                return
-            value = msgspec.json.encode(changed)
-            if await self._store.swap(key, value, expected=raw, ttl_s=self._ttl_s(session)):
-                return
+        with _reachable():
+            for _ in range(_ATTEMPTS):
+                raw = await self._store.get(key)
+                state = UNCHANGED if raw is None else _decoder.decode(raw)
+                changed = change(state)
+                if state.ended or changed == state:
+                    return
+                value = msgspec.json.encode(changed)
+                if await self._store.swap(key, value, expected=raw, ttl_s=self._ttl_s(session)):
+                    return
         raise PeerError(INTERNAL_ERROR, "The session is being changed by many requests at once; try again")
 
     def _ttl_s(self, session: Session) -> float:
         return max(session.expires_s - self._now(), 1.0)
+
+
+@contextmanager
+def _reachable() -> Generator[None]:
+    """Make the operator's trouble with the store an answer for the client, and a line in the log for the operator."""
+    try:
+        yield
+    except StateError as error:
+        call_log.logger().error("state_unreachable", problem=str(error))
+        text = "The server cannot reach what it keeps of sessions; try again"
+        raise PeerError(INTERNAL_ERROR, text, http_status=503, retry_after_s=1) from None
 
 
 def _key(session: Session) -> str:

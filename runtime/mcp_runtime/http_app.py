@@ -52,7 +52,7 @@ class HttpApp:
             try:
                 yield
             finally:
-                self.runtime.subscriptions.close()
+                self.runtime.close_streams()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI scope."""

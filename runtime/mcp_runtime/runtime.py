@@ -46,6 +46,12 @@ class Runtime:
                 await stack.enter_async_context(self.bridges.running())
             yield
 
+    def close_streams(self) -> None:
+        """Part of stopping: streams end, each once what is at work on it is done, and no more are opened."""
+        self.subscriptions.close()
+        if self.bridges is not None:
+            self.bridges.close()
+
 
 async def _start(plugin: Plugin[Any], stack: AsyncExitStack) -> None:
     try:

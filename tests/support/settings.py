@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from mcp_runtime.config import Config, HttpConfig, Limits, SealConfig, ServerConfig, StdioConfig
+from mcp_runtime.config import Config, HttpConfig, Limits, SealConfig, ServerConfig, StateConfig, StdioConfig
 from mcp_runtime.secret import Secret
 
 SEAL_KEY: Final = "a key for tests, as long as a key has to be"
@@ -23,6 +23,7 @@ def settings(
         http=HttpConfig(**(http or {})),
         server=ServerConfig(name="test-server", version="1.2.3", **(server or {})),
         stdio=StdioConfig(**(stdio or {})),
+        state=sections.pop("state", StateConfig(engine="memory")),
         seal=SealConfig(keys=tuple(Secret(key) for key in seal_keys)),
         **sections,
     )

@@ -95,6 +95,9 @@ class HttpSessionsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_field
     session_ttl_s: Annotated[
         float, Meta(gt=0, description="How long a session id is good for; then its client has to initialize again.")
     ] = 2_592_000.0
+    max_batch_messages: Annotated[
+        int, Meta(ge=1, description="Messages in one body, which 2025-03-26 alone allows, on any transport.")
+    ] = 100
     replay_max_events: Annotated[
         int, Meta(ge=0, description="Events of one stream to keep for a client that lost its connection; 0 keeps none.")
     ] = 1000

@@ -148,7 +148,7 @@ async def _serve_endpoints(
 
     async def drain() -> None:
         await progress.asked.wait()
-        runtime.subscriptions.close()
+        runtime.close_streams()
 
     async with app.lifespan(), trio.open_nursery() as serving:
         tls = bool(http.tls_certificate_file)

@@ -71,7 +71,7 @@ class SqliteStore:
         try:
             return file.read(key)
         except WouldWait:
-            return await self._in_thread(lambda: file.read_waiting(key))
+            return await self._in_thread(lambda: self._opened().read_waiting(key))
 
     async def put(self, key: str, value: bytes, *, ttl_s: float) -> None:
         """As the port says."""
@@ -103,7 +103,7 @@ class SqliteStore:
         return True
 
     def _made(self) -> "StateFile":
-        if self._file is None:
+        if self._file is None and not self._is_there():
             from mcp_runtime.state.sqlite_file import create
 
             create(self._path)

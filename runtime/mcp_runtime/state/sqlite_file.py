@@ -66,10 +66,11 @@ _PROBLEMS: Final[Mapping[int, tuple[str, str]]] = {
 
 
 def create(path: Path) -> None:
-    """Make the file and its directory, for their owner alone, unless they are there. Raises StateError."""
+    """Make the file and its directory, for their owner alone. Raises StateError.
+
+    Where another process makes the file meanwhile, that one stays.
+    """
     with _blaming(path):
-        if path.exists():
-            return
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # readable by its owner alone
         os.close(descriptor)

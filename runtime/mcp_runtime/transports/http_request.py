@@ -40,6 +40,12 @@ def header(scope: Scope, name: bytes) -> bytes | None:
     return None
 
 
+def path_of(scope: Scope) -> str:
+    """The path below the point where a host application mounted this one."""
+    path, root = str(scope["path"]), str(scope.get("root_path", ""))
+    return path.removeprefix(root) if root else path
+
+
 def check_media_types(scope: Scope) -> None:
     """Raises HttpRefusalError 406 or 415 unless the client takes both kinds of answer and sends plain JSON."""
     accept = b",".join(value for name, value in scope["headers"] if name == b"accept")
@@ -65,6 +71,11 @@ def _takes(ranges: list[bytes], media_type: bytes) -> bool:
         if found:
             return not all(_REFUSED.search(part) for part in found)
     return False
+
+
+def accepts_events(scope: Scope) -> bool:
+    """Whether the client names an event stream among what it takes: a browser that looks around does not."""
+    return any(name == b"accept" and EVENT_STREAM in value.lower() for name, value in scope["headers"])
 
 
 @lru_cache(maxsize=64)

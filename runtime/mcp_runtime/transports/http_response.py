@@ -59,12 +59,12 @@ class PostResponse:
         # Some servers take what is sent to a client that left without waiting for anything. Here a cancelled call
         # stops, while nothing is torn yet, and others get their turn.
         await anyio.lowlevel.checkpoint()
-        if self.is_over:
+        if self._is_over():
             return
         if self._lock is None:
             self._lock = anyio.Lock()
         async with self._lock:
-            if self.is_over:
+            if self._is_over():
                 return
             # A cancelled send leaves nobody knowing what went out; all that is left then is to hang up.
             self._torn = True
@@ -79,7 +79,7 @@ class PostResponse:
 
     async def end(self, chunk: bytes = b"") -> None:
         """Send a last encoded event, if any, and end the event stream."""
-        if self.is_over:
+        if self._is_over():
             return
         self._finished = True
         async with self._lock or anyio.Lock():
@@ -89,9 +89,7 @@ class PostResponse:
                 await self._start(200, _STREAM_HEADERS)
             await self._send({"type": "http.response.body", "body": chunk})
 
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing more reaches the client on this response."""
+    def _is_over(self) -> bool:
         return self._finished or self._torn
 
     async def finish(self, reply: Reply) -> None:

@@ -62,6 +62,10 @@ class StdioBridge(Protocol):
         """Take one legacy message; what takes time goes on beside. Raises PeerError for the transport to answer."""
         ...
 
+    async def serve_batch(self, line: bytes) -> None:
+        """Take several messages in one line, a JSON array. Raises PeerError as `serve`."""
+        ...
+
     def close(self) -> None:
         """The input has ended: end what would go on forever."""
         ...
@@ -80,6 +84,10 @@ class Bridges(Protocol):
 
     def running(self) -> AbstractAsyncContextManager[None]:
         """What has to run around all of them."""
+        ...
+
+    def close(self) -> None:
+        """The server is stopping: streams end once what is at work on them is done."""
         ...
 
 

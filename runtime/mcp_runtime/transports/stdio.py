@@ -126,6 +126,9 @@ class Stdio:
             return
         if not line.strip():
             return  # An empty line is no message; some clients end their input with one.
+        if self._bridge is not None and line.lstrip()[:1] == b"[":
+            await self._batch(self._bridge, line)
+            return
         try:
             message = decode(line)
         except MalformedMessageError as error:
@@ -136,6 +139,12 @@ class Stdio:
         except PeerError as error:
             if not isinstance(message, Notification):
                 await self._write(encode_error(message.id if isinstance(message, Request) else None, error))
+
+    async def _batch(self, bridge: StdioBridge, line: bytes) -> None:
+        try:
+            await bridge.serve_batch(line)
+        except PeerError as error:
+            await self._write(encode_error(None, error))
 
     async def _take(self, message: Message, calls: trio.Nursery) -> None:
         if isinstance(message, Notification) and message.method == CANCELLED:

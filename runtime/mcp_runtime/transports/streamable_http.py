@@ -6,11 +6,9 @@ Spec: 2026-07-28/basic/transports/streamable-http
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final
 
-import anyio
-from sse_starlette import EventSourceResponse, ServerSentEvent
-from starlette.types import Message as AsgiMessage
+from sse_starlette import ServerSentEvent
 from starlette.types import Receive, Scope, Send
 
 from mcp_runtime.call import Call, Reply, Stream
@@ -29,6 +27,7 @@ from mcp_runtime.protocol.jsonrpc import (
 )
 from mcp_runtime.protocol.meta import MetaProbe, probe
 from mcp_runtime.protocol.revisions import LEGACY_REVISIONS, MODERN_REVISIONS, Era, classify
+from mcp_runtime.transports.event_stream import serve_event_stream
 from mcp_runtime.transports.http_guard import Guard
 from mcp_runtime.transports.http_request import (
     ClientGoneError,
@@ -36,6 +35,7 @@ from mcp_runtime.transports.http_request import (
     check_media_types,
     discard_body,
     header,
+    path_of,
     read_body,
 )
 from mcp_runtime.transports.http_response import PostResponse
@@ -44,8 +44,6 @@ from mcp_runtime.transports.watch import Watch, Watched
 
 _PLAIN: Final = [(b"content-type", b"application/json")]
 _NO_PROBE: Final = MetaProbe(None, None, None)
-_FAREWELL_S: Final = 1.0
-"""Time for a stream to send what is pending and its final result once the server stops."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +105,7 @@ class StreamableHttp:
             raise HttpRefusalError(403, "Origin is not allowed; the operator can add it to http.allowed_origins")
         if not self._guard.allows_host(header(scope, b"host")):
             raise HttpRefusalError(421, "Host is not served here; the operator can add it to http.allowed_hosts")
-        path = _path_of(scope)
+        path = path_of(scope)
         if path == self._path and scope["method"] == "POST":
             return True
         if scope["method"] == "OPTIONS":
@@ -177,7 +175,7 @@ class StreamableHttp:
             headers=headers,
             peer=client[0] if client else None,
         )
-        watched = Watched(gone=call.abandon, receive=exchange.receive, response=exchange.response)
+        watched = Watched(gone=call.abandon, receive=exchange.receive, keep_alive=exchange.response.keep_alive)
         self._watch.enter(watched)
         try:
             answer = await self._dispatcher.dispatch(call)
@@ -189,30 +187,18 @@ class StreamableHttp:
             await self._stream(exchange, answer)
 
     async def _stream(self, exchange: Exchange, stream: Stream) -> None:
-        """A listen stream: sse-starlette pings it and notices when the client is gone."""
-        extra = self._guard.response_headers(exchange.origin)
-        events = _events(stream)
-        source = EventSourceResponse(
-            events,
-            ping=self._keep_alive_interval_s,
-            ping_message_factory=lambda: ServerSentEvent(comment="keep-alive"),
-            # Under uvicorn sse-starlette sees the shutdown before the lifespan does; elsewhere the drain comes first.
-            shutdown_event=cast("anyio.Event", _CloseWhenSet(stream)),
-            shutdown_grace_period=_FAREWELL_S,
-        )
-        # It adds Connection, which HTTP/2 forbids and HTTP/1.1 servers set themselves.
-        source.raw_headers = [item for item in source.raw_headers if item[0] != b"connection"] + extra
         try:
-            async with aclosing(events):
-                await source(exchange.scope, *_uninterrupted(exchange))
+            await serve_event_stream(
+                _events(stream),
+                exchange.scope,
+                exchange.receive,
+                exchange.send,
+                headers=self._guard.response_headers(exchange.origin),
+                keep_alive_interval_s=self._keep_alive_interval_s,
+                close=stream.subscription.close,
+            )
         finally:
             stream.subscription.leave()
-
-
-def _path_of(scope: Scope) -> str:
-    """The path below the point where a host application mounted this one."""
-    path, root = str(scope["path"]), str(scope.get("root_path", ""))
-    return path.removeprefix(root) if root else path
 
 
 async def _events(stream: Stream) -> AsyncGenerator[ServerSentEvent, None]:
@@ -220,35 +206,3 @@ async def _events(stream: Stream) -> AsyncGenerator[ServerSentEvent, None]:
         async for message in notifications:
             yield ServerSentEvent(data=message.decode())
     yield ServerSentEvent(data=stream.final.decode())
-
-
-def _uninterrupted(exchange: Exchange) -> tuple[Receive, Send]:
-    """The ends of `exchange` for sse-starlette, which takes a disconnect as a reason to cancel what it is sending.
-
-    A server reports the disconnect of its own making while the last piece of the body is on its way, and a connection
-    whose last send is cancelled is never closed. So from that piece on a disconnect is no news.
-    """
-    ended = False
-
-    async def send(message: AsgiMessage) -> None:
-        nonlocal ended
-        ended = ended or (message["type"] == "http.response.body" and not message.get("more_body", False))
-        await exchange.send(message)
-
-    async def receive() -> AsgiMessage:
-        message = await exchange.receive()
-        if ended:
-            await anyio.sleep_forever()
-        return message
-
-    return receive, send
-
-
-class _CloseWhenSet:
-    """What sse-starlette takes for an event to set at shutdown: it ends the stream with its final result."""
-
-    def __init__(self, stream: Stream) -> None:
-        self._stream = stream
-
-    def set(self) -> None:
-        self._stream.subscription.close()

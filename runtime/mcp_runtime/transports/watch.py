@@ -7,7 +7,8 @@ get a task that waits for the disconnect and sends keep-alive comments.
 Spec: 2026-07-28/basic/transports/streamable-http#cancellation
 """
 
-from collections.abc import AsyncGenerator, Callable
+import math
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -15,19 +16,18 @@ import anyio
 from anyio.abc import TaskGroup
 from starlette.types import Receive
 
-from mcp_runtime.transports.http_response import PostResponse
-
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Watched:
-    """A call at work: what to do when its client is gone, where that shows, what to keep alive, and since when.
+    """A call at work: what to do when its client is gone, where that shows, how to give a sign of life, since when.
 
-    `since` is in loop seconds.
+    `since` is in loop seconds. `every_s` is between signs of life, where that is sooner than the watch's own.
     """
 
     gone: Callable[[], None]
     receive: Receive
-    response: PostResponse
+    keep_alive: Callable[[], Awaitable[None]]
+    every_s: float = math.inf
     since: float = field(default_factory=anyio.current_time)
     scope: anyio.CancelScope | None = None
 
@@ -97,9 +97,9 @@ class Watch:
     async def _until_disconnect(self, watched: Watched) -> None:
         while True:
             message = None
-            with anyio.move_on_after(self._keep_alive_interval_s):
+            with anyio.move_on_after(min(watched.every_s, self._keep_alive_interval_s)):
                 message = await watched.receive()
             if message is None:
-                await watched.response.keep_alive()
+                await watched.keep_alive()
             elif message["type"] == "http.disconnect":
                 return

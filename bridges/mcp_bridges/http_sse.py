@@ -1,0 +1,231 @@
+"""HTTP+SSE of 2024-11-05: a stream at one path, messages posted to another. Rule: the stream is the conversation.
+
+The process that holds the stream takes all its messages; one that is posted to another process goes there over the bus.
+Nothing is kept of a stream that has ended.
+Spec: 2024-11-05/basic/transports#http-with-sse
+"""
+
+import posixpath
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from typing import Final
+from urllib.parse import parse_qs
+
+import anyio
+from anyio.abc import TaskGroup
+from sse_starlette import ServerSentEvent
+
+from mcp_bridges.batches import is_batch
+from mcp_bridges.conversation import Conversation, Setting
+from mcp_bridges.gate import LegacyClient, Sighting
+from mcp_bridges.http_parts import HttpParts, LegacyResponse, client_of
+from mcp_bridges.session import Opening, Session
+from mcp_bridges.session_ids import SessionGoneError, SessionIds
+from mcp_bridges.session_visit import session_gone
+from mcp_runtime.protocol.errors import INTERNAL_ERROR, INVALID_REQUEST, PeerError
+from mcp_runtime.protocol.jsonrpc import (
+    MalformedMessageError,
+    Message,
+    Notification,
+    Request,
+    Response,
+    decode,
+    encode_error,
+)
+from mcp_runtime.transports.event_stream import serve_event_stream
+from mcp_runtime.transports.http_request import path_of, read_body
+from mcp_runtime.transports.legacy import LegacyExchange
+
+PURPOSE: Final = "http_sse"
+FEATURE: Final = "transport.http_sse"
+REVISION: Final = "2024-11-05"
+_UNKNOWN: Final = Opening(revision=REVISION, client_name="", client_version="", capabilities={})
+"""What is assumed of a client whose stream broke: it opens another one, and does not initialize again."""
+_MAX_PENDING: Final = 16
+"""Messages that wait for a conversation to take them; each may be as long as a body may be."""
+
+
+class SseStream:
+    """One open stream and the conversation on it."""
+
+    def __init__(self, setting: Setting, client: LegacyClient, session: Session, tasks: TaskGroup) -> None:
+        self._tasks = tasks
+        # No buffer: whoever has something to say waits until the stream takes it, so a slow reader slows its own calls.
+        self._outgoing, self._outbox = anyio.create_memory_object_stream[bytes](0)
+        self._incoming, self._inbox = anyio.create_memory_object_stream[bytes](_MAX_PENDING)
+        self.conversation = Conversation(setting, client=client, send=self._send, start=self._start, assumed=session)
+        self._closing = False
+
+    def offer(self, body: bytes) -> bool:
+        """Hand over one posted body; whether there was room for it."""
+        try:
+            self._incoming.send_nowait(body)
+        except anyio.WouldBlock:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Take no more messages, and end the stream once what is at work is done."""
+        if not self._closing:
+            self._closing = True
+            self.conversation.close()
+            self._tasks.start_soon(self._wind_up)
+
+    async def _wind_up(self) -> None:
+        await self.conversation.wait_idle()
+        await self._outgoing.aclose()
+
+    async def _send(self, message: bytes) -> None:
+        await self._outgoing.send(message)
+
+    def _start(self, run: Callable[[], Awaitable[None]]) -> None:
+        self._tasks.start_soon(_run, run)
+
+    async def take_all(self) -> None:
+        """Take what was handed over, one after the other, forever."""
+        async for body in self._inbox:
+            await self._take(body)
+
+    async def take_from(self, messages: AsyncIterator[bytes]) -> None:
+        """Take what was posted to other processes, forever."""
+        async for body in messages:
+            await self._take(body)
+
+    async def _take(self, body: bytes) -> None:
+        message: Message | None = None
+        try:
+            if is_batch(body):
+                await self.conversation.take_batch(body)
+                return
+            message = decode(body)
+            await self.conversation.take(message)
+        except PeerError as error:
+            if not isinstance(message, Notification | Response):
+                await self._send(encode_error(message.id if isinstance(message, Request) else None, error))
+
+    async def events(self, endpoint: str) -> AsyncGenerator[ServerSentEvent, None]:
+        """Where to post, then everything that is said."""
+        yield ServerSentEvent(event="endpoint", data=endpoint)
+        async for message in self._outbox:
+            yield ServerSentEvent(event="message", data=message.decode())
+
+
+class HttpSse:
+    """Serves streams, and what is posted to them."""
+
+    def __init__(self, parts: HttpParts, setting: Setting, ids: SessionIds) -> None:
+        self._parts = parts
+        self._setting = setting
+        self._ids = ids
+        self._config = parts.config.bridges.http_sse
+        self._open: dict[str, SseStream] = {}
+        self._closing = False
+
+    def close(self) -> None:
+        """The server is stopping: no new streams, and those that are open end once their calls are done."""
+        self._closing = True
+        for stream in list(self._open.values()):
+            stream.close()
+
+    async def stream(self, exchange: LegacyExchange) -> None:
+        """Open a stream, and hold it until the client leaves or the server stops."""
+        response = LegacyResponse(exchange, self._parts.gate)
+        client = client_of(exchange, "http_sse")
+        try:
+            response.admit(Sighting(client=client, revision=None, features=(FEATURE,), opening=True))
+            if self._closing or len(self._open) >= self._config.max_streams:
+                raise _no_room(self._config.max_streams)
+        except PeerError as error:
+            await response.refuse(None, error)
+            return
+        token, session = self._ids.issue(_UNKNOWN, principal=client.principal)
+        endpoint = _relative(path_of(exchange.scope), self._config.messages_path)
+        channel = _channel(session)
+        async with (
+            self._parts.state.bus.subscribe(channel, max_pending=_MAX_PENDING) as messages,
+            anyio.create_task_group() as tasks,
+        ):
+            stream = self._open[session.id] = SseStream(self._setting, client, session, tasks)
+            try:
+                tasks.start_soon(stream.take_all)
+                tasks.start_soon(stream.take_from, messages)
+                await serve_event_stream(
+                    stream.events(f"{endpoint}?session_id={token}"),
+                    exchange.scope,
+                    exchange.receive,
+                    exchange.send,
+                    headers=response.headers,
+                    keep_alive_interval_s=self._parts.config.http.keep_alive_interval_s,
+                    close=stream.close,
+                )
+            finally:
+                del self._open[session.id]
+            tasks.cancel_scope.cancel()
+
+    async def post(self, exchange: LegacyExchange) -> None:
+        """Take a message for a stream."""
+        response = LegacyResponse(exchange, self._parts.gate)
+        try:
+            session = self._session(exchange)
+            body = await read_body(exchange.scope, exchange.receive, self._parts.config.limits)
+            stream = self._open.get(session.id)
+            response.admit(self._sighting(exchange, stream, body))
+            await self._deliver(session, stream, body)
+            await response.accepted()
+        except PeerError as error:
+            await response.refuse(error.id if isinstance(error, MalformedMessageError) else None, error)
+
+    def _session(self, exchange: LegacyExchange) -> Session:
+        query = parse_qs(exchange.scope["query_string"].decode("latin-1"))
+        tokens = query.get("session_id", [])
+        if len(tokens) != 1:
+            raise PeerError(INVALID_REQUEST, "Invalid request: session_id is missing; it is in the endpoint event")
+        try:
+            return self._ids.open(tokens[0], principal=client_of(exchange, "http_sse").principal)
+        except SessionGoneError as error:
+            raise session_gone(error.reason) from None
+
+    def _sighting(self, exchange: LegacyExchange, stream: SseStream | None, body: bytes) -> Sighting:
+        """What the body is a use of. Raises MalformedMessageError for one that is no message."""
+        method: str | None = None
+        more: tuple[str, ...] = ()
+        if is_batch(body):
+            more = ("jsonrpc.batch",)
+        else:
+            message = decode(body)
+            method = None if isinstance(message, Response) else message.method
+        if stream is not None:
+            return stream.conversation.sighting(method, *more)
+        return Sighting(client=client_of(exchange, "http_sse"), revision=None, features=(FEATURE, *more), method=method)
+
+    async def _deliver(self, session: Session, stream: SseStream | None, body: bytes) -> None:
+        if stream is not None:
+            if not stream.offer(body):
+                raise PeerError(
+                    INTERNAL_ERROR, "The stream has messages waiting; try again", http_status=503, retry_after_s=1
+                )
+        elif not await self._parts.state.bus.publish(_channel(session), body):
+            raise PeerError(
+                INVALID_REQUEST,
+                "Session not found: its stream has ended, or is open in another process, which takes a shared store; "
+                "open another stream",
+                http_status=404,
+            )
+
+
+async def _run(run: Callable[[], Awaitable[None]]) -> None:
+    await run()
+
+
+def _channel(session: Session) -> str:
+    return f"sse/{session.id}"
+
+
+def _no_room(limit: int) -> PeerError:
+    text = f"The server has its {limit} streams open, or is stopping; try again later"
+    return PeerError(INTERNAL_ERROR, text, http_status=503, retry_after_s=5)
+
+
+def _relative(stream: str, messages: str) -> str:
+    """Where messages go, as seen from the stream: so it holds behind a proxy that puts a prefix in front of both."""
+    relative = posixpath.relpath(messages, posixpath.dirname(stream))
+    return f"{relative}/" if messages.endswith("/") else relative
