@@ -44,7 +44,7 @@ def test_it_calls_a_tool(inspector: Inspect) -> None:
     assert outcome.result["content"] == TEXT
 
 
-@pytest.mark.parametrize("inspector", [("legacy", "http"), ("legacy", "stdio")], ids="-".join, indirect=True)
+@pytest.mark.parametrize("inspector", [("legacy", "http")], ids="-".join, indirect=True)
 class TestInTheLegacyEra:
     def test_it_lists_tools(self, inspector: Inspect) -> None:
         outcome = inspector("--method", "tools/list")

@@ -19,7 +19,7 @@ from tests.process.server_process import ServerProcess
 
 pytestmark = pytest.mark.clients
 
-KEY: Final = "one key for every process of this test, and nothing else"
+KEY: Final = "one key for every process of this test and nothing else"
 Processes = tuple[list[str], str]
 """The processes' own endpoints, and that of the proxy before them."""
 
