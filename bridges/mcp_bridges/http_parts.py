@@ -87,7 +87,8 @@ class LegacyResponse:
 
     async def refuse(self, request_id: RequestId | None, error: PeerError) -> None:
         """Answer with the error and its status."""
-        status, headers = error.http_status, [_JSON]
+        status = error.http_status
+        headers: list[tuple[bytes, bytes]] = [_JSON]
         if error.retry_after_s is not None:
             headers.append((b"retry-after", str(error.retry_after_s).encode()))
         if status == 400 and self._exchange.scope["method"] == "GET":

@@ -7,12 +7,12 @@ Spec: 2026-07-28/basic/patterns/mrtr, 2025-11-25/client/elicitation
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import anyio
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from mcp_bridges.client_requests import UnaskableError, UnusableResultError, answer_from, question_for
 from mcp_bridges.gate import Gate, LegacyClient, Sighting
@@ -21,6 +21,7 @@ from mcp_bridges.session import FEATURES, Session, stateless_probe, with_answers
 from mcp_runtime.call import Call, CloseStream, Notify, Reply, Transport
 from mcp_runtime.dispatcher import Dispatcher
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, PeerError
+from mcp_runtime.protocol.json_types import is_object
 from mcp_runtime.protocol.jsonrpc import (
     Request,
     Response,
@@ -52,7 +53,7 @@ class _Outcome(Struct):
     """A response as the dispatcher encoded it: it has an error, or else a result."""
 
     result: Raw = Raw(b"{}")
-    error: Raw | None = None
+    error: Raw | UnsetType = UNSET
 
 
 class _Head(Struct, rename="camel"):
@@ -88,12 +89,13 @@ class LegacyCall:
     close_stream: CloseStream | None = None
     abandoned: bool = False
     _at_work: Call | None = None
-    _asking: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    _asking: anyio.CancelScope | None = None
 
     def abandon(self) -> None:
         """The client gave up: stop, and answer nothing."""
         self.abandoned = True
-        self._asking.cancel()
+        if self._asking is not None:
+            self._asking.cancel()
         if self._at_work is not None:
             self._at_work.abandon()
 
@@ -105,13 +107,13 @@ class LegacyCall:
             if reply is None:
                 return None
             outcome = _outcome_decoder.decode(reply.body)
-            if outcome.error is not None:
+            if isinstance(outcome.error, Raw):
                 return self._error(reply, outcome.error)
             head = _head_decoder.decode(outcome.result)
             if head.result_type != "input_required":
                 return self._result(outcome.result)
             try:
-                with self._asking:
+                with anyio.CancelScope() as self._asking:
                     answers = await self._ask_all(head.input_requests)
                     params = with_answers(self.request.params, answers, head.request_state)
             except _UnansweredError as error:
@@ -210,7 +212,7 @@ def _read_answer(method: str, response: Response, revision: str) -> dict[str, An
 
 def _message_of(error: Raw) -> str:
     decoded = msgspec.json.decode(error)
-    message = decoded.get("message") if isinstance(decoded, dict) else None
+    message = decoded.get("message") if is_object(decoded) else None
     return message if isinstance(message, str) and message else "it gave no reason"
 
 

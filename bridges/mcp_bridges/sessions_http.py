@@ -51,7 +51,6 @@ from mcp_runtime.protocol.jsonrpc import (
     Response,
     decode,
     encode_error,
-    encode_json,
     encode_result,
 )
 from mcp_runtime.transports.http_request import header
@@ -59,7 +58,10 @@ from mcp_runtime.transports.legacy import LegacyExchange
 from mcp_runtime.transports.watch import Watched
 
 _EMPTY: Final = Raw(b"{}")
-_response_decoder: Final = msgspec.json.Decoder(Response)
+
+
+_Parts = tuple[RequestId | None, bytes | None, bytes | None]
+"""Id, result and error of a response, the latter two as JSON."""
 
 
 class SessionsHttp:
@@ -207,7 +209,7 @@ class SessionsHttp:
             if cancelled is not None:
                 await self._calls.cancel(session, cancelled)
             return
-        taken = await self._parts.state.bus.publish(_answer_channel(session, message.id), encode_json(message))
+        taken = await self._parts.state.bus.publish(_answer_channel(session, message.id), _encode_response(message))
         if not taken:
             raise PeerError(
                 INVALID_REQUEST,
@@ -276,7 +278,7 @@ class SessionsHttp:
             async with self._parts.state.bus.subscribe(channel, max_pending=1) as answers:
 
                 async def answer() -> Response:
-                    return _response_decoder.decode(await anext(answers))
+                    return _read_response(await anext(answers))
 
                 yield answer
 
@@ -290,6 +292,20 @@ def _shows_nothing(exchange: LegacyExchange) -> bool:
 
 def _answer_channel(session: Session, question_id: object) -> str:
     return f"answer/{session.id}/{question_id}"
+
+
+def _encode_response(response: Response) -> bytes:
+    """A response for the process that waits for it."""
+    return msgspec.msgpack.encode((response.id, _bytes(response.result), _bytes(response.error)))
+
+
+def _bytes(raw: Raw | None) -> bytes | None:
+    return None if raw is None else bytes(raw)
+
+
+def _read_response(message: bytes) -> Response:
+    response_id, result, error = msgspec.msgpack.decode(message, type=_Parts)
+    return Response(response_id, None if result is None else Raw(result), None if error is None else Raw(error))
 
 
 def _nothing() -> None:
