@@ -33,12 +33,10 @@ http {{
     upstream processes {{ {servers} }}
     server {{
         listen {listen};
-        location / {{
-            proxy_pass http://processes;
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
+        location {prefix}/ {{
+            proxy_pass http://processes/;
+            # The rest is as nginx comes: HTTP/1.0 to the server, and responses buffered unless they say otherwise.
             proxy_set_header Host $http_host;
-            proxy_buffering off;
             proxy_next_upstream off;
             add_header X-Served-By $upstream_addr always;
         }}
@@ -48,18 +46,18 @@ http {{
 
 
 class RoundRobin:
-    """A proxy, from start to the end of the block; `url` is the MCP endpoint before those at `urls`."""
+    """A proxy, from start to the end of the block; `url` is the MCP endpoint before those at `urls`, below `prefix`."""
 
-    def __init__(self, urls: list[str], directory: Path) -> None:
+    def __init__(self, urls: list[str], directory: Path, *, prefix: str = "") -> None:
         # nginx takes over a socket that is bound already, so that no other process can get its port in between.
         self._socket = socket.create_server(("127.0.0.1", 0))
         self._socket.setblocking(False)
         listen = f"127.0.0.1:{self._socket.getsockname()[1]}"
-        self.url = f"http://{listen}/mcp"
+        self.url = f"http://{listen}{prefix}/mcp"
         config = directory / "nginx.conf"
         servers = " ".join(f"server {urlsplit(url).netloc};" for url in urls)
         user = "user root;" if os.geteuid() == 0 else ""
-        config.write_text(_CONFIG.format(directory=directory, listen=listen, servers=servers, user=user))
+        config.write_text(_CONFIG.format(directory=directory, listen=listen, servers=servers, user=user, prefix=prefix))
         descriptor = self._socket.fileno()
         self._process = subprocess.Popen(
             [nginx(), "-e", "stderr", "-p", str(directory), "-c", str(config)],

@@ -94,6 +94,7 @@ export async function all(client, callTool, transport) {
   await call('test_tool_with_progress', {}, { onprogress: ({ progress }) => note('progress', progress) });
   // It forgets a call once it has read the answer, and drops progress that came in one piece with it.
   seen.progress = heard.progress;
+  seen.reconnected = await call('test_reconnection');
 
   await client.setLoggingLevel('info');
   await call('test_tool_with_logging');
@@ -131,16 +132,23 @@ export async function all(client, callTool, transport) {
   await call('touch', { uri: other });
   await call('touch', { uri: watched });
   await until(() => heard.updated.length >= 1);
-  await client.unsubscribeResource({ uri: watched });
-  await call('touch', { uri: watched });
-  // On one stream, in order: what an ended subscription still brought would come before the change below.
   seen.updated = heard.updated.map((uri) => ({ [watched]: 'watched', [other]: 'other' })[uri]);
+  // The tool touches the resource when it is cancelled, which it is once it has said that it is there.
+  const stop = new AbortController();
+  const options = { signal: stop.signal, onprogress: () => stop.abort('enough') };
+  const given = await call('touch_when_cancelled', { uri: watched }, options).then(([, text]) => text, () => 'given up');
+  await until(() => heard.updated.length >= 2);
+  seen.cancelled_call = [given, heard.updated.length - seen.updated.length];
+  await client.unsubscribeResource({ uri: watched });
+  const updates = heard.updated.length;
+  await call('touch', { uri: watched });
 
   const before = heard.changes.length;
   await call('test_trigger_tool_change');
   await until(() => heard.changes.length > before);
   seen.changes = heard.changes.length - before;
-  seen.updates_after_unsubscribe = heard.updated.length - seen.updated.length;
+  // On one stream, in order: what an ended subscription still brought would have come before the change.
+  seen.updates_after_unsubscribe = heard.updated.length - updates;
   seen.tools_after = await names();
 
   await client.sendRootsListChanged();

@@ -120,6 +120,7 @@ class Steps:
         await self.call_with_progress("test_tool_with_progress")
         await self.heard.until(lambda: len(self.heard.progress) >= 3)
         self.seen["progress"] = self.heard.progress
+        self.seen["reconnected"] = await self.call("test_reconnection")
 
     async def logs(self) -> None:
         await self.session.set_logging_level("info")

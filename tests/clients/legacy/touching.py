@@ -1,6 +1,8 @@
 """A plugin beside `mcp_plugins.everything`. Rule: a resource changes when a client says so, so each has one to itself."""
 
-from mcp_runtime import Plugin
+import anyio
+
+from mcp_runtime import Context, Plugin
 
 plugin = Plugin("touching")
 
@@ -16,3 +18,15 @@ async def touch(uri: str) -> str:
     """Tell those who subscribed to a resource that it has changed."""
     plugin.resource_updated(uri)
     return f"Touched {uri}"
+
+
+@plugin.tool
+async def touch_when_cancelled(uri: str, ctx: Context) -> str:
+    """Report progress, and do nothing until the client cancels the call; then tell those who subscribed."""
+    await ctx.progress(1)
+    try:
+        await anyio.sleep_forever()
+    except anyio.get_cancelled_exc_class():
+        plugin.resource_updated(uri)
+        raise
+    return "never"
