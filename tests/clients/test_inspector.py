@@ -78,11 +78,20 @@ class TestOnceForEachTransport:
         assert [one["uriTemplate"] for one in outcome.result["resourceTemplates"]] == ["test://template/{id}/data"]
 
 
+@pytest.mark.parametrize("posture", ["refuse", "off"])
 @pytest.mark.parametrize("transport", ["http", "stdio"])
-def test_an_old_client_is_told_which_revision_is_served(
-    transport: str, programs: NodePrograms, server: ServerProcess, tmp_path: Path
+def test_an_old_client_that_is_not_served_is_told_which_revision_is(
+    transport: str, posture: str, programs: NodePrograms, tmp_path: Path
 ) -> None:
-    target = [server.url] if transport == "http" else [COMMAND, "serve", "--stdio", "--plugin", PLUGIN]
-    outcome = run_inspector(programs, tmp_path, target, "legacy", "--method", "tools/list")
+    bridges = {
+        f"MCP_RUNTIME_BRIDGES_{name}_POSTURE": posture for name in ("HTTP_SESSIONS", "HTTP_SSE", "STDIO_HANDSHAKE")
+    }
+    with ServerProcess(
+        *("--plugin", PLUGIN, "--bind", "127.0.0.1:0"), directory=tmp_path, environment=bridges
+    ) as server:
+        settings = [f"{name}={value}" for name, value in bridges.items()]
+        started = ["env", *settings, COMMAND, "serve", "--stdio", "--plugin", PLUGIN]
+        target = [server.url] if transport == "http" else started
+        outcome = run_inspector(programs, tmp_path, target, "legacy", "--method", "tools/list")
     assert outcome.code == RPC_ERROR
     assert "2026-07-28" in outcome.error["message"]
