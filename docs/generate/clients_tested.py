@@ -24,6 +24,8 @@ CONVERSATION: Final = """
 - list tools, resources, resource templates and prompts;
 - call a tool, one that fails, one with a bad argument and one that is not there;
 - hear progress of a call, and log messages from the level on that was set;
+- get the result of a call whose stream the server lets go of, by coming back for it where the revision has that;
+- give up a call, which its tool notices (Node clients: `mcp` for Python cannot);
 - answer a form (accept, decline and cancel), several forms in a row, a sampling request and a request for roots, all in
   the middle of calls. A client from before elicitation is told that the capability is missing;
 - read resources and prompts, and complete an argument;
@@ -33,10 +35,10 @@ CONVERSATION: Final = """
 
 ## What else is tried
 
-- `mcp` 1.9 and 1.30 and `@modelcontextprotocol/sdk` 1.12 and 1.32 keep their session while the server is killed
-  (SIGKILL) and started again.
+- `mcp` 1.30 and `@modelcontextprotocol/sdk` 1.12 keep their session while the server is killed (SIGKILL) and started
+  again; the latter comes back over HTTP+SSE, too.
 - `mcp` 1.30 and `@modelcontextprotocol/sdk` 1.12 work through nginx that takes turns between two processes, which have
-  nothing in common but `seal.keys`.
+  nothing in common but `seal.keys`; and clients of both HTTP transports through nginx as it comes, below a path.
 - The current clients speak 2026-07-28: `mcp` 2 and `@modelcontextprotocol/client` 2, told so or found out, over
   Streamable HTTP and stdio.
 """

@@ -1,6 +1,6 @@
-// A few calls of the npm package @modelcontextprotocol/sdk 1.x over Streamable HTTP, with a pause. Rule: see
-// python_calls.py.
+// A few calls of the npm package @modelcontextprotocol/sdk 1.x, with a pause. Rule: see python_calls.py.
 import { once } from 'node:events';
+import { setTimeout } from 'node:timers/promises';
 import { listenToFetch, print } from './steps.mjs';
 
 const target = JSON.parse(process.argv[2]);
@@ -8,9 +8,12 @@ const load = (file) => import(`${target.package}/${file}`);
 
 listenToFetch();
 const { Client } = await load('client/index.js');
-const { StreamableHTTPClientTransport } = await load('client/streamableHttp.js');
+const [file, transport] = {
+  http: ['client/streamableHttp.js', 'StreamableHTTPClientTransport'],
+  sse: ['client/sse.js', 'SSEClientTransport'],
+}[target.transport];
 const client = new Client({ name: target.package, version: '1' }, { capabilities: {} });
-const wire = new StreamableHTTPClientTransport(new URL(target.url));
+const wire = new (await load(file))[transport](new URL(target.url));
 
 const outcome = async (name) => {
   const { content, isError } = await client.callTool({ name, arguments: {} });
@@ -26,13 +29,26 @@ const calls = async () => ({
   ),
 });
 
+/** Wait until EventSource has connected again, which it says to nobody: a ping goes through then. */
+async function connectedAgain() {
+  for (let attempt = 0; attempt < 80; attempt++) {
+    const through = await client.ping().then(
+      () => true,
+      () => false,
+    );
+    if (through) return;
+    await setTimeout(100);
+  }
+}
+
 await client.connect(wire);
 const first = await calls();
 const openedAs = wire.sessionId;
 console.log('opened');
 await once(process.stdin, 'data');
+if (target.transport === 'sse') await connectedAgain();
 const again = await calls();
 const sameSession = wire.sessionId === openedAs;
-await wire.terminateSession();
+await wire.terminateSession?.();
 await client.close();
 print({ first, again, same_session: sameSession });

@@ -1,11 +1,13 @@
 """Clients from the time of sessions and handshakes get along with the server that speaks 2026-07-28 too."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from tests.clients.legacy.clients import CLIENTS, LegacyClient
+from tests.clients.legacy.clients import CLIENTS, FAMILIES, INSPECTOR_VERSION, LegacyClient
 from tests.clients.legacy.held import Held
 
 pytestmark = pytest.mark.clients
@@ -33,6 +35,12 @@ def test_it_speaks_the_newest_revision_that_it_knows(client: LegacyClient, held:
 @each(lambda client: client.family.proxy is None)
 def test_it_is_the_version_that_the_table_says(client: LegacyClient, held: Held) -> None:
     assert f"{held.transcript(client)['client']}.".startswith(f"{client.family.version}.")
+
+
+def test_what_is_no_library_is_the_version_that_the_table_says() -> None:
+    pinned = json.loads(Path(__file__).parents[1].joinpath("package.json").read_text())["dependencies"]
+    assert pinned["mcp-remote"] == next(one.version for one in FAMILIES if one.proxy == "mcp-remote")
+    assert pinned["@modelcontextprotocol/inspector"] == INSPECTOR_VERSION
 
 
 @each()
