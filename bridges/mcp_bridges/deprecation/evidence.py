@@ -1,0 +1,178 @@
+"""What the ledger says of a time. Rule: read once, in one state of the file, and summed while reading.
+
+So a year of a thousand clients costs memory for its clients and features, not for its days.
+"""
+
+import sqlite3
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from mcp_bridges.deprecation.identity import Identity
+from mcp_bridges.deprecation.ledger_schema import MESSAGE, opened_for_reading
+from mcp_bridges.deprecation.ledger_tallies import REVISION_PREFIX
+from mcp_runtime.protocol.revisions import LEGACY_REVISIONS, MODERN_REVISIONS, Era
+
+_USES: Final = """
+    SELECT day, client, feature, revision, calls, refused, would_refuse, first_seen, last_seen
+    FROM use WHERE day BETWEEN ? AND ?"""
+_WATCHED: Final = "SELECT count(*), coalesce(sum(lost), 0) FROM watched WHERE day BETWEEN ? AND ?"
+_MODERN: Final = """
+    SELECT DISTINCT client FROM use WHERE feature = ? AND revision IN (SELECT value FROM json_each(?))"""
+_NETWORKS: Final = "SELECT client, network, calls, last_seen FROM network ORDER BY last_seen DESC, network"
+_CLIENTS: Final = """
+    SELECT id, principal, name, version, user_agent, transport, first_seen, last_seen FROM client"""
+
+TREND_PARTS: Final = 30
+"""A sparkline has at most so many bars: a day each in a month, more days each in a longer time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """Where a client has called from, over all the time that the ledger keeps; times in Unix seconds."""
+
+    name: str
+    calls: int
+    last_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """One client; `networks` with the latest first. Times in Unix seconds, over all the time that the ledger keeps."""
+
+    key: str
+    identity: Identity
+    networks: tuple[Network, ...]
+    first_s: float
+    last_s: float
+
+
+@dataclass(slots=True, kw_only=True)
+class Used:
+    """How often in the time that was asked for, when first and last, and how often in each part of it.
+
+    `calls` are all of them, `refused` and `would_refuse` (in a dry run) are among them.
+    """
+
+    calls: int = 0
+    refused: int = 0
+    would_refuse: int = 0
+    first_s: float
+    last_s: float
+    trend: list[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What was seen from `since` to `until`, both included.
+
+    `used` is by feature, then by client key: legacy messages are under MESSAGE, and each revision under its own feature
+    id. `modern` holds the keys of clients that ever sent a modern request, `by_era` messages a day. `watched_since` is
+    the first day that the ledger knows of, None for an empty one; `watched_days` how many of the asked days it knows.
+    `lost_calls` could not be counted by client.
+    """
+
+    since: date
+    until: date
+    clients: Mapping[str, Client]
+    used: Mapping[str, Mapping[str, Used]]
+    modern: frozenset[str]
+    by_era: Mapping[date, Mapping[Era, int]]
+    watched_since: date | None
+    watched_days: int
+    lost_calls: int
+
+    @property
+    def days(self) -> int:
+        """How many days were asked for."""
+        return (self.until - self.since).days + 1
+
+    def users_of(self, feature: str) -> Mapping[str, Used]:
+        """By client key."""
+        return self.used.get(feature, {})
+
+
+def read_evidence(path: Path, *, since: date, until: date) -> Evidence:
+    """Read the ledger at `path`. Blocks: for a worker thread, or a command. Raises LedgerUnusable."""
+    span = (since.isoformat(), until.isoformat())
+    summed = _Sums(since, until)
+    with opened_for_reading(path) as connection:
+        for row in connection.execute(_USES, span):
+            summed.add(_Row(*row))
+        ((first_day,),) = connection.execute("SELECT min(day) FROM watched").fetchall()
+        ((watched_days, lost_calls),) = connection.execute(_WATCHED, span).fetchall()
+        return Evidence(
+            since=since,
+            until=until,
+            clients={client.key: client for client in _clients(connection)},
+            used=summed.used,
+            modern=frozenset(key for (key,) in connection.execute(_MODERN, (MESSAGE, json.dumps(MODERN_REVISIONS)))),
+            by_era=summed.by_era,
+            watched_since=None if first_day is None else date.fromisoformat(first_day),
+            watched_days=watched_days,
+            lost_calls=lost_calls,
+        )
+
+
+class _Row(NamedTuple):
+    day: str
+    client: str
+    feature: str
+    revision: str
+    calls: int
+    refused: int
+    would_refuse: int
+    first_s: float
+    last_s: float
+
+
+class _Sums:
+    """Rows of days as sums of the whole time."""
+
+    def __init__(self, since: date, until: date) -> None:
+        self._since = since
+        self._days_a_part = -(-((until - since).days + 1) // TREND_PARTS)
+        self._parts = -(-((until - since).days + 1) // self._days_a_part)
+        self.used: dict[str, dict[str, Used]] = {}
+        self.by_era: dict[date, dict[Era, int]] = {}
+
+    def add(self, row: _Row) -> None:
+        day = date.fromisoformat(row.day)
+        modern = row.revision in MODERN_REVISIONS
+        if row.feature == MESSAGE:
+            eras = self.by_era.setdefault(day, dict.fromkeys(Era, 0))
+            eras[Era.MODERN if modern else Era.LEGACY] += row.calls
+            if modern:
+                return
+            if row.revision in LEGACY_REVISIONS:
+                self._count(REVISION_PREFIX + row.revision, row, day)
+        self._count(row.feature, row, day)
+
+    def _count(self, feature: str, row: _Row, day: date) -> None:
+        users = self.used.setdefault(feature, {})
+        used = users.get(row.client)
+        if used is None:
+            used = users[row.client] = Used(first_s=row.first_s, last_s=row.last_s, trend=[0] * self._parts)
+        used.calls += row.calls
+        used.refused += row.refused
+        used.would_refuse += row.would_refuse
+        used.first_s = min(used.first_s, row.first_s)
+        used.last_s = max(used.last_s, row.last_s)
+        used.trend[(day - self._since).days // self._days_a_part] += row.calls
+
+
+def _clients(connection: sqlite3.Connection) -> Iterator[Client]:
+    networks: dict[str, list[Network]] = {}
+    for client, name, calls, last_s in connection.execute(_NETWORKS):
+        networks.setdefault(client, []).append(Network(name=name, calls=calls, last_s=last_s))
+    for key, *facts, first_s, last_s in connection.execute(_CLIENTS):
+        yield Client(
+            key=key,
+            identity=Identity(*facts),
+            networks=tuple(networks.get(key, ())),
+            first_s=first_s,
+            last_s=last_s,
+        )
