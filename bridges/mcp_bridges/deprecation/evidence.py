@@ -3,8 +3,8 @@
 So a year of a thousand clients costs memory for its clients and features, not for its days.
 """
 
-import sqlite3
 import json
+import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date

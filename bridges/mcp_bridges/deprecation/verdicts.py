@@ -53,7 +53,7 @@ _Kin = tuple[str, ...]
 
 
 def _kin(client: Client) -> set[_Kin]:
-    """What one program shows on any transport, which changes with the revision. No-names are alike only at one place."""
+    """What one program shows on any transport: that changes with the revision. No-names are alike only in one place."""
     *same, _transport = client.identity
     if is_anonymous(client.identity):
         return {(*same, network.name) for network in client.networks}
