@@ -9,7 +9,7 @@ is full, the file read-only or locked), they go on waiting in memory, and the lo
 import math
 import sqlite3
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -22,7 +22,7 @@ import anyio.to_thread
 
 from mcp_bridges.deprecation.identity import AddressPrivacy
 from mcp_bridges.deprecation.ledger_schema import LedgerUnusable
-from mcp_bridges.deprecation.ledger_tallies import Tallies, day_of
+from mcp_bridges.deprecation.ledger_tallies import Tallies, Tally, day_of
 from mcp_bridges.deprecation.ledger_writing import Batch, write
 from mcp_bridges.gate import LegacyClient, Sighting
 from mcp_runtime import call_log
@@ -96,6 +96,10 @@ class Ledger:
         """Count a request of a modern revision: what shows that a client could leave the past."""
         self._tallies.of(client, revision, (), at).calls += 1
 
+    def by_feature(self) -> Mapping[str, Tally]:
+        """What this process has counted since it started, by feature (MESSAGE: all messages). For metrics."""
+        return self._tallies.by_feature()
+
     @property
     def status(self) -> LedgerStatus:
         """How far the file is behind, for metrics."""
@@ -137,9 +141,10 @@ class Ledger:
                 try:
                     await anyio.to_thread.run_sync(partial(write, self.path, batch, max_bytes=self._max_bytes))
                 except _TROUBLE as error:
-                    self._tallies.give_back(taken)
+                    self._tallies.give_back()
                     self._complain(error)
                     return False
+            self._tallies.done()
             self._settle(batch)
             return True
 

@@ -3,6 +3,7 @@
 Bounded in memory: past so many clients a day they are counted together, past so many tallies they are only counted.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
@@ -66,6 +67,8 @@ class Tallies:
         self._max_clients_a_day = max_clients_a_day
         self._max_tallies = max_tallies
         self._waiting: dict[Counted, Tally] = {}
+        self._taken: dict[Counted, Tally] = {}
+        self._written: dict[str, Tally] = {}
         self._beyond = Tally(first_s=0.0, last_s=0.0)
         # Tallies of the current day by what a sighting shows, before anything is made of it.
         self._by_sighting: dict[tuple[LegacyClient, str | None, tuple[str, ...]], Tally] = {}
@@ -92,15 +95,22 @@ class Tallies:
         return tally
 
     def take(self) -> tuple[dict[Counted, Tally], int]:
-        """What waits, which is no longer waiting then; and how many calls there was no room for."""
-        taken = {what: tally for what, tally in self._waiting.items() if tally.calls}, self._beyond.calls
+        """What waits, to be written; and how many calls there was no room for. Then `done` or `give_back` is due."""
+        lost = self._beyond.calls
+        self._taken = {what: tally for what, tally in self._waiting.items() if tally.calls}
         self._waiting = {}
         self._beyond = Tally(first_s=0.0, last_s=0.0)
         self._by_sighting.clear()
-        return taken
+        return self._taken, lost
 
-    def give_back(self, taken: dict[Counted, Tally]) -> None:
+    def done(self) -> None:
+        """What was taken is written."""
+        _sum_up(self._written, self._taken)
+        self._taken = {}
+
+    def give_back(self) -> None:
         """What was taken could not be written: let it wait with what has come since."""
+        taken, self._taken = self._taken, {}
         since, self._waiting = self._waiting, taken
         self._by_sighting.clear()
         for what, tally in since.items():
@@ -113,13 +123,26 @@ class Tallies:
 
     @property
     def calls(self) -> int:
-        """How many calls wait."""
-        return sum(tally.calls for tally in self._waiting.values())
+        """How many calls are not written."""
+        return sum(tally.calls for tally in self._unwritten())
 
     @property
     def oldest_s(self) -> float | None:
-        """When the first call that waits was seen; None where none does."""
-        return min((tally.first_s for tally in self._waiting.values() if tally.calls), default=None)
+        """When the first call that is not written was seen; None where all are."""
+        return min((tally.first_s for tally in self._unwritten() if tally.calls), default=None)
+
+    def by_feature(self) -> dict[str, Tally]:
+        """Everything that was counted since the start, written or not. A count never gets less."""
+        found: dict[str, Tally] = {}
+        for feature, tally in self._written.items():
+            _add_to(found, feature, tally)
+        _sum_up(found, self._taken)
+        _sum_up(found, self._waiting)
+        return found
+
+    def _unwritten(self) -> Iterator[Tally]:
+        yield from self._taken.values()
+        yield from self._waiting.values()
 
     def _turn_to(self, at: float) -> None:
         self._day = day_of(at)
@@ -156,6 +179,16 @@ class Tallies:
             return overflow(identity.transport)
         self._clients.add(identity)
         return identity
+
+
+def _sum_up(found: dict[str, Tally], tallies: dict[Counted, Tally]) -> None:
+    for what, tally in tallies.items():
+        for feature in what.features:
+            _add_to(found, feature, tally)
+
+
+def _add_to(found: dict[str, Tally], feature: str, tally: Tally) -> None:
+    found.setdefault(feature, Tally(first_s=tally.first_s, last_s=tally.last_s)).add(tally)
 
 
 def _counted_under(revision: str | None, features: tuple[str, ...]) -> tuple[str, ...]:

@@ -149,11 +149,11 @@ def _end(together: Sequence[FeatureReport]) -> str:
     """A sentence on features that end on one day."""
     days_left = together[0].days_left
     when = f"In {days_left:,} days" if days_left > 0 else "Today" if days_left == 0 else f"Since {together[0].sunset}"
-    verb = "is" if days_left < 0 else "will be"
+    verb = "is no longer" if days_left < 0 else "will no longer be"
     features = ", ".join(one.feature.id for one in together)
     keys = {use.client.key for one in together for use in one.users}
     who = f"{clients_in_words(len(keys))} used that: {_names(use for one in together for use in one.users)}"
-    return f"{when} this {verb} no longer served: {features}. {who}."
+    return f"{when} this {verb} served: {features}. {who}."
 
 
 def _with(report: Report, *verdicts: Verdict) -> list[ClientReport]:
