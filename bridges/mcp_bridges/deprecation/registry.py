@@ -46,7 +46,7 @@ _THREE_MONTHS_AFTER_SEP_2596: Final = date(2026, 9, 3)
 _ROWS: Final = (
     Feature(
         id="transport.http_sse",
-        title="HTTP+SSE transport: GET of an event stream, POST of messages beside it",
+        title="the HTTP+SSE transport",
         replacement="Streamable HTTP",
         deprecated_in="2025-03-26",
         source="SEP-2596",
@@ -71,7 +71,7 @@ _ROWS: Final = (
     ),
     Feature(
         id="transport.get_stream",
-        title="GET of a stream for messages from the server",
+        title="GET of a stream for what the server sends unasked",
         replacement="subscriptions/listen",
         deprecated_in="2026-07-28",
         source="SEP-2575",
@@ -137,7 +137,7 @@ _ROWS: Final = (
     ),
     Feature(
         id="feature.logging",
-        title="Logging: notifications/message",
+        title="Logging",
         replacement="standard error on stdio; OpenTelemetry",
         deprecated_in="2026-07-28",
         source="SEP-2577",

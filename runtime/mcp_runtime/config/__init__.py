@@ -17,6 +17,7 @@ from mcp_runtime.config.plugin_settings import plugin_settings, unclaimed_plugin
 from mcp_runtime.config.sections import (
     AdminConfig,
     Config,
+    DeprecationConfig,
     HttpConfig,
     LoggingConfig,
     Origin,
@@ -37,6 +38,7 @@ __all__ = [
     "ConfigError",
     "ConfigKey",
     "ConfigSection",
+    "DeprecationConfig",
     "HttpConfig",
     "Limits",
     "LoggingConfig",
