@@ -57,7 +57,7 @@ def as_json(report: Report) -> str:
         "features": [_feature_json(one) for one in report.features],
         "next_steps": next_steps(report),
     }
-    return msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n"
+    return msgspec.json.format(msgspec.json.encode(found), indent=2).decode()
 
 
 def _feature_json(report: FeatureReport) -> dict[str, object]:
@@ -93,7 +93,7 @@ def as_csv(report: Report) -> str:
     writer.writerow(_COLUMNS)
     for one in report.features:
         writer.writerows([_cell(value) for value in _csv_row(one, use)] for use in one.users)
-    return out.getvalue()
+    return out.getvalue().removesuffix("\r\n")
 
 
 def _csv_row(one: FeatureReport, use: ClientUse) -> Iterable[object]:
@@ -124,7 +124,7 @@ def as_table(report: Report) -> str:
     steps = next_steps(report)
     if steps:
         blocks.append("\n".join(["What to do next", *(f"  - {step}" for step in steps)]))
-    return "\n\n".join(blocks) + "\n"
+    return "\n\n".join(blocks)
 
 
 _HEADINGS: Final = ("CLIENT", "PRINCIPAL", "TRANSPORT", "CALLS", "REFUSED", "FIRST SEEN", "LAST SEEN", "MOVE", "TREND")

@@ -67,7 +67,7 @@ def as_html(report: Report) -> str:
             *_clients(report),
             *_countdown(report),
             "</main>",
-            f"<footer><p>{_coverage(report)}</p></footer>\n</body>\n</html>\n",
+            f"<footer><p>{_coverage(report)}</p></footer>\n</body>\n</html>",
         ]
     )
 
