@@ -90,6 +90,16 @@ class Evidence:
         """How many days were asked for."""
         return (self.until - self.since).days + 1
 
+    @property
+    def is_covered(self) -> bool:
+        """Whether nobody seen means that nobody was there: watched from the first day on, and most of the time.
+
+        A server may be off at night and on Sundays, but one that was off for a month proves nothing.
+        """
+        return (
+            self.watched_since is not None and self.watched_since <= self.since and self.watched_days * 2 >= self.days
+        )
+
     def users_of(self, feature: str) -> Mapping[str, Used]:
         """By client key."""
         return self.used.get(feature, {})

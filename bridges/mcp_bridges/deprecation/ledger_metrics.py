@@ -1,4 +1,4 @@
-"""The past in numbers, for `/metrics`. Rule: its labels are the registry's features and three outcomes, nothing else."""
+"""The past in numbers, for `/metrics`. Rule: its labels are the registry's features and three outcomes."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime

@@ -98,6 +98,7 @@ def opened_for_reading(path: Path) -> Generator[sqlite3.Connection]:
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
     # isolation_level None: transactions begin and end where they are written, in plain sight. SQLite opens a file that
     # it may not write for reading alone, by itself.
+    # The journal is SQLite's default, not WAL: a WAL file cannot be opened by a reader without a right to write.
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     return sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
 

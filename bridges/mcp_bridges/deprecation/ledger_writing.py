@@ -107,10 +107,10 @@ def _has_network(what: Counted) -> bool:
 
 
 def _make_room(connection: sqlite3.Connection, today: str) -> bool:
-    """Remove days from the oldest on, never today's; whether that freed anything. False where the disk is full."""
-    pages, most = _pragma(connection, "page_count"), _pragma(connection, "max_page_count")
-    if pages < most:
-        return False
+    """Remove days from the oldest on, never today's; whether that freed anything."""
+    most = _pragma(connection, "max_page_count")
+    if _pragma(connection, "page_count") < most // 2:
+        return False  # It is the disk that is full: to forget would be no help, and is no remedy.
     wanted = max(most // _MAKE_ROOM, 1)
     while _pragma(connection, "freelist_count") < wanted:
         (oldest,) = connection.execute("SELECT min(day) FROM use").fetchone()

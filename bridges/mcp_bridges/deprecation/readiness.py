@@ -54,7 +54,7 @@ def readiness(evidence: Evidence, feature: str) -> Readiness:
     return Readiness(
         feature=feature,
         hits=tuple(sorted(hits, key=lambda hit: (-hit.used.calls, hit.client.key))),
-        covered=evidence.watched_since is not None and evidence.watched_since <= evidence.since,
+        covered=evidence.is_covered,
         watched_since=evidence.watched_since,
         watched_days=evidence.watched_days,
         days=evidence.days,

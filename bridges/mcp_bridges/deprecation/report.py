@@ -73,7 +73,7 @@ class Report:
     clients: tuple[ClientReport, ...]
     by_era: Mapping[date, Mapping[Era, int]]
     watched_days: int
-    watched_since: date | None
+    covered: bool
     lost_calls: int
 
     @property
@@ -94,7 +94,7 @@ def make_report(evidence: Evidence, policy: Policy, *, feature: str | None = Non
         clients=_client_reports(evidence, features, moves, everybody=feature is None),
         by_era=evidence.by_era,
         watched_days=evidence.watched_days,
-        watched_since=evidence.watched_since,
+        covered=evidence.is_covered,
         lost_calls=evidence.lost_calls,
     )
 
@@ -177,9 +177,8 @@ def _who_is_it(report: Report) -> list[str]:
 
 
 def _unused(report: Report) -> list[str]:
-    covered = report.watched_since is not None and report.watched_since <= report.since
     quiet = [one.feature.id for one in report.features if not one.users]
-    if not quiet or not covered:
+    if not quiet or not report.covered:
         return []
     return [f"Nobody has used these in {report.days} days, so they can be retired: {', '.join(quiet)}."]
 

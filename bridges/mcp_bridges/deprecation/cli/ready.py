@@ -39,10 +39,12 @@ def _as_text(found: Readiness) -> str:
     if found.hits:
         who = clients_in_words(len(found.hits))
         return "\n".join([f"Not ready: {who} used {found.feature} in {found.days} days.", *hit_lines(found.hits)])
-    watched = f"the ledger was watching on {found.watched_days} of these days"
+    nobody = f"nobody used {found.feature} in {found.days} days"
+    watched = f"the ledger was watching on {found.watched_days} of them"
     if found.covered:
-        return f"Ready: nobody used {found.feature} in {found.days} days; {watched}."
-    since = f"since {found.watched_since}" if found.watched_since else "never"
+        return f"Ready: {nobody}; {watched}."
+    since = f", the first time on {found.watched_since}" if found.watched_since else ""
+    return f"Not ready: {nobody}, but {watched}{since}."
     return (
         f"Not ready: nobody used {found.feature}, but the ledger has been watching {since}, not for {found.days} days."
     )
