@@ -148,11 +148,17 @@ def _ends_soon(report: Report) -> list[str]:
 def _end(together: Sequence[FeatureReport]) -> str:
     """A sentence on features that end on one day."""
     days_left = together[0].days_left
-    when = f"In {days_left:,} days" if days_left > 0 else "Today" if days_left == 0 else f"Since {together[0].sunset}"
+    when = (
+        f"In {in_words(days_left, 'day')}"
+        if days_left > 0
+        else "Today"
+        if days_left == 0
+        else f"Since {together[0].sunset}"
+    )
     verb = "is no longer" if days_left < 0 else "will no longer be"
     features = ", ".join(one.feature.id for one in together)
     keys = {use.client.key for one in together for use in one.users}
-    who = f"{clients_in_words(len(keys))} used that: {_names(use for one in together for use in one.users)}"
+    who = f"{in_words(len(keys), 'client')} used that: {_names(use for one in together for use in one.users)}"
     return f"{when} this {verb} served: {features}. {who}."
 
 
@@ -173,27 +179,29 @@ def _who_is_it(report: Report) -> list[str]:
         return []
     places = sorted({network.name for one in nameless for network in one.client.networks})
     where = f" They call from {', '.join(places[:NAMED_AT_MOST])}." if places else ""
-    return [f"Find out what is behind {clients_in_words(len(nameless))} without a name.{where}"]
+    return [f"Find out what is behind {in_words(len(nameless), 'client')} without a name.{where}"]
 
 
 def _unused(report: Report) -> list[str]:
     quiet = [one.feature.id for one in report.features if not one.users]
     if not quiet or not report.covered:
         return []
-    return [f"Nobody has used these in {report.days} days, so they can be retired: {', '.join(quiet)}."]
+    return [f"Nobody has used these in {in_words(report.days, 'day')}, so they can be retired: {', '.join(quiet)}."]
 
 
 def _gaps(report: Report) -> list[str]:
     missing = report.days - report.watched_days
     said = [f"The ledger knows nothing of {missing} of these {report.days} days."] if missing > 0 else []
     if report.lost_calls:
-        said.append(f"{report.lost_calls} calls are not in these numbers: they could not be kept.")
+        said.append(
+            f"The ledger had no room for {in_words(report.lost_calls, 'call')}, which are not in these numbers."
+        )
     return said
 
 
-def clients_in_words(count: int) -> str:
-    """As a sentence has it: 1 client, 2 clients."""
-    return f"{count:,} client{'' if count == 1 else 's'}"
+def in_words(count: int, what: str) -> str:
+    """As a sentence has it: 1 client, 2,000 clients."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _names(users: Iterable[ClientUse]) -> str:

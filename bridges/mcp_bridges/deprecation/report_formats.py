@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from mcp_bridges.deprecation.report import ClientUse, FeatureReport, Report, clients_in_words, day_in_words, next_steps
+from mcp_bridges.deprecation.report import ClientUse, FeatureReport, Report, day_in_words, in_words, next_steps
 
 BARS: Final = "▁▂▃▄▅▆▇█"
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -117,7 +117,7 @@ def _rfc3339(at_s: float) -> str:
 def as_table(report: Report) -> str:
     """For a terminal: a block a feature that was used, then what to do next."""
     watched = "" if report.watched_days >= report.days else f", {report.watched_days} of them watched"
-    blocks = [f"From {report.since} to {report.until} ({report.days} days{watched})"]
+    blocks = [f"From {report.since} to {report.until} ({in_words(report.days, 'day')}{watched})"]
     blocks += [_block(one) for one in report.features if one.users]
     if len(blocks) == 1:
         blocks.append("Nobody used anything of the past.")
@@ -131,8 +131,9 @@ _HEADINGS: Final = ("CLIENT", "PRINCIPAL", "TRANSPORT", "CALLS", "REFUSED", "FIR
 
 
 def _block(one: FeatureReport) -> str:
-    left = f"{one.days_left} days left" if one.days_left > 0 else f"past since {one.sunset}"
-    title = f"{one.feature.id}: {clients_in_words(len(one.users))}, {one.calls:,} calls, {left} ({one.phase.value})"
+    left = f"{in_words(one.days_left, 'day')} left" if one.days_left > 0 else f"past since {one.sunset}"
+    who, calls = in_words(len(one.users), "client"), in_words(one.calls, "call")
+    title = f"{one.feature.id}: {who}, {calls}, {left} ({one.phase.value})"
     return "\n".join([title, *aligned([_HEADINGS, *(_table_row(use) for use in one.users)])])
 
 

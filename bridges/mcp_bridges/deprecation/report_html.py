@@ -26,15 +26,17 @@ h2 { font-size: 1.2rem; margin: 2.25rem 0 .5rem; }
 p { margin: .4rem 0; }
 .muted { color: var(--muted); }
 a { color: var(--accent); }
-ul.steps { padding-left: 1.2rem; } ul.steps li { margin: .3rem 0; }
+ul.steps { padding-left: 1.2rem; } ul.steps li { margin: .3rem 0; overflow-wrap: anywhere; }
 .scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: .5rem; }
-table { border-collapse: collapse; width: 100%; font-size: .9rem; }
+table { border-collapse: collapse; width: 100%; min-width: 62rem; font-size: .9rem; }
+details table { min-width: 0; }
 caption { text-align: left; padding: .6rem .75rem; color: var(--muted); }
 th, td { text-align: left; vertical-align: top; padding: .45rem .75rem; border-top: 1px solid var(--line); }
+tbody th, td { overflow-wrap: anywhere; } tbody th { min-width: 12rem; } td.move { min-width: 17rem; }
 thead th { background: var(--raised); white-space: nowrap; }
 tbody th { font-weight: 600; } tbody th .muted { font-weight: 400; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-.day { white-space: nowrap; }
+.day, .id { white-space: nowrap; }
 .late { color: var(--late); font-weight: 600; }
 .spark { font-family: monospace; white-space: pre; color: var(--legacy); }
 .chart { display: block; width: 100%; height: auto; font: 12px system-ui, sans-serif; }
@@ -128,7 +130,7 @@ def _countdown(report: Report) -> list[str]:
 
 
 def _feature_row(one: FeatureReport) -> list[str]:
-    title = f'<a href="{escape(one.feature.spec_url)}">{escape(one.feature.id)}</a>'
+    title = f'<a class="id" href="{escape(one.feature.spec_url)}">{escape(one.feature.id)}</a>'
     title += f'<br><span class="muted">{escape(one.feature.title)}</span>'
     late = ' class="number late"' if one.users and one.days_left <= 0 else ' class="number"'
     return [
@@ -169,13 +171,13 @@ def _client_row(one: ClientReport) -> list[str]:
     return [
         f'<th scope="row">{escape(who.label)}{agent}</th>',
         _cell(who.principal),
-        _cell(who.transport),
+        _ids(who.transport),
         _cell(networks),
-        _cell(", ".join(one.features)),
+        _ids(*one.features),
         _number(one.used.calls),
         _number(one.used.refused),
         f'<td class="day">{day_in_words(one.used.last_s)}</td>',
-        f'<td>{escape(MEANINGS[move.verdict])}<br><span class="muted">{escape(move.action)}</span></td>',
+        f'<td class="move">{escape(MEANINGS[move.verdict])}<br><span class="muted">{escape(move.action)}</span></td>',
     ]
 
 
@@ -200,6 +202,11 @@ def _name(text: str) -> str:
 
 def _cell(text: str) -> str:
     return f"<td>{escape(text)}</td>"
+
+
+def _ids(*ids: str) -> str:
+    """Ours, a line each: they are not broken, and clients have no part in them."""
+    return f'<td class="id">{"<br>".join(ids)}</td>'
 
 
 def _number(number: int) -> str:

@@ -53,8 +53,11 @@ _Kin = tuple[str, ...]
 
 
 def _kin(client: Client) -> set[_Kin]:
-    """What one program shows on any transport: that changes with the revision. No-names are alike only in one place."""
+    """What one program shows on any transport, which changes with the revision.
+
+    A no-name is one program only where all its calls come from one place; seen at several, it may be several.
+    """
     *same, _transport = client.identity
-    if is_anonymous(client.identity):
-        return {(*same, network.name) for network in client.networks}
-    return {tuple(same)}
+    if not is_anonymous(client.identity):
+        return {tuple(same)}
+    return {(*same, client.networks[0].name)} if len(client.networks) == 1 else set()

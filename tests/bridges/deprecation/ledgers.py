@@ -4,7 +4,7 @@ import os
 import resource
 import sqlite3
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -85,9 +85,9 @@ class Fixture:
         return int(found)
 
 
-def client(name: str = "acme", *, transport: Transport = "streamable_http", **facts: str | None) -> LegacyClient:
+def client(name: str = "acme", *, transport: Transport = "streamable_http", **facts: Any) -> LegacyClient:
     """A client with everything about it shown."""
-    shown: dict[str, str | None] = {"version": "1.0", "user_agent": f"{name}/1.0", "peer": "192.0.2.7"}
+    shown = {"version": "1.0", "user_agent": f"{name}/1.0", "peer": "192.0.2.7"}
     return LegacyClient(transport=transport, name=name, **{**shown, **facts})
 
 
@@ -101,7 +101,7 @@ def sighting(
 
 
 @contextmanager
-def without_privileges() -> Iterator[Path]:
+def without_privileges() -> Generator[Path]:
     """A folder of somebody who is not root, and the block run as that somebody: permissions mean nothing to root."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -9,6 +9,7 @@ import pytest
 import trio
 
 from mcp_bridges.deprecation.identity import AddressPrivacy
+from mcp_bridges.deprecation.ledger import Ledger
 from mcp_bridges.deprecation.ledger_schema import MESSAGE
 from mcp_runtime.protocol.revisions import Era
 from tests.bridges.deprecation.ledgers import START, Fixture, client, seconds, sighting
@@ -175,16 +176,32 @@ async def test_what_waits_shows_until_it_is_written(fixture: Fixture) -> None:
     assert ledger.by_feature()["transport.session_id"].calls == 3
 
 
+class TellingLedger(Ledger):
+    """Tells when a flush that began from now on has ended."""
+
+    done: anyio.Event | None = None
+
+    async def flush(self) -> bool:
+        telling, result = self.done, await super().flush()
+        if telling is not None:
+            telling.set()
+        return result
+
+    async def flushed(self) -> None:
+        self.done = anyio.Event()
+        await self.done.wait()
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_it_writes_every_few_seconds_and_at_the_end(backend: Backend, tmp_path: Path) -> None:
     fixture = Fixture(tmp_path / "ledger.db")
 
     async def live() -> None:
-        ledger = fixture.ledger(flush_interval_s=0.01)
+        ledger = TellingLedger(fixture.path, now=fixture.clock, log=fixture.log, flush_interval_s=0.01)
         async with ledger.running():
+            await ledger.flushed()
             ledger.note(sighting(), at=fixture.clock(), outcome="served")
-            while ledger.status.waiting_calls:
-                await anyio.sleep(0.001)
+            await ledger.flushed()
             assert fixture.total() == 1
             ledger.note(sighting(), at=fixture.clock(), outcome="served")
         assert fixture.total() == 2

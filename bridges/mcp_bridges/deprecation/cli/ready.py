@@ -8,7 +8,7 @@ from mcp_bridges.deprecation.cli.asking import evidence_of, known
 from mcp_bridges.deprecation.cli.hits import hit_json, hit_lines
 from mcp_bridges.deprecation.cli.output import write
 from mcp_bridges.deprecation.readiness import Readiness, readiness
-from mcp_bridges.deprecation.report import clients_in_words
+from mcp_bridges.deprecation.report import in_words
 from mcp_runtime.config import Config
 
 
@@ -37,14 +37,13 @@ def _as_json(found: Readiness) -> str:
 
 def _as_text(found: Readiness) -> str:
     if found.hits:
-        who = clients_in_words(len(found.hits))
-        return "\n".join([f"Not ready: {who} used {found.feature} in {found.days} days.", *hit_lines(found.hits)])
-    nobody = f"nobody used {found.feature} in {found.days} days"
+        who = in_words(len(found.hits), "client")
+        return "\n".join(
+            [f"Not ready: {who} used {found.feature} in {in_words(found.days, 'day')}.", *hit_lines(found.hits)]
+        )
+    nobody = f"nobody used {found.feature} in {in_words(found.days, 'day')}"
     watched = f"the ledger was watching on {found.watched_days} of them"
     if found.covered:
         return f"Ready: {nobody}; {watched}."
     since = f", the first time on {found.watched_since}" if found.watched_since else ""
     return f"Not ready: {nobody}, but {watched}{since}."
-    return (
-        f"Not ready: nobody used {found.feature}, but the ledger has been watching {since}, not for {found.days} days."
-    )

@@ -9,7 +9,7 @@ from mcp_bridges.deprecation.cli.asking import evidence_of, known
 from mcp_bridges.deprecation.cli.hits import hit_json, hit_lines
 from mcp_bridges.deprecation.cli.output import write
 from mcp_bridges.deprecation.readiness import Readiness, readiness
-from mcp_bridges.deprecation.report import clients_in_words
+from mcp_bridges.deprecation.report import in_words
 from mcp_runtime.config import Config
 
 ESTIMATE_DAYS: Final = 30
@@ -43,7 +43,7 @@ def _as_json(found: Readiness, on: date, since: date, until: date) -> str:
 
 def _as_text(found: Readiness, on: date, since: date, until: date) -> str:
     calls = sum(hit.used.calls for hit in found.hits)
-    who = clients_in_words(len(found.hits))
+    who = in_words(len(found.hits), "client")
     if on > until:
         said = f"{on} is still to come. As in the {found.days} days to {until}, {who} would be refused, {calls:,} times"
     else:
