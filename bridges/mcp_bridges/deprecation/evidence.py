@@ -1,13 +1,12 @@
-"""What the ledger says of a time. Rule: read once, in one state of the file, and summed while reading.
+"""What the ledger says of a time. Rule: read once, in one state of the file, and summed by SQLite.
 
 So a year of a thousand clients costs memory for its clients and features, not for its days.
 """
 
-import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -17,14 +16,14 @@ from mcp_bridges.deprecation.ledger_tallies import REVISION_PREFIX
 from mcp_runtime.protocol.revisions import LEGACY_REVISIONS, MODERN_REVISIONS, Era
 
 _USES: Final = """
-    SELECT day, client, feature, revision, calls, refused, would_refuse, first_seen, last_seen
-    FROM use WHERE day BETWEEN ? AND ?"""
+    SELECT client, feature, revision, sum(calls), sum(refused), sum(would_refuse), min(first_seen), max(last_seen)
+    FROM use WHERE day BETWEEN ? AND ? GROUP BY client, feature, revision"""
+_MESSAGES: Final = """
+    SELECT day, revision, sum(calls) FROM use WHERE day BETWEEN ? AND ? AND feature = ? GROUP BY day, revision"""
 _WATCHED: Final = "SELECT count(*), coalesce(sum(lost), 0) FROM watched WHERE day BETWEEN ? AND ?"
-_MODERN: Final = """
-    SELECT DISTINCT client FROM use WHERE feature = ? AND revision IN (SELECT value FROM json_each(?))"""
 _NETWORKS: Final = "SELECT client, network, calls, last_seen FROM network ORDER BY last_seen DESC, network"
 _CLIENTS: Final = """
-    SELECT id, principal, name, version, user_agent, transport, first_seen, last_seen FROM client"""
+    SELECT id, principal, name, version, user_agent, transport, first_seen, last_seen, modern_seen FROM client"""
 
 TREND_PARTS: Final = 30
 """A sparkline has at most so many bars: a day each in a month, more days each in a longer time."""
@@ -41,13 +40,17 @@ class Network:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
-    """One client; `networks` with the latest first. Times in Unix seconds, over all the time that the ledger keeps."""
+    """One client; `networks` with the latest first. Times in Unix seconds, over all the time that the ledger keeps.
+
+    `modern_s` is when it last sent a modern request, None where it never did.
+    """
 
     key: str
     identity: Identity
     networks: tuple[Network, ...]
     first_s: float
     last_s: float
+    modern_s: float | None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -70,16 +73,14 @@ class Evidence:
     """What was seen from `since` to `until`, both included.
 
     `used` is by feature, then by client key: legacy messages are under MESSAGE, and each revision under its own feature
-    id. `modern` holds the keys of clients that ever sent a modern request, `by_era` messages a day. `watched_since` is
-    the first day that the ledger knows of, None for an empty one; `watched_days` how many of the asked days it knows.
-    `lost_calls` could not be counted by client.
+    id. `by_era` has the messages of each day. `watched_since` is the first day that the ledger knows of, None for an
+    empty one; `watched_days` how many of the asked days it knows. `lost_calls` could not be counted by client.
     """
 
     since: date
     until: date
     clients: Mapping[str, Client]
     used: Mapping[str, Mapping[str, Used]]
-    modern: frozenset[str]
     by_era: Mapping[date, Mapping[Era, int]]
     watched_since: date | None
     watched_days: int
@@ -108,19 +109,15 @@ class Evidence:
 def read_evidence(path: Path, *, since: date, until: date) -> Evidence:
     """Read the ledger at `path`. Blocks: for a worker thread, or a command. Raises LedgerUnusable."""
     span = (since.isoformat(), until.isoformat())
-    summed = _Sums(since, until)
     with opened_for_reading(path) as connection:
-        for row in connection.execute(_USES, span):
-            summed.add(_Row(*row))
         ((first_day,),) = connection.execute("SELECT min(day) FROM watched").fetchall()
         ((watched_days, lost_calls),) = connection.execute(_WATCHED, span).fetchall()
         return Evidence(
             since=since,
             until=until,
             clients={client.key: client for client in _clients(connection)},
-            used=summed.used,
-            modern=frozenset(key for (key,) in connection.execute(_MODERN, (MESSAGE, json.dumps(MODERN_REVISIONS)))),
-            by_era=summed.by_era,
+            used=_used(connection, since, until),
+            by_era=_by_era(connection, span),
             watched_since=None if first_day is None else date.fromisoformat(first_day),
             watched_days=watched_days,
             lost_calls=lost_calls,
@@ -128,7 +125,6 @@ def read_evidence(path: Path, *, since: date, until: date) -> Evidence:
 
 
 class _Row(NamedTuple):
-    day: str
     client: str
     feature: str
     revision: str
@@ -139,50 +135,58 @@ class _Row(NamedTuple):
     last_s: float
 
 
-class _Sums:
-    """Rows of days as sums of the whole time."""
+def _used(connection: sqlite3.Connection, since: date, until: date) -> dict[str, dict[str, Used]]:
+    """Summed by SQLite for each part of the trend: a row of Python for every day would take a minute for a year."""
+    days = (until - since).days + 1
+    days_a_part = -(-days // TREND_PARTS)
+    starts = range(0, days, days_a_part)
+    found: dict[str, dict[str, Used]] = {}
+    for part, start in enumerate(starts):
+        first = since + timedelta(start)
+        last = min(first + timedelta(days_a_part - 1), until)
+        for row in connection.execute(_USES, (first.isoformat(), last.isoformat())):
+            _add(found, _Row(*row), part, len(starts))
+    return found
 
-    def __init__(self, since: date, until: date) -> None:
-        self._since = since
-        self._days_a_part = -(-((until - since).days + 1) // TREND_PARTS)
-        self._parts = -(-((until - since).days + 1) // self._days_a_part)
-        self.used: dict[str, dict[str, Used]] = {}
-        self.by_era: dict[date, dict[Era, int]] = {}
 
-    def add(self, row: _Row) -> None:
-        day = date.fromisoformat(row.day)
-        modern = row.revision in MODERN_REVISIONS
-        if row.feature == MESSAGE:
-            eras = self.by_era.setdefault(day, dict.fromkeys(Era, 0))
-            eras[Era.MODERN if modern else Era.LEGACY] += row.calls
-            if modern:
-                return
-            if row.revision in LEGACY_REVISIONS:
-                self._count(REVISION_PREFIX + row.revision, row, day)
-        self._count(row.feature, row, day)
+def _add(found: dict[str, dict[str, Used]], row: _Row, part: int, parts: int) -> None:
+    if row.feature == MESSAGE and row.revision in MODERN_REVISIONS:
+        return
+    _count(found.setdefault(row.feature, {}), row, part, parts)
+    if row.feature == MESSAGE and row.revision in LEGACY_REVISIONS:
+        _count(found.setdefault(REVISION_PREFIX + row.revision, {}), row, part, parts)
 
-    def _count(self, feature: str, row: _Row, day: date) -> None:
-        users = self.used.setdefault(feature, {})
-        used = users.get(row.client)
-        if used is None:
-            used = users[row.client] = Used(first_s=row.first_s, last_s=row.last_s, trend=[0] * self._parts)
-        used.calls += row.calls
-        used.refused += row.refused
-        used.would_refuse += row.would_refuse
-        used.first_s = min(used.first_s, row.first_s)
-        used.last_s = max(used.last_s, row.last_s)
-        used.trend[(day - self._since).days // self._days_a_part] += row.calls
+
+def _count(users: dict[str, Used], row: _Row, part: int, parts: int) -> None:
+    used = users.get(row.client)
+    if used is None:
+        used = users[row.client] = Used(first_s=row.first_s, last_s=row.last_s, trend=[0] * parts)
+    used.calls += row.calls
+    used.refused += row.refused
+    used.would_refuse += row.would_refuse
+    used.first_s = min(used.first_s, row.first_s)
+    used.last_s = max(used.last_s, row.last_s)
+    used.trend[part] += row.calls
+
+
+def _by_era(connection: sqlite3.Connection, span: tuple[str, str]) -> dict[date, dict[Era, int]]:
+    found: dict[date, dict[Era, int]] = {}
+    for day, revision, calls in connection.execute(_MESSAGES, (*span, MESSAGE)):
+        eras = found.setdefault(date.fromisoformat(day), dict.fromkeys(Era, 0))
+        eras[Era.MODERN if revision in MODERN_REVISIONS else Era.LEGACY] += calls
+    return found
 
 
 def _clients(connection: sqlite3.Connection) -> Iterator[Client]:
     networks: dict[str, list[Network]] = {}
     for client, name, calls, last_s in connection.execute(_NETWORKS):
         networks.setdefault(client, []).append(Network(name=name, calls=calls, last_s=last_s))
-    for key, *facts, first_s, last_s in connection.execute(_CLIENTS):
+    for key, *facts, first_s, last_s, modern_s in connection.execute(_CLIENTS):
         yield Client(
             key=key,
             identity=Identity(*facts),
             networks=tuple(networks.get(key, ())),
             first_s=first_s,
             last_s=last_s,
+            modern_s=modern_s,
         )

@@ -1,7 +1,8 @@
 """The ledger's file. Rule: a file of any older version is brought to this one; one of a newer version is left alone.
 
 `use` has a row for each client, feature, revision and day. The feature `*` is the message itself, whatever it used, so
-that traffic can be told from the sum of its features. Days are UTC; times are Unix seconds.
+that traffic can be told from the sum of its features. `client.modern_seen` is when a client last sent a modern request,
+NULL where it never did. Days are UTC; times are Unix seconds.
 """
 
 import os
@@ -22,7 +23,8 @@ _BUSY_TIMEOUT_S: Final = 1.0
 _CREATE: Final = (
     """CREATE TABLE client (
         id TEXT PRIMARY KEY, principal TEXT NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL,
-        user_agent TEXT NOT NULL, transport TEXT NOT NULL, first_seen REAL NOT NULL, last_seen REAL NOT NULL
+        user_agent TEXT NOT NULL, transport TEXT NOT NULL, first_seen REAL NOT NULL, last_seen REAL NOT NULL,
+        modern_seen REAL
     ) WITHOUT ROWID""",
     """CREATE TABLE network (
         client TEXT NOT NULL, network TEXT NOT NULL, calls INTEGER NOT NULL,
@@ -48,6 +50,9 @@ _MIGRATIONS: Final = {
             coalesce((SELECT sum(calls) FROM use WHERE use.client = client.id AND use.feature = '*'), 0),
             client.first_seen, client.last_seen FROM client WHERE client.peer <> ''""",
         "ALTER TABLE client DROP COLUMN peer",
+        "ALTER TABLE client ADD COLUMN modern_seen REAL",
+        """UPDATE client SET modern_seen =
+            (SELECT max(last_seen) FROM use WHERE use.client = client.id AND feature = '*' AND revision = '2026-07-28')""",
         "ALTER TABLE use ADD COLUMN would_refuse INTEGER NOT NULL DEFAULT 0",
         "CREATE TABLE watched (day TEXT PRIMARY KEY, lost INTEGER NOT NULL) WITHOUT ROWID",
         "INSERT INTO watched SELECT DISTINCT day, 0 FROM use",

@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 from mcp_bridges.deprecation.identity import Identity
 from mcp_bridges.deprecation.ledger_schema import MESSAGE, opened_for_writing, transaction
 from mcp_bridges.deprecation.ledger_tallies import Counted, Tally
+from mcp_runtime.protocol.revisions import MODERN_REVISIONS
 
 _Key = TypeVar("_Key")
 
@@ -24,8 +25,10 @@ _MAKE_ROOM: Final = 10
 """One part in so many of the file is freed at once, so that it is not done again at the next flush."""
 
 _ADD_CLIENT: Final = """
-    INSERT INTO client VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+    INSERT INTO client (id, principal, name, version, user_agent, transport, first_seen, last_seen)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
         first_seen = min(first_seen, excluded.first_seen), last_seen = max(last_seen, excluded.last_seen)"""
+_SEEN_MODERN: Final = "UPDATE client SET modern_seen = max(coalesce(modern_seen, 0), ?) WHERE id = ?"
 _ADD_NETWORK: Final = """
     INSERT INTO network VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET calls = calls + excluded.calls,
         first_seen = min(first_seen, excluded.first_seen), last_seen = max(last_seen, excluded.last_seen)"""
@@ -77,6 +80,8 @@ def _add(connection: sqlite3.Connection, batch: Batch) -> None:
         for what, tally in batch.tallies.items():
             client = what.identity.key
             counts = (tally.calls, tally.refused, tally.would_refuse, tally.first_s, tally.last_s)
+            if MESSAGE in what.features and what.revision in MODERN_REVISIONS:
+                connection.execute(_SEEN_MODERN, (tally.last_s, client))
             for feature in what.features:
                 connection.execute(_ADD_USE, (what.day, client, feature, what.revision, *counts))
         if batch.forget_before is not None:

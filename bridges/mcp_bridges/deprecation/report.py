@@ -193,9 +193,7 @@ def _gaps(report: Report) -> list[str]:
     missing = report.days - report.watched_days
     said = [f"The ledger knows nothing of {missing} of these {report.days} days."] if missing > 0 else []
     if report.lost_calls:
-        said.append(
-            f"The ledger had no room for {in_words(report.lost_calls, 'call')}, which are not in these numbers."
-        )
+        said.append(f"The ledger had no room for {in_words(report.lost_calls, 'call')}: the numbers lack that.")
     return said
 
 

@@ -8,7 +8,7 @@ from html import escape
 from typing import Final
 
 from mcp_bridges.deprecation.chart import Bar, bars, chart
-from mcp_bridges.deprecation.report import ClientReport, FeatureReport, Report, day_in_words, next_steps
+from mcp_bridges.deprecation.report import ClientReport, FeatureReport, Report, day_in_words, in_words, next_steps
 from mcp_bridges.deprecation.report_formats import sparkline
 from mcp_bridges.deprecation.verdicts import MEANINGS
 
@@ -84,7 +84,7 @@ def _header(report: Report) -> list[str]:
 
 
 def _coverage(report: Report) -> str:
-    lost = f" {report.lost_calls:,} calls could not be kept." if report.lost_calls else ""
+    lost = f" It had no room for {in_words(report.lost_calls, 'call')}." if report.lost_calls else ""
     return f"The ledger was watching on {report.watched_days} of these {report.days} days.{lost} All times are UTC."
 
 

@@ -33,7 +33,7 @@ class CouldMove:
 
 def judge(evidence: Evidence) -> Mapping[str, CouldMove]:
     """The verdict on each client in `evidence`, by its key."""
-    modern = {kin for key in evidence.modern if key in evidence.clients for kin in _kin(evidence.clients[key])}
+    modern = {kin for client in evidence.clients.values() if client.modern_s is not None for kin in _kin(client)}
     return {key: _judge(client, modern) for key, client in evidence.clients.items()}
 
 

@@ -98,7 +98,7 @@ async def test_a_modern_request_counts_for_its_era_and_its_old_features_for_them
     assert evidence.by_era == {START: {Era.MODERN: 1, Era.LEGACY: 0}}
     assert [used.calls for used in evidence.users_of("feature.sampling").values()] == [1]
     assert evidence.users_of(MESSAGE) == {}
-    assert len(evidence.modern) == 1
+    assert [one.modern_s for one in evidence.clients.values()] == [at]
     assert fixture.rows("SELECT calls FROM network") == [(1,)]
 
 

@@ -37,7 +37,8 @@ def run(capfd: pytest.CaptureFixture[str]) -> Run:
             code = main(["legacy", *args, "--config", str(cwd / "config.toml")])
         except SystemExit as stopped:
             code = int(str(stopped.code))
-        return Done(code, *capfd.readouterr())
+        printed = capfd.readouterr()
+        return Done(code, printed.out, printed.err)
 
     return run_here
 

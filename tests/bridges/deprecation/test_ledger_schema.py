@@ -4,12 +4,19 @@ import sqlite3
 from contextlib import closing
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mcp_bridges.deprecation.evidence import read_evidence
 from mcp_bridges.deprecation.identity import identity_of
-from mcp_bridges.deprecation.ledger_schema import VERSION, LedgerUnusable, opened_for_reading, opened_for_writing
+from mcp_bridges.deprecation.ledger_schema import (
+    VERSION,
+    LedgerUnusable,
+    _upgrade,
+    opened_for_reading,
+    opened_for_writing,
+)
 from tests.bridges.deprecation.ledgers import START, Fixture, client, seconds, sighting, without_privileges
 
 VERSION_1 = """
@@ -41,6 +48,10 @@ def version_1(path: Path) -> None:
                 connection.execute(
                     "INSERT INTO use VALUES (?, ?, ?, '2025-06-18', 5, 1, ?, ?)", (day, facts.key, feature, *times)
                 )
+        connection.execute(
+            "INSERT INTO use VALUES ('2026-08-03', ?, '*', '2026-07-28', 2, 0, ?, ?)",
+            (identity_of(client("b", peer=None)).key, seconds(START), seconds(START) + 30),
+        )
         connection.commit()
 
 
@@ -52,7 +63,9 @@ def fixture(tmp_path: Path) -> Fixture:
 def check_migrated(fixture: Fixture) -> None:
     assert fixture.rows("PRAGMA user_version") == [(VERSION,)]
     assert fixture.rows("SELECT network, calls, last_seen FROM network") == [("192.0.2.7", 10, seconds(START) + 60)]
-    assert fixture.rows("SELECT sum(calls), sum(refused), sum(would_refuse) FROM use") == [(30, 6, 0)]
+    assert fixture.rows("SELECT sum(calls), sum(refused), sum(would_refuse) FROM use") == [(32, 6, 0)]
+    seen = fixture.rows("SELECT name, modern_seen FROM client ORDER BY name")
+    assert seen == [("a", None), ("b", seconds(START) + 30)]
     assert fixture.rows("SELECT day, lost FROM watched ORDER BY day") == [("2026-08-01", 0), ("2026-08-03", 0)]
 
 
@@ -68,6 +81,26 @@ async def test_a_file_of_version_1_is_brought_up_by_the_first_write(fixture: Fix
         " WHERE feature = 'ping' AND name = 'a'"
     )
     assert row == [(6, 1, 1, seconds(START) + 90)]
+
+
+class Late(sqlite3.Connection):
+    """Another process is faster: it brings the file up between this one's look at it and its own beginning."""
+
+    path: Path
+
+    def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+        if sql == "BEGIN IMMEDIATE":
+            with opened_for_writing(self.path, max_bytes=10_000_000):
+                pass
+        return super().execute(sql, *parameters)
+
+
+def test_of_two_processes_that_start_at_once_one_finds_it_done(fixture: Fixture) -> None:
+    version_1(fixture.path)
+    with closing(sqlite3.connect(fixture.path, factory=Late, isolation_level=None)) as connection:
+        connection.path = fixture.path
+        _upgrade(connection, fixture.path)
+    check_migrated(fixture)
 
 
 def test_a_reader_brings_it_up_too(fixture: Fixture) -> None:

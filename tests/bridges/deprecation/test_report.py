@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from mcp_bridges.deprecation.identity import AddressPrivacy
+from mcp_bridges.deprecation.ledger_tallies import Tallies
 from mcp_bridges.deprecation.policy import Phase, Policy
 from mcp_bridges.deprecation.registry import FEATURES
 from mcp_bridges.deprecation.report import Report, make_report, next_steps
+from mcp_bridges.deprecation.report_html import as_html
 from mcp_bridges.gate import LegacyClient
 from tests.bridges.deprecation.ledgers import Fixture, client, seconds, sighting
 
@@ -154,3 +157,12 @@ class TestNextSteps:
         assert "The ledger knows nothing of 29 of these 30 days." in next_steps(await story.report())
         await story.watched(30)
         assert not [step for step in next_steps(await story.report()) if "knows nothing" in step]
+
+    async def test_what_there_was_no_room_for_is_told(self, tmp_path: Path) -> None:
+        story = Story(tmp_path)
+        story.ledger = story.fixture.ledger(tallies=Tallies(AddressPrivacy("full"), max_tallies=1))
+        story.called(client("a"), "ping")
+        story.called(client("b"), "ping")
+        report = await story.report()
+        assert "The ledger had no room for 1 call: the numbers lack that." in next_steps(report)
+        assert "It had no room for 1 call." in as_html(report)
