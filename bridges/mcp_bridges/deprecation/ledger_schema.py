@@ -51,8 +51,8 @@ _MIGRATIONS: Final = {
             client.first_seen, client.last_seen FROM client WHERE client.peer <> ''""",
         "ALTER TABLE client DROP COLUMN peer",
         "ALTER TABLE client ADD COLUMN modern_seen REAL",
-        """UPDATE client SET modern_seen =
-            (SELECT max(last_seen) FROM use WHERE use.client = client.id AND feature = '*' AND revision = '2026-07-28')""",
+        """UPDATE client SET modern_seen = (SELECT max(last_seen) FROM use
+            WHERE use.client = client.id AND feature = '*' AND revision = '2026-07-28')""",
         "ALTER TABLE use ADD COLUMN would_refuse INTEGER NOT NULL DEFAULT 0",
         "CREATE TABLE watched (day TEXT PRIMARY KEY, lost INTEGER NOT NULL) WITHOUT ROWID",
         "INSERT INTO watched SELECT DISTINCT day, 0 FROM use",
