@@ -117,7 +117,7 @@ class Enforcement:
         for one in self._browning(features):
             if self.is_dry(one.feature) or _covered(self.exempt, client, one.feature):
                 continue
-            window = one.next_hit(identity, at=at, before=at + self.notice_s)
+            window = one.next_hit(identity, at=at, by=at + self.notice_s)
             if window is not None:
                 found.append(Announcement(feature=one.feature, window=window))
         return tuple(sorted(found, key=lambda one: (one.window.begins_s, one.feature)))

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from types import MappingProxyType
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from mcp_bridges.deprecation.clients import Identity, identity_of, network_of
 from mcp_bridges.deprecation.policy import Phase, Policy
@@ -49,7 +49,7 @@ _MAX_TEXT_CHARS: Final = 200
 class EventLog(Protocol):
     """Where events go: a structlog logger."""
 
-    def log(self, level: int, event: str, /, **fields: object) -> object:
+    def log(self, level: int, event: str, *args: Any, **fields: Any) -> Any:
         """Write `event` with `fields`, at a `level` of the standard library."""
         ...
 
@@ -86,7 +86,7 @@ class Stream:
     key: _Key | None
     calls: int = 0
     due_s: float = float("-inf")
-    written_s: float | None = None
+    written_s: float = float("-inf")
 
 
 class UsageLog:
@@ -114,10 +114,9 @@ class UsageLog:
         key = (identity_of(client), feature, outcome)
         stream = self._streams.get(key)
         if stream is None:
-            return self._placed(Stream(key=key), at)
-        if stream.written_s is not None:
-            # A phase may have begun whose interval is another.
-            stream.due_s = stream.written_s + self._cadence(feature, at).interval_s
+            return self._placed(key, Stream(key=key), at)
+        # A phase may have begun whose interval is another.
+        stream.due_s = stream.written_s + self._cadence(feature, at).interval_s
         return stream
 
     def write(self, stream: Stream, sighting: Sighting, at: float) -> None:
@@ -141,22 +140,21 @@ class UsageLog:
         """`stream` itself, or what took its place since whoever holds it got it."""
         if stream.key is None:
             return stream
-        return self._streams.get(stream.key) or self._placed(stream, at)
+        return self._streams.get(stream.key) or self._placed(stream.key, stream, at)
 
-    def _placed(self, stream: Stream, at: float) -> Stream:
+    def _placed(self, key: _Key, stream: Stream, at: float) -> Stream:
         """`stream` where there is a place, else the shared one."""
         if len(self._streams) >= self._max_streams and not self._evict(at):
             return self._uncounted
-        if stream.key is not None:
-            self._streams[stream.key] = stream
+        self._streams[key] = stream
         return stream
 
     def _evict(self, at: float) -> bool:
         """Free the place of the stream with the oldest line, if its next one would be due. Its calls become shared."""
-        oldest = next(iter(self._streams.values()), None)
-        if oldest is None or oldest.key is None or at < oldest.due_s:
+        key, oldest = next(iter(self._streams.items()))
+        if at < oldest.due_s:
             return False
-        del self._streams[oldest.key]
+        del self._streams[key]
         self._uncounted.calls += oldest.calls
         oldest.calls = 0
         return True

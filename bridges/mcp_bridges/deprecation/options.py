@@ -79,8 +79,12 @@ def build_gate(config: Config, *, notebook: Notebook, now: Callable[[], float], 
 
 
 def advice(config: Config) -> list[str]:
-    """What `mcp-runtime check` points out. Raises ConfigError as `read_deprecation` does."""
-    return read_deprecation(config).policy.advice()
+    """What `mcp-runtime check` points out. Raises ConfigError as `read_deprecation` does.
+
+    Nothing where the operator has set no date: whoever begins has no use for it, and `legacy plan` says it too.
+    """
+    policy = read_deprecation(config).policy
+    return [] if policy == Policy() else policy.advice()
 
 
 def _each_once(config: Config, key: str, texts: Iterable[str], parse: Callable[[str], tuple[K, V]]) -> dict[K, V]:

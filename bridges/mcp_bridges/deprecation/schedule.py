@@ -61,11 +61,11 @@ class Brownout:
         drawn = int.from_bytes(blake2b(said, digest_size=8).digest())
         return drawn < self.fraction * 2**64
 
-    def next_hit(self, client: Identity, *, at: float, before: float) -> Window | None:
-        """The window that hits `client` and is open at `at`, or else the first one to begin before `before`."""
+    def next_hit(self, client: Identity, *, at: float, by: float) -> Window | None:
+        """The window that hits `client` and is open at `at`, or else the first one to begin by `by`."""
         window = self.window_at(at) or self.window_after(at)
         for _ in range(_MAX_WINDOWS_AHEAD):
-            if window is None or window.begins_s >= before:
+            if window is None or window.begins_s > by:
                 return None
             if self.hits(client, window):
                 return window

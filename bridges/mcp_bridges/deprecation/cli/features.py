@@ -3,6 +3,7 @@
 import argparse
 import json
 from datetime import date
+from typing import Any
 
 from mcp_bridges.deprecation.cli.output import write
 from mcp_bridges.deprecation.options import Deprecation, read_deprecation
@@ -17,7 +18,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
     return 0
 
 
-def _row(feature: Feature, decided: Deprecation, today: date) -> dict[str, object]:
+def _row(feature: Feature, decided: Deprecation, today: date) -> dict[str, Any]:
     earliest = feature.earliest_removal
     return {
         "id": feature.id,
@@ -35,7 +36,11 @@ def _row(feature: Feature, decided: Deprecation, today: date) -> dict[str, objec
     }
 
 
-def _as_text(row: dict[str, object]) -> str:
+def _left(days: int) -> str:
+    return f"{days} days left" if days >= 0 else f"{-days} days ago"
+
+
+def _as_text(row: dict[str, Any]) -> str:
     removal = f", not removed before {row['earliest_removal']}" if row["earliest_removal"] else ""
     dry = ", as a dry run" if row["dry_run"] else ""
     return "\n".join(
@@ -45,6 +50,6 @@ def _as_text(row: dict[str, object]) -> str:
             f"  instead  {row['replacement']}",
             f"  spec     deprecated in {row['deprecated_in']} ({row['source']}){removal}",
             f"           {row['spec_url']}",
-            f"  here     {row['stage']}{dry}; ends {row['sunset']}: {row['phase']}, {row['days_left']} days left",
+            f"  here     {row['stage']}{dry}; ends {row['sunset']}: {row['phase']}, {_left(row['days_left'])}",
         ]
     )

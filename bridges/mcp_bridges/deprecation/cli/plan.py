@@ -1,4 +1,4 @@
-"""`mcp-runtime legacy plan`. Rule: every date on which something changes by itself, in order; nothing else."""
+"""`mcp-runtime legacy plan`. Rule: every day on which something changes by itself, in order."""
 
 import argparse
 import json
@@ -17,7 +17,7 @@ from mcp_bridges.deprecation.schedule import Brownout
 from mcp_runtime.config import Config
 
 _WIDTH: Final = 100
-_MAX_WINDOWS: Final = 20
+_MAX_WINDOWS: Final = 10
 """Windows of one line of the schedule that are listed; a person reads no more, and a schedule may have no end."""
 
 
@@ -34,8 +34,8 @@ class _Entry:
 def run(args: argparse.Namespace, config: Config) -> int:
     """Print the timeline; `args` has `json` and `today`. Returns the exit code. Raises ConfigError."""
     decided = read_deprecation(config)
-    entries = sorted([*_phases(decided), *_brownouts(decided.enforcement)], key=lambda one: (one.at, one.features))
     now = datetime.combine(args.today, time(), UTC)
+    entries = sorted([*_phases(decided), *_brownouts(decided.enforcement, now)], key=lambda one: (one.at, one.features))
     write(_as_json(entries) if args.json else _as_text(entries, now, decided))
     return 0
 
@@ -52,24 +52,25 @@ def _phases(decided: Deprecation) -> Iterator[_Entry]:
             yield _Entry(at=at, what=phase.value, features=tuple(features))
 
 
-def _brownouts(enforcement: Enforcement) -> Iterator[_Entry]:
+def _brownouts(enforcement: Enforcement, now: datetime) -> Iterator[_Entry]:
     for one in enforcement.brownouts:
         stage = enforcement.stage_of(one.feature)
         dry = "dry run" if enforcement.is_dry(one.feature) else ""
         sleeps = "" if stage in {Stage.BROWNOUT, Stage.REFUSE_NEW} else f"not at stage {stage.name.lower()}"
         share = f"{one.fraction:.0%} of clients" if one.fraction < 1 else "all clients"
-        for begins_s, detail in _windows(one):
+        for begins_s, detail in _windows(one, now.timestamp()):
             text = ", ".join(part for part in (detail, share, str(one.status), dry, sleeps) if part)
             yield _Entry(
                 at=datetime.fromtimestamp(begins_s, UTC), what="brownout", features=(one.feature,), detail=text
             )
 
 
-def _windows(one: Brownout) -> Iterator[tuple[int, str]]:
-    window = one.window_after(one.begins_s - 1)
-    for _ in range(_MAX_WINDOWS):
-        if window is None:
-            return
+def _windows(one: Brownout, now_s: float) -> Iterator[tuple[int, str]]:
+    """The beginnings of what is open or still to come, with what to say of each."""
+    window = one.window_at(now_s) or one.window_after(now_s)
+    listed = 0
+    while window is not None and listed < _MAX_WINDOWS:
+        listed += 1
         yield window.begins_s, f"until {datetime.fromtimestamp(window.ends_s, UTC):%Y-%m-%d %H:%M}"
         window = one.window_after(window.begins_s)
     if window is not None:
@@ -91,7 +92,11 @@ def _as_text(entries: list[_Entry], now: datetime, decided: Deprecation) -> str:
     lines += [_line(one) for one in entries[:passed]]
     lines += [f"{now:%Y-%m-%d}        -- today --"]
     lines += [_line(one) for one in entries[passed:]]
-    return "\n".join([*lines, "", "Stages, which only the configuration changes:", *_stages(decided.enforcement)])
+    lines += ["", "Stages, which only the configuration changes:", *_stages(decided.enforcement)]
+    if advice := policy.advice():
+        lines += ["", "Where these dates and the specification's part:"]
+        lines += [textwrap.fill(said, _WIDTH, initial_indent="  ", subsequent_indent="    ") for said in advice]
+    return "\n".join(lines)
 
 
 def _line(one: _Entry) -> str:
@@ -101,9 +106,15 @@ def _line(one: _Entry) -> str:
 
 
 def _wrapped(head: str, features: list[str], detail: str = "") -> str:
-    text = "every feature" if len(features) == len(FEATURES) else ", ".join(features)
+    others = [one for one in FEATURES if one not in features]
+    if len(others) < len(features):
+        features = ["every feature" + (f" but {', '.join(others)}" if others else "")]
     return textwrap.fill(
-        text + detail, _WIDTH, initial_indent=head, subsequent_indent=" " * len(head), break_on_hyphens=False
+        ", ".join(features) + detail,
+        _WIDTH,
+        initial_indent=head,
+        subsequent_indent=" " * len(head),
+        break_on_hyphens=False,
     )
 
 
