@@ -101,7 +101,8 @@ class AddressPrivacy:
 
 def _address(peer: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        found = ipaddress.ip_address(peer)
+        # A scope ("%eth0") names an interface of this machine.
+        found = ipaddress.ip_address(peer.partition("%")[0])
     except ValueError:
         return None
     mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None

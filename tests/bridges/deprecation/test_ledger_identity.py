@@ -21,6 +21,7 @@ KEY = b"k" * 32
         ("truncated", "192.0.2.255", "192.0.2.0/24"),
         ("truncated", "::ffff:192.0.2.7", "192.0.2.0/24"),
         ("truncated", "2001:db8:1:2:3:4:5:6", "2001:db8:1::/48"),
+        ("truncated", "fe80::1%eth0", "fe80::/48"),
         ("truncated", "/run/mcp.sock", "unknown"),
         ("truncated", None, ""),
         ("none", "192.0.2.7", ""),
