@@ -1,5 +1,6 @@
 """A ledger in a test: time stands still until it is told otherwise, and what it logs is kept."""
 
+import logging
 import os
 import resource
 import sqlite3
@@ -52,6 +53,9 @@ class Log:
 
     def warning(self, event: str, **fields: Any) -> None:
         self.told.append(("warning", event, fields))
+
+    def log(self, level: int, event: str, *args: Any, **fields: Any) -> None:
+        self.told.append((logging.getLevelName(level).lower(), event, fields))
 
     def error(self, event: str, **fields: Any) -> None:
         self.told.append(("error", event, fields))

@@ -6,9 +6,18 @@ import pytest
 
 from mcp_bridges.deprecation.ledger_metrics import ledger_families
 from mcp_bridges.deprecation.ledger_options import build_ledger, ledger_path
+from mcp_bridges.deprecation.options import build_gate
 from mcp_bridges.deprecation.policy import Policy
 from mcp_bridges.deprecation.registry import FEATURES
-from mcp_runtime.config import Config, ConfigError, LedgerConfig, StateConfig, default_state_directory, load_config
+from mcp_runtime.config import (
+    Config,
+    ConfigError,
+    DeprecationConfig,
+    LedgerConfig,
+    StateConfig,
+    default_state_directory,
+    load_config,
+)
 from tests.bridges.deprecation.ledgers import Clock, Fixture, client, sighting
 
 
@@ -85,3 +94,15 @@ def test_metrics_are_of_the_registrys_features_alone(tmp_path: Path) -> None:
     assert read["mcp_ledger_lag_seconds"] == {(): 3}
     assert read["mcp_ledger_waiting_calls"] == {(): 4}
     assert read["mcp_ledger_lost_calls_total"] == {(): 0}
+
+
+async def test_the_gate_writes_into_it_what_became_of_each_sighting(tmp_path: Path) -> None:
+    fixture = Fixture(tmp_path / "ledger.db")
+    ledger = fixture.ledger()
+    config = Config(deprecation=DeprecationConfig(stages=("ping = gone", "jsonrpc.batch = gone"), dry_run=("ping",)))
+    gate = build_gate(config, notebook=ledger, now=fixture.clock, log=fixture.log)
+    for feature in ("ping", "jsonrpc.batch", "transport.session_id"):
+        gate.admit(sighting(client(), feature))
+    await ledger.flush()
+    rows = fixture.rows("SELECT feature, calls, refused, would_refuse FROM use WHERE feature <> '*' ORDER BY feature")
+    assert rows == [("jsonrpc.batch", 1, 1, 0), ("ping", 1, 0, 1), ("transport.session_id", 1, 0, 0)]
