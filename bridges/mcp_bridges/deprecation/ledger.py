@@ -80,6 +80,7 @@ class Ledger:
         self._lost_calls = 0
         self._failing_since_s: float | None = None
         self._said_at_s = -math.inf
+        self._said = False
         self._lost_unsaid = 0
         self._lost_said_at_s = -math.inf
 
@@ -168,10 +169,11 @@ class Ledger:
         if batch.lost:
             self._lost_unsaid += batch.lost
             self._tell_of_losses()
-        if self._failing_since_s is not None:
+        if self._failing_since_s is not None and self._said:
             failing_s = round(self._now() - self._failing_since_s, 1)
             self._log().info("ledger_written_again", path=str(self.path), after_s=failing_s)
-            self._failing_since_s = None
+        self._failing_since_s = None
+        self._said = False
 
     def _tell_of_losses(self) -> None:
         if self._now() - self._lost_said_at_s >= SAY_AGAIN_AFTER_S:
@@ -183,9 +185,11 @@ class Ledger:
         now = self._now()
         if self._failing_since_s is None:
             self._failing_since_s = now
-        elif now - self._said_at_s < SAY_AGAIN_AFTER_S:
+        # Also of a file that fails every other time: whoever was told once in this hour knows.
+        if now - self._said_at_s < SAY_AGAIN_AFTER_S:
             return
         self._said_at_s = now
+        self._said = True
         self._log().warning(
             "ledger_unwritten",
             path=str(self.path),

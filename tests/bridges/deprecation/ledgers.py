@@ -54,7 +54,7 @@ class Log:
     def warning(self, event: str, **fields: Any) -> None:
         self.told.append(("warning", event, fields))
 
-    def log(self, level: int, event: str, *args: Any, **fields: Any) -> None:
+    def log(self, level: int, event: str, **fields: Any) -> None:
         self.told.append((logging.getLevelName(level).lower(), event, fields))
 
     def error(self, event: str, **fields: Any) -> None:

@@ -141,6 +141,19 @@ async def test_the_same_trouble_is_told_once_an_hour(fixture: Fixture) -> None:
     assert fixture.log.events == ["ledger_unwritten", "ledger_unwritten"]
 
 
+async def test_a_file_that_fails_every_other_time_is_told_once_an_hour(fixture: Fixture) -> None:
+    ledger = fixture.ledger()
+    for _ in range(10):
+        note(ledger, fixture, "a")
+        fixture.path.mkdir()
+        assert not await ledger.flush()
+        fixture.path.rmdir()
+        assert await ledger.flush()
+        fixture.path.unlink()
+        fixture.clock.at_s += 60
+    assert fixture.log.events == ["ledger_unwritten", "ledger_written_again"]
+
+
 async def test_what_could_never_be_written_is_told_at_the_end(fixture: Fixture) -> None:
     fixture.path.mkdir()
     ledger = fixture.ledger(flush_interval_s=3600)
