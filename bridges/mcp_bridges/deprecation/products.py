@@ -34,8 +34,8 @@ PRODUCTS: Final = (
         name="claude-code",
         since=(2, 1, 330),
         transports=frozenset({"http_sse"}),
-        action='change its entry from type "sse" to type "http", with the URL of the Streamable HTTP endpoint',
-        source='observed: version 2.1.330 speaks 2026-07-28, but not where an entry says type "sse"',
+        action='edit the URL of its entry of type "sse": it takes that of the Streamable HTTP endpoint',
+        source='observed with 2.1.330: an entry of type "sse" needs its URL edited, and nothing else',
         checked=date(2026, 11, 25),
     ),
     Product(

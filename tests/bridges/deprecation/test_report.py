@@ -131,7 +131,7 @@ class TestNextSteps:
             story.called(client("claude-code", transport="http_sse", version=f"2.1.33{n}"), "ping")
         steps = [step for step in next_steps(await story.report()) if "could" in step]
         assert len(steps) == 6
-        assert "change its entry" in steps[0]
+        assert "edit the URL" in steps[0]
         assert steps[-1] == "So could 2 more; the table says how."
 
     @pytest.mark.parametrize(("peer", "where"), [("192.0.2.7", " They call from 192.0.2.7."), (None, "")])

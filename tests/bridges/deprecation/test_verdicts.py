@@ -63,7 +63,7 @@ async def test_the_verdict(tmp_path: Path, legacy: LegacyClient, modern: list[Le
 
 async def test_a_known_product_is_told_what_to_change(tmp_path: Path) -> None:
     (found,) = await verdicts(tmp_path, [client("claude-code", transport="http_sse", version="2.1.330")], [])
-    assert found.action.startswith("Claude Code: change its entry")
+    assert found.action.startswith("Claude Code: edit the URL of its entry")
 
 
 @pytest.mark.parametrize("product", PRODUCTS, ids=lambda product: product.title)
