@@ -23,6 +23,7 @@ from mcp_runtime.transports.legacy import StdioWire
 
 if TYPE_CHECKING:
     from mcp_bridges.http_bridge import HttpBridges
+    from mcp_runtime.state.engines import State
     from mcp_runtime.transports.watch import Watch
 
 _ANONYMOUS: Final[dict[str, Any]] = {"name": "server", "version": "0"}
@@ -46,7 +47,11 @@ def attach(runtime: Runtime) -> "AttachedBridges":
 
 
 class AttachedBridges:
-    """All bridges of one runtime. `now` gives Unix seconds and `new_id` short random ids; both injected for tests."""
+    """All bridges of one runtime.
+
+    `now` gives Unix seconds, `new_id` short random ids, and `state` is used instead of what the configuration asks for;
+    all three are injected for tests.
+    """
 
     def __init__(
         self,
@@ -55,11 +60,13 @@ class AttachedBridges:
         gate: Gate,
         now: Callable[[], float] = time.time,
         new_id: Callable[[], str] = lambda: secrets.token_urlsafe(_ID_BYTES),
+        state: "State | None" = None,
     ) -> None:
         self._runtime = runtime
         self._gate = gate
         self._now = now
         self._new_id = new_id
+        self._state = state
         self._http: HttpBridges | None = None
 
     def http(self, watch: "Watch") -> "HttpBridges":
@@ -73,7 +80,7 @@ class AttachedBridges:
             config=runtime.config,
             services=self._services(),
             subscriptions=runtime.subscriptions,
-            state=open_state(runtime.config),
+            state=self._state or open_state(runtime.config),
             watch=watch,
             discover=self._discover,
             server=_ANONYMOUS,
