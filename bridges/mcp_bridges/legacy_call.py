@@ -21,6 +21,7 @@ from mcp_bridges.session import FEATURES, Session, stateless_probe, with_answers
 from mcp_runtime.call import Call, CloseStream, Notify, Reply, Transport
 from mcp_runtime.dispatcher import Dispatcher
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, PeerError
+from mcp_runtime.protocol.json_types import is_object
 from mcp_runtime.protocol.jsonrpc import (
     Request,
     Response,

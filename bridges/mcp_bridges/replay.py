@@ -12,7 +12,7 @@ import re
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, cast
 
 import msgspec
 from msgspec import Struct
@@ -36,7 +36,7 @@ class _Extent(Struct, frozen=True, array_like=True):
 
 
 _extent_decoder: Final = msgspec.json.Decoder(_Extent)
-_id_decoder: "Final[msgspec.json.Decoder[RequestId | None]]" = msgspec.json.Decoder(RequestId | None)
+_id_decoder: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(RequestId | None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +153,7 @@ def read_event_id(text: str) -> Place | None:
 
 def _named_request(named: str) -> RequestId | None:
     try:
-        return _id_decoder.decode(base64.urlsafe_b64decode(named + "=" * (-len(named) % 4)))
+        decoded = _id_decoder.decode(base64.urlsafe_b64decode(named + "=" * (-len(named) % 4)))
     except (binascii.Error, ValueError, msgspec.DecodeError):
         return None
+    return cast("RequestId | None", decoded)

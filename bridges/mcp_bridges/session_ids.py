@@ -8,7 +8,7 @@ Spec: 2025-11-25/basic/transports#session-management
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -100,8 +100,6 @@ class SessionIds:
 _KNOWN: Final = {"elicitation", "roots", "sampling"}
 
 
-def _known(capability: object) -> object:
+def _known(capability: dict[str, Any]) -> dict[str, Any]:
     """A capability without what the specification does not define in it."""
-    if not isinstance(capability, dict):
-        return capability
     return {name: {} for name in ("context", "form", "tools", "url") if name in capability}
