@@ -2,7 +2,16 @@
 
 from typing import Any, Final
 
-from mcp_runtime.config import BridgesConfig, Config, HttpConfig, Limits, SealConfig, ServerConfig, StateConfig, StdioConfig
+from mcp_runtime.config import (
+    BridgesConfig,
+    Config,
+    HttpConfig,
+    Limits,
+    SealConfig,
+    ServerConfig,
+    StateConfig,
+    StdioConfig,
+)
 from mcp_runtime.config.sections import HttpSessionsConfig, HttpSseConfig, StdioHandshakeConfig
 from mcp_runtime.secret import Secret
 
