@@ -15,6 +15,7 @@ from mcp_bridges.handshake_stdio import HandshakeStdio
 from mcp_bridges.legacy_call import LegacyServices
 from mcp_bridges.postures import PostureGate
 from mcp_runtime.call import Call, Reply
+from mcp_runtime.protocol.errors import PeerError
 from mcp_runtime.protocol.jsonrpc import NO_PARAMS, Request
 from mcp_runtime.protocol.meta import ClientCapabilities, MetaProbe, RequestMetaObject
 from mcp_runtime.protocol.revisions import LATEST
@@ -34,8 +35,14 @@ _ID_BYTES: Final = 12
 _FEATURES: Final[dict[Transport, tuple[str, ...]]] = {"stdio": (), "http_sse": ("transport.http_sse",)}
 
 
+class _Problem(Struct):
+    code: int
+    message: str
+
+
 class _Discovered(Struct):
-    result: dict[str, Any]
+    result: dict[str, Any] = {}
+    error: _Problem | None = None
 
 
 _discovered_decoder: Final = msgspec.json.Decoder(_Discovered)
@@ -132,7 +139,7 @@ class AttachedBridges:
         )
 
     async def _discover(self) -> dict[str, Any]:
-        """What a client of 2026-07-28 would discover."""
+        """What a client of 2026-07-28 would discover. Raises PeerError where it would be told to come back later."""
         meta = RequestMetaObject(protocol_version=LATEST, client_capabilities=ClientCapabilities())
         call = Call(
             request=Request("discover", "server/discover", Raw(NO_PARAMS)),
@@ -141,7 +148,13 @@ class AttachedBridges:
             notify=_drop,
         )
         reply = await self._runtime.dispatcher.dispatch(call)
-        return _discovered_decoder.decode(reply.body).result if isinstance(reply, Reply) else {}
+        assert isinstance(reply, Reply)  # Nobody abandons it, and it is no subscription.
+        found = _discovered_decoder.decode(reply.body)
+        if found.error is not None:
+            raise PeerError(
+                found.error.code, found.error.message, http_status=reply.status, retry_after_s=reply.retry_after_s
+            )
+        return found.result
 
 
 async def _drop(_: bytes) -> None:
