@@ -40,7 +40,7 @@ from mcp_bridges.session_state import SessionStates
 from mcp_bridges.session_stream import SessionStream
 from mcp_bridges.session_visit import SESSION_ID, Visit, session_gone
 from mcp_runtime.call import Reply
-from mcp_runtime.protocol.errors import INVALID_REQUEST, PeerError
+from mcp_runtime.protocol.errors import INVALID_REQUEST, PeerError, unsupported_version
 from mcp_runtime.protocol.headers import PROTOCOL_VERSION
 from mcp_runtime.protocol.jsonrpc import (
     MalformedMessageError,
@@ -53,6 +53,7 @@ from mcp_runtime.protocol.jsonrpc import (
     encode_error,
     encode_result,
 )
+from mcp_runtime.protocol.revisions import LEGACY_REVISIONS
 from mcp_runtime.transports.http_request import header
 from mcp_runtime.transports.legacy import LegacyExchange
 from mcp_runtime.transports.watch import Watched
@@ -120,6 +121,7 @@ class SessionsHttp:
 
     async def _enter(self, exchange: LegacyExchange, response: LegacyResponse) -> Visit:
         """The session that the request is in. Raises PeerError: 400 without an id, 404 where it is over."""
+        _check_version(exchange)
         raw = header(exchange.scope, SESSION_ID)
         if raw is None:
             raise PeerError(INVALID_REQUEST, "Invalid request: the Mcp-Session-Id header is missing; initialize first")
@@ -179,9 +181,11 @@ class SessionsHttp:
         visit.admit("jsonrpc.batch")
         messages = read_batch(body, max_messages=self._config.max_batch_messages)
         if all(isinstance(message, Notification | Response) for message in messages):
-            for message in messages:
-                await self._one_of_batch(visit, None, message)
-            await visit.response.accepted()
+            refused = [reply for message in messages if (reply := await self._one_of_batch(visit, None, message))]
+            if refused:
+                await visit.response.open().finish(Reply(body=join([reply.body for reply in refused]), status=400))
+            else:
+                await visit.response.accepted()
             return
         stream = self._new_stream(visit, None)
         answers = [await self._one_of_batch(visit, stream, message) for message in messages]
@@ -209,7 +213,10 @@ class SessionsHttp:
             if cancelled is not None:
                 await self._calls.cancel(session, cancelled)
             return
-        taken = await self._parts.state.bus.publish(_answer_channel(session, message.id), _encode_response(message))
+        taken = 0
+        if isinstance(message.id, str):  # as the ids of all questions are
+            channel = _answer_channel(session, message.id)
+            taken = await self._parts.state.bus.publish(channel, _encode_response(message))
         if not taken:
             raise PeerError(
                 INVALID_REQUEST,
@@ -285,12 +292,23 @@ class SessionsHttp:
         return ask
 
 
+def _check_version(exchange: LegacyExchange) -> None:
+    """Any revision of sessions will do: some clients go on showing another one than was agreed on. Raises PeerError.
+
+    Spec: 2025-11-25/basic/transports#protocol-version-header
+    """
+    raw = header(exchange.scope, PROTOCOL_VERSION)
+    version = None if raw is None else raw.decode("latin-1")
+    if version is not None and version not in LEGACY_REVISIONS:
+        raise unsupported_version(version, LEGACY_REVISIONS)
+
+
 def _shows_nothing(exchange: LegacyExchange) -> bool:
     """Whether nothing but what is missing says that the request is an old session's."""
     return all(header(exchange.scope, name) is None for name in (SESSION_ID, PROTOCOL_VERSION))
 
 
-def _answer_channel(session: Session, question_id: object) -> str:
+def _answer_channel(session: Session, question_id: str) -> str:
     return f"answer/{session.id}/{question_id}"
 
 

@@ -6,7 +6,7 @@ Rule: written from the old revisions; it trusts nothing that the bridges say.
 import inspect
 import json
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -233,7 +233,7 @@ class Reply:
     def refused(self, status: int, *, id_: Any = None, code: int = -32600) -> str:
         """The message of the error, which has this status, id and code."""
         assert (self.status, self.header("content-type")) == (status, "application/json"), self
-        assert (self.last["id"], self.error["code"]) == (id_, code), self.last
+        assert (self.last.get("id"), self.error["code"]) == (id_, code), self.last
         return str(self.error["message"])
 
 
@@ -282,12 +282,16 @@ class OldClient:
         method: str = "POST",
         path: str = "/mcp",
         headers: Mapping[str, str | None] | None = None,
+        raw: Sequence[tuple[bytes, bytes]] | None = None,
         **options: Any,
     ) -> AsyncGenerator[Opened, None]:
-        """Send something and look on; leaving the block loses the connection."""
+        """Send something and look on; leaving the block loses the connection.
+
+        `headers` replace the client's own, or leave them out with None; `raw` are all that there are.
+        """
         both: dict[str, str | None] = {**self.own_headers(), **(headers or {})}
         chosen = {name: value for name, value in both.items() if value is not None}
-        exchange = Exchange(headers=chosen, method=method, path=path, **options)
+        exchange = Exchange(headers=chosen if raw is None else raw, method=method, path=path, **options)
         opened = Opened(exchange)
         self.server.tasks.start_soon(exchange.run, self.server.app)
         self.server.tasks.start_soon(opened.pump)
