@@ -16,7 +16,7 @@ from mcp_bridges.batches import is_batch, join, not_here, read_batch
 from mcp_bridges.calls_at_work import CallsAtWork
 from mcp_bridges.gate import Sighting
 from mcp_bridges.http_parts import HttpParts, LegacyResponse, client_of, named
-from mcp_bridges.legacy_call import Ask, LegacyCall
+from mcp_bridges.legacy_call import KEEP_STATUS, Ask, LegacyCall
 from mcp_bridges.post_stream import PostStream
 from mcp_bridges.replay import ReplayLog
 from mcp_bridges.session import (
@@ -169,7 +169,10 @@ class SessionsHttp:
         visit.admit(*FEATURES.get(method or "", ()), method=method)
         if isinstance(message, Request):
             stream = self._new_stream(visit, message.id)
-            reply = await self._request(visit, stream, message)
+            try:
+                reply = await self._request(visit, stream, message)
+            except PeerError as error:
+                reply = _failed(message, error)
             await stream.finish([] if reply is None else [reply], reply)
         else:
             await self._told(visit.session, message)
@@ -198,10 +201,10 @@ class SessionsHttp:
         if isinstance(message, MalformedMessageError):
             return Reply(body=encode_error(message.id, message))
         try:
-            if isinstance(message, Request) and stream is not None:
+            if isinstance(message, Request):
+                assert stream is not None  # as every batch with a request has one
                 return await self._request(visit, stream, message)
-            if not isinstance(message, Request):
-                await self._told(visit.session, message)
+            await self._told(visit.session, message)
         except PeerError as error:
             return Reply(body=encode_error(message.id if isinstance(message, Request) else None, error))
         return None
@@ -306,6 +309,12 @@ def _check_version(exchange: LegacyExchange) -> None:
 def _shows_nothing(exchange: LegacyExchange) -> bool:
     """Whether nothing but what is missing says that the request is an old session's."""
     return all(header(exchange.scope, name) is None for name in (SESSION_ID, PROTOCOL_VERSION))
+
+
+def _failed(request: Request, error: PeerError) -> Reply:
+    """The answer to a request in a session that came to nothing. 404 would tell the client that the session is over."""
+    status = error.http_status if error.http_status in KEEP_STATUS else 200
+    return Reply(body=encode_error(request.id, error), status=status, retry_after_s=error.retry_after_s)
 
 
 def _answer_channel(session: Session, question_id: str) -> str:

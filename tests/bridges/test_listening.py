@@ -78,7 +78,12 @@ def test_nothing_is_lost_or_told_twice_while_subscriptions_change(backend: Backe
                 one.want([ONE, TWO])
                 publish(resource_updated(TWO))
                 await anyio.wait_all_tasks_blocked()
-                assert changes == [list_changed("tools"), resource_updated(ONE), list_changed("prompts"), resource_updated(TWO)]
+                assert changes == [
+                    list_changed("tools"),
+                    resource_updated(ONE),
+                    list_changed("prompts"),
+                    resource_updated(TWO),
+                ]
                 one.want([TWO])
                 publish(resource_updated(ONE))
                 publish(resource_updated(TWO))
@@ -286,5 +291,9 @@ async def test_the_cursor_is_before_what_waits_and_at_the_end_where_nothing_does
 
 def test_changes_travel_as_old_clients_know_them() -> None:
     encode: Callable[[Change], Any] = lambda change: json.loads(encode_change(change))  # noqa: E731  # short
-    assert encode(list_changed("tools")) == {"jsonrpc": "2.0", "method": "notifications/tools/list_changed", "params": {}}
+    assert encode(list_changed("tools")) == {
+        "jsonrpc": "2.0",
+        "method": "notifications/tools/list_changed",
+        "params": {},
+    }
     assert encode(resource_updated(ONE))["params"] == {"uri": ONE}
