@@ -163,10 +163,10 @@ def test_an_id_expires_to_the_second(start_s: float) -> None:
 def test_an_id_expires_at_once_when_its_time_is_over() -> None:
     clock = Ticking(START_S)
     here = process(clock)
-    token, _ = here.issue(CURSOR, principal=None)
+    token, session = here.issue(CURSOR, principal=None)
     clock.now = START_S + TTL_S - 0.001
-    assert here.open(token, principal=None)
-    assert process(clock).open(token, principal=None)
+    assert here.open(token, principal=None) == session
+    assert process(clock).open(token, principal=None) == session
     clock.now = START_S + TTL_S
     assert gone(here, token) == "expired"
     assert gone(process(clock), token) == "expired"
@@ -231,7 +231,7 @@ LONG_NAMES: Final = [
     "\u6f22" * MAX_NAME_CHARS,
     "\U0001f600" * MAX_NAME_CHARS,
 ]
-ALL: Final = {"elicitation": {"form": {}, "url": {}}, "sampling": {"context": {}, "tools": {}}, "roots": {}}
+ALL: Final[dict[str, Any]] = {"elicitation": {"form": {}, "url": {}}, "sampling": {"context": {}, "tools": {}}, "roots": {}}
 CAPABILITIES: Final[list[dict[str, Any]]] = [
     {},
     ALL,

@@ -100,7 +100,8 @@ async def test_an_id_may_be_used_again_and_not_twice_at_once(server: OldServer) 
 async def test_notifications_mean_little_and_are_all_accepted(server: OldServer) -> None:
     client = await server.client()
     for method in ("notifications/initialized", "notifications/roots/list_changed", "notifications/x", "x", ""):
-        for params in (None, {}, {"_meta": {}}, {"requestId": 99}):
+        shapes: list[Message | None] = [None, {}, {"_meta": {}}, {"requestId": 99}]
+        for params in shapes:
             reply = await client.tell(method, params)
             assert (reply.status, reply.response.body) == (202, b"")
 

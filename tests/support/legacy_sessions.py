@@ -396,7 +396,8 @@ async def serving(
     now: Callable[[], float] | None = None,
 ) -> AsyncGenerator[OldServer, None]:
     """A process, for as long as the block runs. `state` may be shared with another one's."""
-    config, journal = config or settings(), []
+    config = config or settings()
+    journal: Journal = []
     with quick_build() if plugin is make_plugin else nullcontext():
         runtime = build_runtime(config, (plugin(journal),))
     bridges = AttachedBridges(runtime, gate=gate or PostureGate(config), now=now or time.time, state=state)
