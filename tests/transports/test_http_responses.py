@@ -123,6 +123,16 @@ async def test_notifications_of_several_tasks_never_tear_each_other(client: Http
 
 
 @over(*HTTP, plugin=busy_plugin)
+async def test_notifications_of_several_tasks_all_arrive_however_slow_the_reader_is(client: HttpClient) -> None:
+    params = {"name": "many", "arguments": {}}
+    async with client.exchange(request("tools/call", params, extra_meta={LOG_LEVEL: "info"}), window=0) as exchange:
+        await exchange.started.wait()
+        await client.settle()  # one is on its way, the others wait behind it
+        response = await exchange.read_all()
+    assert response.body.count(b"notifications/message") == 20
+
+
+@over(*HTTP, plugin=busy_plugin)
 async def test_a_reader_that_stalls_makes_the_handler_wait(client: HttpClient) -> None:
     async with client.exchange(call("flood"), window=2) as exchange:
         await anyio.sleep(1)
