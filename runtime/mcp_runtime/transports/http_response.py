@@ -65,7 +65,7 @@ class PostResponse:
         if self._lock is None:
             self._lock = anyio.Lock()
         async with self._lock:
-            if self._finished or self._torn:
+            if self._is_over():
                 return
             # A cancelled send leaves nobody knowing what went out; all that is left then is to hang up.
             self._torn = True
@@ -90,6 +90,10 @@ class PostResponse:
                 if not self._streaming:
                     await self._start(200, _STREAM_HEADERS)
                 await self._send({"type": "http.response.body", "body": chunk})
+
+    def _is_over(self) -> bool:
+        """Whether nothing more can be sent. Ask with the lock held: an event on its way looks torn to others."""
+        return self._finished or self._torn
 
     async def finish(self, reply: Reply) -> None:
         """Send the answer and end the response: as the last event of a stream, else as a plain JSON body."""
