@@ -19,7 +19,7 @@ from mcp_runtime.dispatcher import Dispatcher
 from mcp_runtime.limits import Limits
 from mcp_runtime.metrics import Meter
 from mcp_runtime.observing import Observer
-from mcp_runtime.protocol.errors import INVALID_REQUEST, PeerError
+from mcp_runtime.protocol.errors import INVALID_REQUEST, PeerError, unsupported_version
 from mcp_runtime.protocol.headers import PROTOCOL_VERSION, MirroredHeaders, pick_headers, read_headers, version_of
 from mcp_runtime.protocol.jsonrpc import (
     MalformedMessageError,
@@ -203,6 +203,8 @@ class StreamableHttp:
             return await self._serve(exchange, call, since)
         if isinstance(message, Response):
             raise PeerError(INVALID_REQUEST, "Invalid request: clients do not send responses in this revision")
+        if version not in MODERN_REVISIONS:
+            raise unsupported_version(version or "", MODERN_REVISIONS)
         # No notification means anything over HTTP in this revision; it is accepted and that is all.
         # Spec: 2026-07-28/basic/transports/streamable-http#sending-messages
         return partial(exchange.response.send, 202, b"", [])
