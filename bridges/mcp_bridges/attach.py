@@ -4,7 +4,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 from msgspec import Raw, Struct
@@ -14,7 +14,9 @@ from mcp_bridges.gate import Gate, Transport
 from mcp_bridges.handshake_stdio import HandshakeStdio
 from mcp_bridges.legacy_call import LegacyServices
 from mcp_bridges.postures import PostureGate
+from mcp_runtime import call_log
 from mcp_runtime.call import Call, Reply
+from mcp_runtime.protocol.errors import PeerError
 from mcp_runtime.protocol.jsonrpc import NO_PARAMS, Request
 from mcp_runtime.protocol.meta import ClientCapabilities, MetaProbe, RequestMetaObject
 from mcp_runtime.protocol.revisions import LATEST
@@ -33,8 +35,14 @@ _ID_BYTES: Final = 12
 _FEATURES: Final[dict[Transport, tuple[str, ...]]] = {"stdio": (), "http_sse": ("transport.http_sse",)}
 
 
+class _Problem(Struct):
+    code: int
+    message: str
+
+
 class _Discovered(Struct):
-    result: dict[str, Any]
+    result: dict[str, Any] = {}
+    error: _Problem | None = None
 
 
 _discovered_decoder: Final = msgspec.json.Decoder(_Discovered)
@@ -125,7 +133,7 @@ class AttachedBridges:
         )
 
     async def _discover(self) -> dict[str, Any]:
-        """What a client of 2026-07-28 would discover."""
+        """What a client of 2026-07-28 would discover. Raises PeerError where it would be told to come back later."""
         meta = RequestMetaObject(protocol_version=LATEST, client_capabilities=ClientCapabilities())
         call = Call(
             request=Request("discover", "server/discover", Raw(NO_PARAMS)),
@@ -133,8 +141,17 @@ class AttachedBridges:
             transport="stdio",
             notify=_drop,
         )
-        reply = await self._runtime.dispatcher.dispatch(call)
-        return _discovered_decoder.decode(reply.body).result if isinstance(reply, Reply) else {}
+        before = call_log.bind(dict)  # What the dispatcher binds is not for what this task does next.
+        try:
+            reply = cast("Reply", await self._runtime.dispatcher.dispatch(call))  # Nobody abandons it.
+        finally:
+            call_log.unbind(before)
+        found = _discovered_decoder.decode(reply.body)
+        if found.error is not None:
+            raise PeerError(
+                found.error.code, found.error.message, http_status=reply.status, retry_after_s=reply.retry_after_s
+            )
+        return found.result
 
 
 async def _drop(_: bytes) -> None:
