@@ -40,7 +40,7 @@ async def serve_event_stream(
     # It adds Connection, which HTTP/2 forbids and HTTP/1.1 servers set themselves.
     source.raw_headers = [item for item in source.raw_headers if item[0] != b"connection"] + headers
     async with aclosing(events):
-        # Servers may fail a send to a client that is gone. Whoever has a task group around this would get a group of it.
+        # Servers may fail a send to a client that is gone; whoever has a task group around this would get a group.
         with suppress(OSError):
             await source(scope, *_uninterrupted(receive, send))
 
