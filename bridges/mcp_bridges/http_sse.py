@@ -29,7 +29,6 @@ from mcp_runtime.protocol.jsonrpc import (
     Notification,
     Request,
     RequestId,
-    Response,
     decode,
     encode_error,
 )
@@ -112,8 +111,7 @@ class SseStream:
             message = decode(body)
             await self.conversation.take(message)
         except PeerError as error:
-            if not isinstance(message, Notification | Response):
-                await self._send(encode_error(message.id if isinstance(message, Request) else None, error))
+            await self._send(encode_error(message.id if isinstance(message, Request) else None, error))
 
     async def events(self, endpoint: str) -> AsyncGenerator[ServerSentEvent, None]:
         """Where to post, then everything that is said."""

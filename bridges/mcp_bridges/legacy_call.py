@@ -170,11 +170,11 @@ class LegacyCall:
             await self.notify(_encode_request(question_id, translated))
             with anyio.move_on_after(services.answer_timeout_s):
                 response = await answer()
-            if response is None:
-                why = f"The client did not answer {method} within {services.answer_timeout_s:g} s"
-                cancelled = {"requestId": question_id, "reason": why}
-                await self.notify(encode_notification("notifications/cancelled", cancelled))
-                raise _UnansweredError(why)
+        if response is None:
+            why = f"The client did not answer {method} within {services.answer_timeout_s:g} s"
+            cancelled = {"requestId": question_id, "reason": why}
+            await self.notify(encode_notification("notifications/cancelled", cancelled))
+            raise _UnansweredError(why)
         return _read_answer(method, response, revision)
 
     def _pass_gate(self, method: str) -> None:

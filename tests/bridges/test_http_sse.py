@@ -201,9 +201,13 @@ def test_the_id_of_a_session_on_the_endpoint_is_none_of_a_stream(backend: Backen
 def test_a_key_of_another_server_opens_nothing(backend: Backend) -> None:
     async def test() -> None:
         foreign = settings(seal_keys=("another key, which is long enough to be one",))
-        async with old_http() as http, old_http(foreign) as elsewhere:
-            async with old_sse(http) as client, old_sse(elsewhere) as other:
-                assert (await client.post(old("ping"), query=other.query)).status == 404
+        async with (
+            old_http() as http,
+            old_http(foreign) as elsewhere,
+            old_sse(http) as client,
+            old_sse(elsewhere) as other,
+        ):
+            assert (await client.post(old("ping"), query=other.query)).status == 404
 
     run(backend, test)
 

@@ -45,6 +45,7 @@ async def test_what_was_missed_is_what_came_after_each_once_the_latest_last(chan
     last = {change: number for number, change in enumerate(changes, start=1) if number > since}
     missed = subscriptions.missed(since)
     assert missed == last
+    assert missed is not None
     assert list(missed) == sorted(last, key=lambda change: last[change])
 
 
