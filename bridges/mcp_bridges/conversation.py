@@ -111,7 +111,7 @@ class Conversation:
             self._listening.close()
 
     async def take(self, message: Message) -> None:
-        """Take one message; what takes time goes on beside. Raises PeerError for a request, for the transport to answer."""
+        """Take one message; what takes time goes on beside. Raises PeerError, for the transport to answer a request."""
         match message:
             case Request():
                 await self._request(message)

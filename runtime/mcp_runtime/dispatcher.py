@@ -105,15 +105,29 @@ class Dispatcher:
         outcome: Outcome | None = None
         self._at_work += 1
         try:
-            with call.scope:
+            if call.in_scope:
                 outcome = await self._guard(method, work, params)
+            else:
+                with call.scope:
+                    outcome = await self._guard(method, work, params)
         finally:
             self._at_work -= 1
+        return self._cut_off(call) if outcome is None or call.abandoned or call.is_late else outcome
+
+    def _cut_off(self, call: Call) -> Result:
+        """The outcome of a call that was stopped, or would not be stopped and came to a result all the same."""
         if call.abandoned:
-            raise _AbandonedError  # Even where the handler would not be stopped and came to a result.
-        if outcome is not None:
-            return outcome
+            raise _AbandonedError
         return self._fail(call, f"Timed out after {call.timeout_s:g} s")
+
+    def cut_off(self, call: Call) -> Answer | None:
+        """What `dispatch` would have answered: for a transport whose own scope the call was cancelled in."""
+        try:
+            return self._answer(call, self._cut_off(call))
+        except PeerError as error:
+            return self._refuse(call, error)
+        except _AbandonedError:
+            return None
 
     async def _guard(self, method: Method, work: Work, params: Struct) -> Outcome:
         """The handler boundary: what an author's code raises becomes an answer here and nowhere else."""
