@@ -7,6 +7,7 @@ Spec: 2024-11-05/basic/transports#http-with-sse
 
 import posixpath
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from typing import Final
 from urllib.parse import parse_qs
 
@@ -74,8 +75,14 @@ class SseStream:
         await self.conversation.wait_idle()
         await self._outgoing.aclose()
 
+    def hang_up(self) -> None:
+        """The client is gone, or was told all: whoever still has something to say does not wait for it to be heard."""
+        for end in (self._outgoing, self._outbox, self._incoming, self._inbox):
+            end.close()
+
     async def _send(self, message: bytes) -> None:
-        await self._outgoing.send(message)
+        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):  # Nobody is there to hear it.
+            await self._outgoing.send(message)
 
     def _start(self, run: Callable[[], Awaitable[None]]) -> None:
         self._tasks.start_soon(_run, run)
@@ -159,7 +166,8 @@ class HttpSse:
                 )
             finally:
                 del self._open[session.id]
-            tasks.cancel_scope.cancel()
+                tasks.cancel_scope.cancel()
+                stream.hang_up()
 
     async def post(self, exchange: LegacyExchange) -> None:
         """Take a message for a stream."""
