@@ -102,16 +102,13 @@ class OldPlayer:
     def _owner(self, wanted: Message) -> Sent | None:
         """What the client sent that this is for: a response says it itself, other messages are for the last one."""
         sent = [one for one in reversed(self._client.sent) if one.requests]
+        # Over HTTP the response may have come already, and what is wanted before it.
+        more = [one for one in sent if one.under_way or any(arrival.source is one for arrival in self._client.inbox)]
         if "method" not in wanted:
-            return next((one for one in sent if one.has(wanted["id"])), None)
-        token = wanted.get("params", {}).get("progressToken")
-        if token is not None:
-            return next((one for one in sent if token in one.tokens()), None)
-        # Over HTTP the response to the last request may have come already, and the message before it.
-        return next((one for one in sent if one.under_way or self._has_more(one)), None)
-
-    def _has_more(self, sent: Sent) -> bool:
-        return any(arrival.source is sent for arrival in self._client.inbox)
+            return next((one for one in (*more, *sent) if one.has(wanted["id"])), None)
+        params = wanted.get("params")
+        token = params.get("progressToken") if isinstance(params, dict) else None
+        return next((one for one in more if token is None or token in one.tokens()), None)
 
     def _find(self, step: Step, id_: Any) -> Sent:
         found = next((one for one in reversed(self._client.sent) if one.has(id_)), None)

@@ -54,8 +54,8 @@ class Sent:
 
     def tokens(self) -> list[Any]:
         """The progress tokens of the requests."""
-        found = [request.get("params", {}).get("_meta", {}) for request in self.requests.values()]
-        return [meta["progressToken"] for meta in found if isinstance(meta, dict) and "progressToken" in meta]
+        found = [old_official.meta_of(request) for request in self.requests.values()]
+        return [meta["progressToken"] for meta in found if "progressToken" in meta]
 
 
 class Listening:

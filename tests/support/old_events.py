@@ -33,7 +33,8 @@ class OldEventReader:
         if not lines:
             self.comments += 1
             return None
-        fields = dict(line.split(": ", 1) if ": " in line else (line.removesuffix(":"), "") for line in lines)
+        parts = [line.partition(":") for line in lines]
+        fields = {name: value.removeprefix(" ") for name, _, value in parts}
         assert len(fields) == len(lines), f"a field that comes twice: {block!r}"
         assert fields.keys() <= _FIELDS, block
         retry = fields.get("retry")

@@ -11,6 +11,7 @@ from typing import Any, Final
 import pytest
 from mcp_types import methods
 
+from mcp_runtime.protocol.json_types import is_object
 from tests.bridges.revision_schemas import RevisionSchema, schema_of
 from tests.support import official
 from tests.support.messages import PROTOCOL_VERSION, Message
@@ -27,14 +28,21 @@ RESULT_TYPES: Final = {
     "completion/complete": "CompleteResult",
 }
 EMPTY: Final = frozenset({"ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"})
-CODES: Final = frozenset({-32700, -32600, -32601, -32602, -32603, -32002, -32022})
-"""What a server answers with: JSON-RPC's own codes, an unknown resource, and where an old client is sent on."""
+CODES: Final = frozenset({-32700, -32600, -32601, -32602, -32603, -32002, -32020, -32021, -32022})
+"""What a server answers with: JSON-RPC's own codes, an unknown resource, and those of 2026-07-28 for what older revisions
+have no code for: a message that shows no era, a capability that is missing, an old client that is sent on."""
 
 
 def is_modern(request: Message) -> bool:
     """Whether a request is one of 2026-07-28."""
-    found = request.get("params", {}).get("_meta", {})
-    return isinstance(found, dict) and PROTOCOL_VERSION in found
+    return PROTOCOL_VERSION in meta_of(request)
+
+
+def meta_of(message: Message) -> Message:
+    """The `_meta` of a message, empty where it has none."""
+    params = message.get("params")
+    found = params.get("_meta") if is_object(params) else None
+    return found if is_object(found) else {}
 
 
 def check(message: Message, revision: str | None, request: Message | None) -> None:
@@ -82,11 +90,11 @@ def _check_error(message: Message) -> None:
 
 
 def _check_result(method: str, result: Message, revision: str | None) -> None:
-    revision = result["protocolVersion"] if method == "initialize" else revision
-    assert revision is not None, f"before the handshake: {result}"
     if method in EMPTY:
         assert result == {}, result
         return
+    revision = result["protocolVersion"] if method == "initialize" else revision
+    assert revision is not None, f"before the handshake: {result}"
     kept = methods.serialize_server_result(method, revision, result)
     closed = _closed(revision)
     if closed is None:
