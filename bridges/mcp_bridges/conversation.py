@@ -91,7 +91,7 @@ class Conversation:
         self._send = send
         self._start = start
         self._session = assumed
-        self._log_level = setting.log_level
+        self._log_level: LoggingLevel = setting.log_level
         self._uris: dict[str, None] = {}
         self._calls: dict[RequestId, LegacyCall] = {}
         self._answers: dict[str, MemoryObjectSendStream[Response]] = {}

@@ -5,13 +5,13 @@ Rule: what is built here is built once, from a configuration, and owned by one R
 
 from dataclasses import replace
 from importlib.metadata import version
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import anyio
 import msgspec
 from msgspec import UNSET
 
-from mcp_runtime.bridge_loading import load_bridges
+from mcp_runtime.bridge_loading import BridgesMissing, from_bridges
 from mcp_runtime.call_rate import CallRate
 from mcp_runtime.catalog import Catalog
 from mcp_runtime.config import Config, ConfigError, plugin_settings
@@ -25,6 +25,9 @@ from mcp_runtime.protocol.meta import SERVER_INFO_KEY, Implementation
 from mcp_runtime.runtime import Runtime
 from mcp_runtime.sealers import LazySealer
 from mcp_runtime.subscriptions import Subscriptions
+
+if TYPE_CHECKING:  # stdio is to start at once, and this file brings what HTTP needs
+    from mcp_runtime.transports.legacy import Bridges
 
 DISTRIBUTION: Final = "mcp-runtime-bridge"
 
@@ -63,7 +66,19 @@ def build_runtime(config: Config, plugins: tuple[Plugin[Any], ...] | None = None
         plugins=loaded,
         sealer=sealer,
     )
-    return replace(runtime, bridges=load_bridges(runtime))
+    return replace(runtime, bridges=_bridges(runtime))
+
+
+def _bridges(runtime: Runtime) -> "Bridges | None":
+    """The bridges of the configuration, None where all are off or the package is not there. Raises ConfigError."""
+    bridges = runtime.config.bridges
+    if all(one.posture == "off" for one in (bridges.http_sessions, bridges.http_sse, bridges.stdio_handshake)):
+        return None
+    try:
+        attach = from_bridges("attach", "attach")
+    except BridgesMissing:
+        return None
+    return cast("Bridges", attach(runtime))
 
 
 def _attach(config: Config, plugins: tuple[Plugin[Any], ...], catalog: Catalog, subscriptions: Subscriptions) -> None:
