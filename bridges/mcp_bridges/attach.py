@@ -15,6 +15,7 @@ from mcp_bridges.handshake_stdio import HandshakeStdio
 from mcp_bridges.legacy_call import LegacyServices
 from mcp_bridges.postures import PostureGate
 from mcp_runtime.call import Call, Reply
+from mcp_runtime.protocol.errors import PeerError
 from mcp_runtime.protocol.jsonrpc import NO_PARAMS, Request
 from mcp_runtime.protocol.meta import ClientCapabilities, MetaProbe, RequestMetaObject
 from mcp_runtime.protocol.revisions import LATEST
@@ -23,6 +24,7 @@ from mcp_runtime.transports.legacy import StdioWire
 
 if TYPE_CHECKING:
     from mcp_bridges.http_bridge import HttpBridges
+    from mcp_runtime.state.engines import State
     from mcp_runtime.transports.watch import Watch
 
 _ANONYMOUS: Final[dict[str, Any]] = {"name": "server", "version": "0"}
@@ -33,8 +35,14 @@ _ID_BYTES: Final = 12
 _FEATURES: Final[dict[Transport, tuple[str, ...]]] = {"stdio": (), "http_sse": ("transport.http_sse",)}
 
 
+class _Problem(Struct):
+    code: int
+    message: str
+
+
 class _Discovered(Struct):
-    result: dict[str, Any]
+    result: dict[str, Any] = {}
+    error: _Problem | None = None
 
 
 _discovered_decoder: Final = msgspec.json.Decoder(_Discovered)
@@ -46,7 +54,11 @@ def attach(runtime: Runtime) -> "AttachedBridges":
 
 
 class AttachedBridges:
-    """All bridges of one runtime. `now` gives Unix seconds and `new_id` short random ids; both injected for tests."""
+    """All bridges of one runtime.
+
+    `now` gives Unix seconds, `new_id` short random ids, and `state` is used instead of what the configuration asks for;
+    all three are injected for tests.
+    """
 
     def __init__(
         self,
@@ -55,11 +67,13 @@ class AttachedBridges:
         gate: Gate,
         now: Callable[[], float] = time.time,
         new_id: Callable[[], str] = lambda: secrets.token_urlsafe(_ID_BYTES),
+        state: "State | None" = None,
     ) -> None:
         self._runtime = runtime
         self._gate = gate
         self._now = now
         self._new_id = new_id
+        self._state = state
         self._http: HttpBridges | None = None
 
     def http(self, watch: "Watch") -> "HttpBridges":
@@ -73,7 +87,7 @@ class AttachedBridges:
             config=runtime.config,
             services=self._services(),
             subscriptions=runtime.subscriptions,
-            state=open_state(runtime.config),
+            state=self._state or open_state(runtime.config),
             watch=watch,
             discover=self._discover,
             server=_ANONYMOUS,
@@ -125,7 +139,7 @@ class AttachedBridges:
         )
 
     async def _discover(self) -> dict[str, Any]:
-        """What a client of 2026-07-28 would discover."""
+        """What a client of 2026-07-28 would discover. Raises PeerError where it would be told to come back later."""
         meta = RequestMetaObject(protocol_version=LATEST, client_capabilities=ClientCapabilities())
         call = Call(
             request=Request("discover", "server/discover", Raw(NO_PARAMS)),
@@ -134,7 +148,13 @@ class AttachedBridges:
             notify=_drop,
         )
         reply = await self._runtime.dispatcher.dispatch(call)
-        return _discovered_decoder.decode(reply.body).result if isinstance(reply, Reply) else {}
+        assert isinstance(reply, Reply)  # Nobody abandons it, and it is no subscription.
+        found = _discovered_decoder.decode(reply.body)
+        if found.error is not None:
+            raise PeerError(
+                found.error.code, found.error.message, http_status=reply.status, retry_after_s=reply.retry_after_s
+            )
+        return found.result
 
 
 async def _drop(_: bytes) -> None:

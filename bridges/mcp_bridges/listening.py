@@ -16,11 +16,12 @@ from mcp_runtime.dispatcher import Dispatcher
 from mcp_runtime.protocol.jsonrpc import Request, encode_json, encode_notification
 from mcp_runtime.protocol.meta import ClientCapabilities, MetaProbe, RequestMetaObject
 from mcp_runtime.protocol.revisions import LATEST
-from mcp_runtime.subscriptions import Change, Subscription, Subscriptions
+from mcp_runtime.subscriptions import Change, ListName, Subscription, Subscriptions, list_changed, resource_updated
 
 _PROBE: Final = MetaProbe(
     RequestMetaObject(protocol_version=LATEST, client_capabilities=ClientCapabilities()), None, LATEST
 )
+_LISTS: Final[tuple[ListName, ...]] = ("tools", "prompts", "resources")
 _EVERY_LIST: Final = {"toolsListChanged": True, "promptsListChanged": True, "resourcesListChanged": True}
 
 
@@ -51,6 +52,7 @@ class Listening:
         self._current: Subscription | None = None
         self._since = subscriptions.position
         self._rewired = False
+        self._closed = False
 
     async def open(self) -> Subscription:
         """Begin to listen. Raises ListenRefusedError past the server's limits, or when it is stopping."""
@@ -65,18 +67,21 @@ class Listening:
         if not isinstance(answer, Stream):
             raise ListenRefusedError(answer)
         subscription = self._current = answer.subscription
-        for change in self._missed():
-            subscription.offer(change, self._subscriptions.position)
+        for change, position in self._missed().items():
+            subscription.offer(change, position)
+        if self._closed:
+            subscription.close()
         return subscription
 
-    def _missed(self) -> Iterable[Change]:
+    def _missed(self) -> dict[Change, int]:
         """What changed while nobody listened, between the end of one subscription and the start of the next."""
         missed = self._subscriptions.missed(self._since)
         if missed is not None:
             return missed
-        # Too much for the memory of changes: say of everything that it may have changed.
-        lists = [(f"notifications/{name}/list_changed", None) for name in ("tools", "prompts", "resources")]
-        return [*lists, *(("notifications/resources/updated", uri) for uri in sorted(self._uris))]
+        # Too much for the memory of changes: say of everything that it may have changed. Position 0 keeps the cursor
+        # before everything: whoever is lost halfway through this is told all of it again.
+        changes = [*map(list_changed, _LISTS), *map(resource_updated, sorted(self._uris))]
+        return dict.fromkeys(changes, 0)
 
     def resume(self, since: int | None) -> None:
         """Before `open`: the client was here and heard of all until position `since`, None where that is not known."""
@@ -95,13 +100,14 @@ class Listening:
 
     def close(self) -> None:
         """End: `changes` returns once it has given what is pending."""
+        self._closed = True
         if self._current is not None:
             self._rewired = False
             self._current.close()
 
     @property
     def cursor(self) -> int:
-        """The position up to which everything was given out."""
+        """The position up to which everything was given out; -1 where that is not known."""
         first = None if self._current is None else self._current.first_pending
         return self._subscriptions.position if first is None else first - 1
 

@@ -186,11 +186,11 @@ class Subscriptions:
         """How many changes were published since the start."""
         return self._position
 
-    def missed(self, since: int) -> frozenset[Change] | None:
-        """What changed after position `since`, each change once; None where that is not known any more."""
+    def missed(self, since: int) -> dict[Change, int] | None:
+        """What changed after position `since`, each with its last position, in that order; None where not known."""
         if not self._forgotten <= since <= self._position:
             return None
-        return frozenset(change for change, position in self._last.items() if position > since)
+        return {change: position for change, position in self._last.items() if position > since}
 
     def close(self) -> None:
         """End every stream gracefully and open no more: part of stopping."""

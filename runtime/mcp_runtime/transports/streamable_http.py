@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from mcp_runtime.call import Call, Reply, Stream
 from mcp_runtime.dispatcher import Dispatcher
 from mcp_runtime.limits import Limits
-from mcp_runtime.protocol.errors import INVALID_REQUEST, PeerError
+from mcp_runtime.protocol.errors import INVALID_REQUEST, PeerError, unsupported_version
 from mcp_runtime.protocol.headers import PROTOCOL_VERSION, MirroredHeaders, read_headers, version_of
 from mcp_runtime.protocol.jsonrpc import (
     MalformedMessageError,
@@ -160,6 +160,8 @@ class StreamableHttp:
             await self._request(exchange, message, headers, found)
         elif isinstance(message, Response):
             raise PeerError(INVALID_REQUEST, "Invalid request: clients do not send responses in this revision")
+        elif version not in MODERN_REVISIONS:
+            raise unsupported_version(version or "", MODERN_REVISIONS)
         else:
             # No notification means anything over HTTP in this revision; it is accepted and that is all.
             # Spec: 2026-07-28/basic/transports/streamable-http#sending-messages
