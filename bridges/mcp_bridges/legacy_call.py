@@ -7,7 +7,7 @@ Spec: 2026-07-28/basic/patterns/mrtr, 2025-11-25/client/elicitation
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import anyio
@@ -16,6 +16,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from mcp_bridges.client_requests import UnaskableError, UnusableResultError, answer_from, question_for
 from mcp_bridges.gate import Gate, LegacyClient, Sighting
+from mcp_bridges.growing_progress import GrowingProgress
 from mcp_bridges.revisions import at_least, error_for, notification_for, result_for
 from mcp_bridges.session import FEATURES, Session, stateless_probe, with_answers
 from mcp_runtime.call import Call, CloseStream, Notify, Reply, Transport
@@ -94,6 +95,7 @@ class LegacyCall:
     abandoned: bool = False
     _at_work: Call | None = None
     _asking: anyio.CancelScope | None = None
+    _progress: GrowingProgress = field(default_factory=GrowingProgress)
 
     def abandon(self) -> None:
         """The client gave up: stop, and answer nothing."""
@@ -130,7 +132,7 @@ class LegacyCall:
             request=request,
             probe=stateless_probe(self.session, request, self.log_level),
             transport=self.transport,
-            notify=self._translated_notify(),
+            notify=self._notify_in_revision(),
             principal=self.client.principal,
             peer=self.client.peer,
             close_stream=self.close_stream,
@@ -140,17 +142,14 @@ class LegacyCall:
         self._at_work = None
         return answer if isinstance(answer, Reply) else None
 
-    def _translated_notify(self) -> Notify:
-        if at_least(self.session.revision, "2025-03-26"):
-            return self.notify  # They travel as they are.
+    def _notify_in_revision(self) -> Notify:
+        async def notify(message: bytes) -> None:
+            if self._progress.is_news(message):
+                translated = _translated(message, self.session.revision)
+                if translated is not None:
+                    await self.notify(translated)
 
-        async def translated(message: bytes) -> None:
-            decoded = _object_decoder.decode(message)
-            params = notification_for(decoded["method"], decoded["params"], self.session.revision)
-            if params is not None:
-                await self.notify(encode_notification(decoded["method"], params))
-
-        return translated
+        return notify
 
     async def _ask_all(self, questions: dict[str, Any]) -> dict[str, Any]:
         """One question after the other: old clients put them to a user, who answers one at a time."""
@@ -203,6 +202,15 @@ class LegacyCall:
             result = {"content": [{"type": "text", "text": text}], "isError": True}
             return Reply(body=encode_result(self.request.id, result))
         return Reply(body=encode_error(self.request.id, PeerError(INTERNAL_ERROR, text)))
+
+
+def _translated(notification: bytes, revision: str) -> bytes | None:
+    """A notification in an older revision, None where that has no such thing."""
+    if at_least(revision, "2025-03-26"):
+        return notification  # They travel as they are.
+    decoded = _object_decoder.decode(notification)
+    params = notification_for(decoded["method"], decoded["params"], revision)
+    return None if params is None else encode_notification(decoded["method"], params)
 
 
 def _read_answer(method: str, response: Response, revision: str) -> dict[str, Any]:
