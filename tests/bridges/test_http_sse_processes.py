@@ -3,15 +3,13 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import pytest
 
 from mcp_bridges.attach import AttachedBridges
-from mcp_bridges.http_bridge import HttpBridges
 from mcp_bridges.http_sse import _MAX_PENDING
 from mcp_runtime.runtime import Runtime
-from mcp_runtime.state.engines import State, open_state
+from mcp_runtime.state.engines import open_state
 from tests.support.clocks import Backend, run
 from tests.support.http_client import HttpClient, http_client
 from tests.support.legacy_wires import (
@@ -27,24 +25,8 @@ from tests.support.legacy_wires import (
 from tests.support.messages import accepted
 from tests.support.settings import settings
 
-if TYPE_CHECKING:
-    from mcp_runtime.transports.watch import Watch
-
 BACKENDS: tuple[Backend, ...] = ("trio", "asyncio")
 both = pytest.mark.parametrize("backend", BACKENDS)
-
-
-class SharingBridges(AttachedBridges):
-    """Bridges of a process that keeps its state where others do."""
-
-    def __init__(self, runtime: Runtime, state: State, gate: Doorkeeper) -> None:
-        super().__init__(runtime, gate=gate)
-        self._state = state
-
-    def http(self, watch: "Watch") -> HttpBridges:
-        parts = replace(super().http(watch)._parts, state=self._state)
-        self._http = HttpBridges(parts, self._setting("http_sse"), now=self._now)
-        return self._http
 
 
 @asynccontextmanager
@@ -54,7 +36,7 @@ async def two_processes(gate: Doorkeeper | None = None) -> AsyncGenerator[tuple[
 
     def process(doorkeeper: Doorkeeper) -> Runtime:
         runtime = made(settings(), [])
-        return replace(runtime, bridges=SharingBridges(runtime, state, doorkeeper))
+        return replace(runtime, bridges=AttachedBridges(runtime, gate=doorkeeper, state=state))
 
     async with (
         http_client(process(Doorkeeper()), []) as one,

@@ -316,6 +316,7 @@ class DeprecationConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who still uses older revisions, kept as evidence."""
 
+    enabled: Annotated[bool, Meta(description="Whether it is kept.")] = True
     database: Annotated[
         str, Meta(description="An SQLite file. Empty: ledger.db in state.directory.", extra={"kind": "path"})
     ] = ""
