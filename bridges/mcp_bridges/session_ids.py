@@ -23,6 +23,9 @@ MAX_ID_CHARS: Final = 1000
 _CACHED: Final = 1024
 """Sessions whose id was opened lately: about 1 MiB. Opening one costs as much as a small call."""
 
+_NO_MSGPACK: Final = (OverflowError, RecursionError)
+"""What the encoder raises for JSON that it cannot carry: a number of more than 64 bits."""
+
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(Session)
 
@@ -51,7 +54,7 @@ class SessionIds:
         """A new session and its id, for `principal` alone.
 
         What a client declares beyond the capabilities that the specification defines is left out where the id would
-        grow too long for proxies.
+        grow too long for proxies, or where it cannot be carried.
         """
         issued_s = round(self._now())
         session = Session(
@@ -63,8 +66,11 @@ class SessionIds:
             issued_s=issued_s,
             expires_s=issued_s + round(self._ttl_s),
         )
-        token = self._seal(session, principal)
-        if len(token) > MAX_ID_CHARS:
+        try:
+            token = self._seal(session, principal)
+        except _NO_MSGPACK:
+            token = None
+        if token is None or len(token) > MAX_ID_CHARS:
             known = {name: _known(value) for name, value in opening.capabilities.items() if name in _KNOWN}
             session = msgspec.structs.replace(session, capabilities=known)
             token = self._seal(session, principal)
