@@ -57,9 +57,7 @@ def old(method: str, params: Mapping[str, Any] | None = None, *, id: Any = 1) ->
 def opening(revision: str = "2025-11-25", *, id: Any = "init", **changes: Any) -> Message:
     """An `initialize`."""
     info = {"name": "old-client", "version": "0.9"}
-    return old(
-        "initialize", {"protocolVersion": revision, "capabilities": ABLE, "clientInfo": info, **changes}, id=id
-    )
+    return old("initialize", {"protocolVersion": revision, "capabilities": ABLE, "clientInfo": info, **changes}, id=id)
 
 
 def result(id: Any, content: object) -> Message:
@@ -127,7 +125,9 @@ class OldClient(ABC):
     async def question(self, method: str | None = None) -> Message:
         """The next request of the server's."""
         return dict(
-            await self.take(lambda message: "method" in message and "id" in message and method in {None, message["method"]})
+            await self.take(
+                lambda message: "method" in message and "id" in message and method in {None, message["method"]}
+            )
         )
 
     async def notified(self, method: str) -> Message:
@@ -344,7 +344,9 @@ async def old_sse(http: HttpClient, path: str = "/sse", **options: Any) -> Async
     headers = {"accept": "text/event-stream", "user-agent": "old-sse/1", **options.pop("headers", {})}
     public = options.pop("public", path)
     async with (
-        http.exchange(method="GET", path=path, raw_headers=headers, window=options.pop("window", 0), **options) as stream,
+        http.exchange(
+            method="GET", path=path, raw_headers=headers, window=options.pop("window", 0), **options
+        ) as stream,
         anyio.create_task_group() as tasks,
     ):
         stream.upload(b"")
@@ -361,7 +363,6 @@ async def old_sse(http: HttpClient, path: str = "/sse", **options: Any) -> Async
                 await client.pumped.wait()
 
 
-
 Journal = list[str]
 
 
@@ -372,9 +373,7 @@ def made(config: Config, journal: Journal, make: Callable[[Journal], Any] = make
 
 
 @asynccontextmanager
-async def old_http(
-    config: Config, make: Callable[[Journal], Any] = make_plugin
-) -> AsyncGenerator[HttpClient, None]:
+async def old_http(config: Config, make: Callable[[Journal], Any] = make_plugin) -> AsyncGenerator[HttpClient, None]:
     """The application of such a runtime."""
     journal: Journal = []
     async with http_client(made(config, journal, make), journal) as http:
