@@ -1,6 +1,5 @@
 """Where bridges meet a runtime, and how a release without them starts. Rule: what is off is not even imported."""
 
-import importlib
 import subprocess
 import sys
 from collections.abc import Generator
@@ -12,11 +11,8 @@ from typing import Any, Final
 import pytest
 import trio
 
-from mcp_bridges import attach as attaching
 from mcp_bridges.attach import AttachedBridges, attach
 from mcp_bridges.handshake_stdio import HandshakeStdio
-from mcp_runtime import bridge_loading
-from mcp_runtime.bridge_loading import any_on, load_bridges
 from mcp_runtime.compose import build_runtime
 from mcp_runtime.config import BridgesConfig, ConfigError
 from mcp_runtime.config.sections import (
@@ -60,7 +56,6 @@ def test_one_bridge_is_enough(on: str, posture: Any) -> None:
     }
     sections = {name: kind(posture=posture if name == on else "off") for name, kind in types.items()}
     made = runtime(bridges=BridgesConfig(**sections))
-    assert any_on(made.config)
     assert made.bridges is not None
     assert (made.bridges.stdio(WIRE) is None) == (on != "stdio_handshake")
 
@@ -102,9 +97,9 @@ class Absent(MetaPathFinder):
 
 
 @contextmanager
-def without(name: str, *, loaded: tuple[str, ...]) -> Generator[None]:
-    """`name` cannot be imported within the block; modules whose names begin with `loaded` are loaded anew in it."""
-    kept = {one: module for one, module in sys.modules.items() if one.startswith(loaded)}
+def without(name: str) -> Generator[None]:
+    """`name` cannot be imported within the block."""
+    kept = {one: module for one, module in sys.modules.items() if one.startswith(name)}
     for one in kept:
         del sys.modules[one]
     finder = Absent(name)
@@ -113,25 +108,14 @@ def without(name: str, *, loaded: tuple[str, ...]) -> Generator[None]:
         yield
     finally:
         sys.meta_path.remove(finder)
-        for one in [one for one in sys.modules if one.startswith(loaded)]:
-            del sys.modules[one]
         sys.modules.update(kept)
 
 
 def test_a_release_without_the_package_serves_the_present() -> None:
-    with without("mcp_bridges", loaded=("mcp_bridges",)):
-        assert load_bridges(runtime(bridges=NO_BRIDGES)) is None
-        made = runtime()
-        assert any_on(made.config)
-        assert made.bridges is None
-
-
-def test_a_package_that_lacks_what_it_needs_is_not_taken_for_absent() -> None:
-    with without("mcp_bridges.gate", loaded=("mcp_bridges",)), pytest.raises(ModuleNotFoundError) as raised:
-        runtime()
-    assert raised.value.name == "mcp_bridges.gate"
-    assert bridge_loading.PACKAGE == "mcp_bridges"
-    assert importlib.import_module("mcp_bridges.attach") is attaching
+    with without("mcp_bridges"):
+        assert runtime(bridges=NO_BRIDGES).bridges is None
+        assert runtime().bridges is None
+    assert isinstance(runtime().bridges, AttachedBridges)
 
 
 # Parts and their life
