@@ -4,7 +4,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 from msgspec import Raw, Struct
@@ -14,6 +14,7 @@ from mcp_bridges.gate import Gate, Transport
 from mcp_bridges.handshake_stdio import HandshakeStdio
 from mcp_bridges.legacy_call import LegacyServices
 from mcp_bridges.postures import PostureGate
+from mcp_runtime import call_log
 from mcp_runtime.call import Call, Reply
 from mcp_runtime.protocol.errors import PeerError
 from mcp_runtime.protocol.jsonrpc import NO_PARAMS, Request
@@ -147,8 +148,11 @@ class AttachedBridges:
             transport="stdio",
             notify=_drop,
         )
-        reply = await self._runtime.dispatcher.dispatch(call)
-        assert isinstance(reply, Reply)  # Nobody abandons it, and it is no subscription.
+        before = call_log.bind(dict)  # What the dispatcher binds is not for what this task does next.
+        try:
+            reply = cast("Reply", await self._runtime.dispatcher.dispatch(call))  # Nobody abandons it.
+        finally:
+            call_log.unbind(before)
         found = _discovered_decoder.decode(reply.body)
         if found.error is not None:
             raise PeerError(

@@ -68,6 +68,10 @@ _head_decoder: Final = msgspec.json.Decoder(_Head)
 _object_decoder: Final = msgspec.json.Decoder(dict[str, Any])
 
 
+_UNREADABLE: Final = (msgspec.DecodeError, RecursionError)
+"""What the decoder raises for JSON that is well-formed and yet more than Python holds: 1e999."""
+
+
 class _UnansweredError(Exception):
     """The client was asked and gave nothing to go on with; the text says why."""
 
@@ -165,11 +169,11 @@ class LegacyCall:
             await self.notify(_encode_request(question_id, translated))
             with anyio.move_on_after(services.answer_timeout_s):
                 response = await answer()
-            if response is None:
-                why = f"The client did not answer {method} within {services.answer_timeout_s:g} s"
-                cancelled = {"requestId": question_id, "reason": why}
-                await self.notify(encode_notification("notifications/cancelled", cancelled))
-                raise _UnansweredError(why)
+        if response is None:
+            why = f"The client did not answer {method} within {services.answer_timeout_s:g} s"
+            cancelled = {"requestId": question_id, "reason": why}
+            await self.notify(encode_notification("notifications/cancelled", cancelled))
+            raise _UnansweredError(why)
         return _read_answer(method, response, revision)
 
     def _pass_gate(self, method: str) -> None:
@@ -214,12 +218,15 @@ def _read_answer(method: str, response: Response, revision: str) -> dict[str, An
         raise _UnansweredError(f"The client answered {method} with an error: {_message_of(response.error)}")
     try:
         return answer_from(method, msgspec.json.decode(response.result or b"null"), revision)
-    except UnusableResultError as error:
+    except (UnusableResultError, *_UNREADABLE) as error:
         raise _UnansweredError(f"The client's answer to {method} is of no use: {error}") from None
 
 
 def _message_of(error: Raw) -> str:
-    decoded = msgspec.json.decode(error)
+    try:
+        decoded = msgspec.json.decode(error)
+    except _UNREADABLE:
+        decoded = None
     message = decoded.get("message") if is_object(decoded) else None
     return message if isinstance(message, str) and message else "it gave no reason"
 

@@ -86,6 +86,10 @@ class ReplayLog:
         await self._store.put(f"{key}/{number}", message, ttl_s=self._max_age_s)
         if number > self._max_events:
             await self._store.delete(f"{key}/{number - self._max_events}")
+        await self.note(key, number, ended=ended)
+
+    async def note(self, key: str, number: int, *, ended: bool) -> None:
+        """Keep how far a stream goes, and wake who follows it. For StreamLog."""
         ttl_s = self._max_age_s if ended else max(self._max_age_s, _AT_WORK_S)
         await self._store.put(key, msgspec.json.encode(_Extent(number, ended)), ttl_s=ttl_s)
         await self._bus.publish(key, b"")
@@ -134,7 +138,7 @@ class StreamLog:
 
     async def begin(self) -> None:
         """Keep the stream before its first event, for a client that leaves before that."""
-        await self._log.append(self._key, 0, b"", ended=False)
+        await self._log.note(self._key, 0, ended=False)
 
     async def append(self, message: bytes, *, ended: bool = False) -> str:
         """Keep `message` as the next event; its id. An empty one only ends the stream."""

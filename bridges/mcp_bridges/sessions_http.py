@@ -261,6 +261,7 @@ class SessionsHttp:
         )
         watched = Watched(
             gone=_nothing,
+            aged=_nothing,
             receive=visit.exchange.receive,
             keep_alive=stream.keep_alive,
             every_s=self._let_go_after_s,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from docs.generate import (
+    clients_tested,
     command_line,
     configuration,
     deprecated_features,
@@ -27,6 +28,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "reference/deprecated-features.md": deprecated_features.page,
     "reference/exit-codes.md": exit_codes.page,
     "reference/sqlite-plugin.md": sqlite_plugin.page,
+    "reference/clients-tested.md": clients_tested.page,
 }
 """By their path below docs/, what makes their text."""
 

@@ -231,7 +231,11 @@ LONG_NAMES: Final = [
     "\u6f22" * MAX_NAME_CHARS,
     "\U0001f600" * MAX_NAME_CHARS,
 ]
-ALL: Final[dict[str, Any]] = {"elicitation": {"form": {}, "url": {}}, "sampling": {"context": {}, "tools": {}}, "roots": {}}
+ALL: Final[dict[str, Any]] = {
+    "elicitation": {"form": {}, "url": {}},
+    "sampling": {"context": {}, "tools": {}},
+    "roots": {},
+}
 CAPABILITIES: Final[list[dict[str, Any]]] = [
     {},
     ALL,

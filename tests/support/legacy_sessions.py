@@ -163,8 +163,7 @@ class Opened:
         return event.message
 
     async def done(self) -> "Reply":
-        """The whole response."""
-        await self.exchange.returned.wait()
+        """The whole response; the application may be at work on the rest."""
         await self.pumped.wait()
         assert self.exchange.complete.is_set(), "the client left before the end"
         return Reply(self.response, self.events)

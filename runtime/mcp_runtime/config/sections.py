@@ -14,6 +14,7 @@ from mcp_runtime.secret import Secret
 
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 LogFormat = Literal["auto", "json", "console"]
+LedgerAddresses = Literal["full", "truncated", "hashed", "none"]
 RetirementStage = Literal["observe", "signal", "brownout", "refuse_new", "gone"]
 
 
@@ -312,6 +313,28 @@ class DeprecationConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     ] = 10_000
 
 
+class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who still uses older revisions, kept as evidence."""
+
+    database: Annotated[
+        str, Meta(description="An SQLite file. Empty: ledger.db in state.directory.", extra={"kind": "path"})
+    ] = ""
+    flush_interval_s: Annotated[
+        float, Meta(gt=0, description="Time between two writes; a process that is killed loses no more than that.")
+    ] = 5.0
+    retention_days: Annotated[int, Meta(ge=1, description="How long a day is kept.")] = 730
+    max_bytes: Annotated[
+        int, Meta(ge=1_048_576, description="Size of the file; past it, the oldest days make room.")
+    ] = 268_435_456
+    addresses: Annotated[
+        LedgerAddresses,
+        Meta(
+            description='What is kept of client addresses: "truncated" is the network (/24, /48), "hashed" a hash '
+            "under the first seal key."
+        ),
+    ] = "full"
+
+
 class Origin(Struct, frozen=True, kw_only=True):
     """Where a configuration came from: not a section, but what its errors and relative paths need."""
 
@@ -344,6 +367,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     logging: LoggingConfig = LoggingConfig()
     state: StateConfig = StateConfig()
     deprecation: DeprecationConfig = DeprecationConfig()
+    ledger: LedgerConfig = LedgerConfig()
     plugin: dict[str, dict[str, object]] = field(default_factory=dict[str, dict[str, object]])
     """The tables [plugin.NAME] as they stand in the file; `plugin_settings` converts one."""
     origin: Origin = Origin()
