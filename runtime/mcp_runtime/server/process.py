@@ -142,7 +142,7 @@ async def _serve_endpoints(
     from mcp_runtime.http_app import HttpApp
     from mcp_runtime.server.http_server import serve_http
 
-    http = runtime.config.http
+    config, http = runtime.config, runtime.config.http
     app = HttpApp(runtime, bind_hosts=[listener.host for listener in listeners if listener.host])
 
     async def drain() -> None:
@@ -151,7 +151,7 @@ async def _serve_endpoints(
 
     async with app.lifespan(), trio.open_nursery() as serving:
         tls = bool(http.tls_certificate_file)
-        await serving.start(partial(serve_http, app, listeners, http, tls=tls, drain=drain))
+        await serving.start(partial(serve_http, app, listeners, http, limits=config.limits, tls=tls, drain=drain))
         progress.started.set()
         on_ready()
         if stdio is not None:
@@ -169,5 +169,7 @@ async def _serve_admin(
     from mcp_runtime.server.http_server import serve_http
 
     app = admin_app(lambda: progress.is_ready)
-    http = runtime.config.http
-    await serve_http(app, listeners, http, tls=False, drain=trio.sleep_forever, task_status=task_status)
+    config = runtime.config
+    await serve_http(
+        app, listeners, config.http, limits=config.limits, tls=False, drain=trio.sleep_forever, task_status=task_status
+    )
