@@ -89,19 +89,28 @@ class Exchange:
         if self._waiting is not None:
             raise trio.BusyResourceError("another task waits in receive() already")
         if not self._has_given_body:
-            try:
-                piece = self._take()
-                while not piece and not self.has_whole_body and await self._more():
-                    piece = self._take()
-            except RefusedError as error:
-                await self._give_up(error.status)
-            else:
-                if piece or self.has_whole_body:
-                    self._has_given_body = self.has_whole_body
-                    return {"type": "http.request", "body": piece, "more_body": not self._has_given_body}
-        await self._until_over()
+            piece = await self._piece()
+            if piece or self.has_whole_body:
+                self._has_given_body = self.has_whole_body
+                return {"type": "http.request", "body": piece, "more_body": not self._has_given_body}
+        while await self._more():
+            pass  # It sent the beginning of its next request.
         await trio.lowlevel.checkpoint()
         return {"type": "http.disconnect"}
+
+    async def _piece(self) -> bytes:
+        """Some of the body; nothing where it is at its end, or the client or the answer is."""
+        try:
+            piece = self._take()
+            while not piece and not self.has_whole_body:
+                if not await self._more():
+                    raise RefusedError(400)  # It has sent its last, in the middle of its request.
+                piece = self._take()
+        except RefusedError as error:
+            if not self._is_over:
+                await self._give_up(error.status)
+            return b""
+        return piece
 
     @property
     def has_whole_body(self) -> bool:
@@ -141,10 +150,6 @@ class Exchange:
         finally:
             self._waiting = None
         return False
-
-    async def _until_over(self) -> None:
-        while await self._more():
-            pass  # It sent the beginning of its next request.
 
     async def send(self, message: Message | None) -> None:
         """Send a piece of the answer. None: the application has ended.

@@ -91,8 +91,10 @@ class RequestHead:
 
     @property
     def is_last(self) -> bool:
-        """Whether the client wants the connection closed after the answer."""
-        return self.version == "1.0" or b"close" in _tokens(self.facts.get(b"connection", b""))
+        """Whether no other request can follow on the connection: CONNECT would turn it into a tunnel."""
+        if self.version == "1.0" or self.method == "CONNECT":
+            return True
+        return b"close" in _tokens(self.facts.get(b"connection", b""))
 
     @property
     def is_for_hypercorn(self) -> bool:
