@@ -40,6 +40,7 @@ class Peer:
 
     stream: trio.abc.HalfCloseableStream | trio.SSLStream[trio.SocketStream]
     received: bytes = b""
+    address: object = None
 
     async def send(self, data: bytes) -> None:
         await self.stream.send_all(data)
@@ -127,7 +128,7 @@ class Served:
             trio.SSLStream(plain, self.tls, server_hostname="127.0.0.1", https_compatible=True) if self.tls else plain
         )
         try:
-            yield Peer(stream)
+            yield Peer(stream, address=sock.getsockname())
         finally:
             await trio.aclose_forcefully(stream)
 
@@ -183,7 +184,7 @@ async def whole_body(receive: Receive) -> bytes:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ConnectionResetError
-        body += message["body"]
+        body += bytes(message["body"])
         if not message["more_body"]:
             return body
 

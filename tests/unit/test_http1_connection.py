@@ -2,6 +2,7 @@
 
 import pytest
 import trio
+import trio.testing
 from starlette.types import Message, Receive, Scope, Send
 
 from tests.unit.http1_server import PARSERS, PATIENCE_S, Parser, echo, reply, serving, whole_body
@@ -49,7 +50,12 @@ async def test_a_client_that_sends_no_more_gets_all_its_answers() -> None:
 
 async def test_many_requests_at_once_leave_others_their_turn() -> None:
     count = 5000
-    async with serving(echo) as server, server.peer() as greedy, server.peer() as modest, trio.open_nursery() as nursery:
+    async with (
+        serving(echo) as server,
+        server.peer() as greedy,
+        server.peer() as modest,
+        trio.open_nursery() as nursery,
+    ):
         nursery.start_soon(greedy.send, get() * count)
         answers = 0
 
@@ -88,7 +94,9 @@ class TestBodies:
     async def test_chunks_extensions_and_trailers(self, parser: Parser) -> None:
         chunked = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
         async with serving(echo, parser=parser) as server, server.peer() as peer:
-            await peer.send(chunked + b"3;x=y\r\nabc\r\nA\r\n0123456789\r\n0\r\nTrailer: dropped\r\n\r\n" + get("/next"))
+            await peer.send(
+                chunked + b"3;x=y\r\nabc\r\nA\r\n0123456789\r\n0\r\nTrailer: dropped\r\n\r\n" + get("/next")
+            )
             assert (await peer.answer()).body == b"{POST / abc0123456789}"
             assert (await peer.answer()).body == b"{GET /next }"
 
@@ -199,16 +207,20 @@ class TestContinue:
 
 class TestDrain:
     async def test_idle_connections_are_closed_at_once(self, parser: Parser) -> None:
-        async with serving(echo, parser=parser) as server, server.peer() as new, server.peer() as used:
-            async with server.peer() as slow:
-                await used.send(get())
-                await used.answer()
-                await slow.send(b"GET / HTTP/1.1\r\n")
-                await trio.testing.wait_all_tasks_blocked()
-                server.draining.set()
-                with trio.fail_after(PATIENCE_S):
-                    assert [await peer.is_closed() for peer in (new, used, slow)] == [True, True, True]
-                    await server.ended.wait()
+        async with (
+            serving(echo, parser=parser) as server,
+            server.peer() as new,
+            server.peer() as used,
+            server.peer() as slow,
+        ):
+            await used.send(get())
+            await used.answer()
+            await slow.send(b"GET / HTTP/1.1\r\n")
+            await trio.testing.wait_all_tasks_blocked()
+            server.draining.set()
+            with trio.fail_after(PATIENCE_S):
+                assert [await peer.is_closed() for peer in (new, used, slow)] == [True, True, True]
+                await server.ended.wait()
 
     async def test_an_answer_under_way_is_finished_and_says_that_it_is_the_last(self, parser: Parser) -> None:
         go_on = trio.Event()

@@ -100,16 +100,15 @@ class Exchange:
 
     async def _piece(self) -> bytes:
         """Some of the body; nothing where it is at its end, or the client or the answer is."""
+        status = 400  # For a client that sends its last in the middle of its request.
         try:
             piece = self._take()
-            while not piece and not self.has_whole_body:
-                if not await self._more():
-                    raise RefusedError(400)  # It has sent its last, in the middle of its request.
+            while not piece and not self.has_whole_body and await self._more():
                 piece = self._take()
         except RefusedError as error:
-            if not self._is_over:
-                await self._give_up(error.status)
-            return b""
+            piece, status = b"", error.status
+        if not piece and not self.has_whole_body and not self._is_over:
+            await self._give_up(status)
         return piece
 
     @property
@@ -182,8 +181,8 @@ class Exchange:
         if self._closes and not says_close:
             lines.append(b"connection: close\r\n")
         fields = b"".join(lines)
-        if not _FIELDS.fullmatch(fields):
-            raise ValueError("a header field of the answer has bytes that end it, or is no field at all")
+        if fields.count(b"\n") != len(lines) or not _FIELDS.fullmatch(fields):
+            raise ValueError("a header field of the answer has a line end in it, or is no field at all")
         self._status, self._headers, self._answer_left = status, headers, length
         self._is_chunked = is_stream and self._version == "1.1" and not self._is_bodiless
         self._head = b"%b%b%b\r\n" % (status_line(status), fields, self._fields)
