@@ -130,6 +130,8 @@ class Connection:
         return begun
 
     async def _converse(self) -> bytes | None:
+        if self.server.is_draining:
+            return None  # It came between the beginning of the drain and the end of listening.
         if isinstance(self._stream, trio.SSLStream):
             self.deadline = trio.current_time() + self.server.config.ssl_handshake_timeout
             await self._stream.do_handshake()
