@@ -49,26 +49,20 @@ async def test_a_client_that_sends_no_more_gets_all_its_answers() -> None:
 
 
 async def test_many_requests_at_once_leave_others_their_turn() -> None:
-    count = 5000
-    async with (
-        serving(echo) as server,
-        server.peer() as greedy,
-        server.peer() as modest,
-        trio.open_nursery() as nursery,
-    ):
-        nursery.start_soon(greedy.send, get() * count)
-        answers = 0
+    order: list[bytes] = []
 
-        async def read_answers() -> None:
-            nonlocal answers
-            while answers < count:
-                await greedy.answer()
-                answers += 1
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        order.append(scope["raw_path"])
+        await reply(send)
 
-        nursery.start_soon(read_answers)
-        await modest.send(get())
+    async with serving(app) as server, server.peer() as greedy, server.peer() as modest:
+        await trio.testing.wait_all_tasks_blocked()
+        await greedy.send(get("/many") * 1000)
+        await modest.send(get("/one"))
         await modest.answer()
-        assert answers < count
+        for _ in range(1000):
+            await greedy.answer()
+    assert order.index(b"/one") < 1000
 
 
 @pytest.mark.parametrize(
@@ -173,6 +167,12 @@ class TestBodies:
             assert (await peer.answer()).status == 413
 
 
+async def test_a_refused_client_can_go_on_sending_until_it_reads_why() -> None:
+    async with serving(echo) as server, server.peer() as peer:
+        await peer.send(b"nonsense\r\n\r\n" + bytes(8_000_000))
+        assert (await peer.answer()).status == 400
+
+
 class TestContinue:
     EXPECT = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-Continue\r\n\r\n"
 
@@ -196,6 +196,18 @@ class TestContinue:
         async with serving(echo) as server, server.peer() as peer:
             await peer.send(self.EXPECT + b"abc")
             assert (await peer.answer()).status == 200
+
+    async def test_it_does_not_come_in_the_middle_of_an_answer(self) -> None:
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            body = await whole_body(receive)
+            await send({"type": "http.response.body", "body": body})
+
+        async with serving(app) as server, server.peer() as peer:
+            await peer.send(self.EXPECT)
+            await trio.testing.wait_all_tasks_blocked()
+            await peer.send(b"abc")
+            assert (await peer.answer()).body == b"abc"
 
     async def test_1_0_does_not_know_it(self) -> None:
         async with serving(echo) as server, server.peer() as peer:

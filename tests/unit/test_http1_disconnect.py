@@ -3,6 +3,7 @@
 import socket
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 import trio
@@ -249,6 +250,40 @@ class TestSend:
                 await trio.testing.wait_all_tasks_blocked()
         assert got == [DISCONNECT]
 
+    async def test_it_wakes_who_waits_behind_many_requests(self) -> None:
+        got: list[Message] = []
+        told = trio.Event()
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await whole_body(receive)
+            await send(OK)
+            async with trio.open_nursery() as nursery:
+
+                async def watch() -> None:
+                    got.append(await receive())
+                    told.set()
+
+                nursery.start_soon(watch)
+                await reset_now.wait()
+                with suppress(ConnectionResetError):
+                    while True:
+                        await send({"type": "http.response.body", "body": b"x", "more_body": True})
+                with trio.move_on_after(PATIENCE_S):
+                    await told.wait()
+                nursery.cancel_scope.cancel()
+
+        reset_now = trio.Event()
+        async with serving(app) as server, server.peer() as peer:
+            await peer.send(GET)
+            await peer.head()
+            await peer.send(GET * 6000)
+            await trio.testing.wait_all_tasks_blocked()
+            await reset(peer)
+            reset_now.set()
+            with trio.fail_after(2 * PATIENCE_S):
+                await told.wait()
+        assert got == [DISCONNECT]
+
     async def test_it_waits_for_a_client_that_does_not_read(self, parser: Parser) -> None:
         """Memory is bounded by what the application gives in one piece."""
         sent = 0
@@ -269,6 +304,25 @@ class TestSend:
             await trio.testing.wait_all_tasks_blocked(0.05)
             assert sent == stalled_at
             assert len((await peer.answer()).body) == 200 * 100_000
+
+    async def test_a_stream_whose_client_takes_everything_leaves_others_their_turn(self) -> None:
+        order: list[bytes] = []
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["raw_path"] == b"/stream":
+                await send(OK)
+                for _ in range(1000):
+                    await send({"type": "http.response.body", "body": b"x", "more_body": True})
+            await reply(send) if scope["raw_path"] == b"/" else await send({"type": "http.response.body", "body": b""})
+            order.append(scope["raw_path"])
+
+        async with serving(app) as server, server.peer() as greedy, server.peer() as modest:
+            await trio.testing.wait_all_tasks_blocked()
+            await greedy.send(GET.replace(b"/ ", b"/stream "))
+            await modest.send(GET)
+            await greedy.answer()
+            await modest.answer()
+        assert order == [b"/", b"/stream"]
 
     async def test_two_tasks_may_send(self, parser: Parser) -> None:
         pieces = [bytes([number]) * 300_000 for number in range(8)]
@@ -308,21 +362,18 @@ class TestSend:
             await peer.send(GET)  # And the connection is as good as new.
             assert (await peer.head()).status == 200
 
-    async def test_the_end_of_an_answer_may_be_cancelled_too(self) -> None:
+    @pytest.mark.parametrize("ending", [b"", b"Connection: close\r\n"], ids=["kept", "close"])
+    async def test_the_end_of_an_answer_may_be_cancelled_too(self, ending: bytes) -> None:
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["raw_path"] == b"/next":
-                await reply(send, b"next")
-                return
             with trio.move_on_after(0.05):
                 await reply(send, b"x" * 20_000_000)
             cancelled.set()
 
         cancelled = trio.Event()
         async with serving(app) as server, server.peer(receive_buffer_bytes=65_536) as peer:
-            await peer.send(GET + GET.replace(b"/ ", b"/next "))
+            await peer.send(GET.replace(b"\r\n\r\n", b"\r\n" + ending + b"\r\n"))
             await cancelled.wait()
             assert len((await peer.answer()).body) == 20_000_000
-            assert (await peer.answer()).body == b"next"
 
     async def test_what_belongs_to_one_request_cannot_reach_the_next(self) -> None:
         kept: list[tuple[Receive, Send]] = []

@@ -204,6 +204,18 @@ class TestTls:
             assert sent < 100
             assert len((await peer.answer()).body) == 200 * 100_000
 
+    async def test_a_piece_whose_sending_was_cancelled_is_sent_whole(self, certificates: Certificates) -> None:
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            with trio.move_on_after(0.05):
+                await send({"type": "http.response.body", "body": bytes(20_000_000), "more_body": True})
+            await send({"type": "http.response.body", "body": b"end"})
+
+        async with serving(app, tls=tls(certificates)) as server, server.peer(receive_buffer_bytes=65_536) as peer:
+            await peer.send(GET)
+            await trio.testing.wait_all_tasks_blocked(0.1)
+            assert len((await peer.answer()).body) == 20_000_003
+
     async def test_a_refusal_arrives(self, certificates: Certificates) -> None:
         async with serving(echo, tls=tls(certificates)) as server, server.peer() as peer:
             await peer.send(b"nonsense\r\n\r\n")

@@ -1,5 +1,6 @@
 """How much one client may send, and how slowly: at the edge it is served, past it is refused."""
 
+import os
 from collections.abc import AsyncGenerator
 
 import pytest
@@ -138,6 +139,29 @@ class TestSlowness:
             await _pass(mock_clock, 11)
             assert (await peer.answer()).body == b"done"
 
+    async def test_a_request_that_comes_as_its_time_is_over_is_served_or_closed_but_not_cancelled(
+        self, mock_clock: trio.testing.MockClock
+    ) -> None:
+        cancelled = 0
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            nonlocal cancelled
+            try:
+                await trio.lowlevel.checkpoint()
+            except trio.Cancelled:
+                cancelled += 1
+                raise
+            await reply(send)
+
+        async with serving(app, limits=LIMITS) as server:
+            for _ in range(30):  # Which of the two is the first to run is a matter of chance.
+                async with server.peer() as peer:
+                    await trio.testing.wait_all_tasks_blocked()
+                    assert isinstance(peer.stream, trio.SocketStream)
+                    os.write(peer.stream.socket.fileno(), LINE + HOST + b"\r\n")
+                    await _pass_at_once(mock_clock, 76.0)
+        assert cancelled == 0
+
     async def test_a_refused_client_that_never_leaves_is_left(
         self, mock_clock: trio.testing.MockClock, server: Served
     ) -> None:
@@ -153,5 +177,11 @@ class TestSlowness:
 async def _pass(clock: trio.testing.MockClock, seconds: float) -> None:
     """Let so much time pass, and everyone do what it was time for."""
     await trio.testing.wait_all_tasks_blocked()
+    clock.jump(seconds)
+    await trio.testing.wait_all_tasks_blocked()
+
+
+async def _pass_at_once(clock: trio.testing.MockClock, seconds: float) -> None:
+    """Let so much time pass before anyone has done what there was to do."""
     clock.jump(seconds)
     await trio.testing.wait_all_tasks_blocked()

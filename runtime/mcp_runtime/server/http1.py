@@ -198,8 +198,7 @@ class Connection:
         while (end := self.unread.find(EMPTY_LINE, max(seen - 3, 0))) < 0:
             if self.unread:
                 check_beginning(self.unread, seen, limits)
-                if not seen:
-                    self.deadline = min(self.deadline, trio.current_time() + limits.header_timeout_s)
+                self.deadline = min(self.deadline, trio.current_time() + limits.header_timeout_s)
             seen = len(self.unread)
             if self.server.is_draining:
                 return None

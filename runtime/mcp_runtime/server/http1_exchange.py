@@ -220,8 +220,7 @@ class Exchange:
             chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
             body = chunk + b"0\r\n\r\n" if is_last else chunk
         self._is_complete = is_last
-        if body or is_last:
-            await self._write(body)
+        await self._write(body)
         if is_last:
             self._set_over()
         else:
