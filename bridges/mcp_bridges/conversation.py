@@ -50,7 +50,6 @@ from mcp_runtime.subscriptions import Subscriptions
 
 _EMPTY: Final = Raw(b"{}")
 INITIALIZED: Final = "notifications/initialized"
-PING: Final = "ping"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,13 +160,13 @@ class Conversation:
 
     async def _request(self, request: Request) -> None:
         self._check_id(request)
-        if request.method != PING:  # Whoever asks whether anybody is there is told so, however busy it is.
-            self._check_room()
         session = self._session
         if session is None or request.method == INITIALIZE or not isinstance(plan(request), Forward):
+            # However busy: nothing of it goes on beside, and a ping asks for no more than a sign of life.
             for response in await self._respond(request):
                 await self._send(response)
             return
+        self._check_room()
         call = self._new_call(session, request)
         self._begin(lambda: self._serve(call))
 
@@ -316,7 +315,7 @@ class Conversation:
 
 def _answer_early(request: Request) -> bytes:
     """Before `initialize` a client may ask whether anybody is there, and no more. Spec: 2025-11-25/basic/lifecycle"""
-    if request.method != PING:
+    if request.method != "ping":
         raise PeerError(
             INVALID_PARAMS,
             f"Invalid params: {request.method} came before initialize, and without the _meta of MCP 2026-07-28",
