@@ -16,7 +16,8 @@ from mcp_runtime.call import Call, Reply, Stream
 from mcp_runtime.dispatcher import Dispatcher
 from mcp_runtime.protocol.jsonrpc import Request, Response, encode_notification
 from tests.support.clocks import Backend, run
-from tests.support.legacy_wires import REVISIONS, Doorkeeper
+from tests.support.legacy_messages import REVISIONS
+from tests.support.legacy_wires import Doorkeeper
 from tests.support.messages import Message, accepted, encode
 
 BACKENDS: tuple[Backend, ...] = ("trio", "asyncio")
