@@ -59,6 +59,10 @@ class Place:
     request_id: RequestId | None
 
 
+class EndLostError(Exception):
+    """The end of a stream, and with it the answer to its request, is not kept any more; or nothing of the stream is."""
+
+
 class ReplayLog:
     """The logs of all streams. `max_events` are kept of each, for `max_age_s` seconds from the last one on."""
 
@@ -82,16 +86,19 @@ class ReplayLog:
         await self._store.put(f"{key}/{number}", message, ttl_s=self._max_age_s)
         if number > self._max_events:
             await self._store.delete(f"{key}/{number - self._max_events}")
+        await self.note(key, number, ended=ended)
+
+    async def note(self, key: str, number: int, *, ended: bool) -> None:
+        """Keep how far a stream goes, and wake who follows it. For StreamLog."""
         ttl_s = self._max_age_s if ended else max(self._max_age_s, _AT_WORK_S)
         await self._store.put(key, msgspec.json.encode(_Extent(number, ended)), ttl_s=ttl_s)
         await self._bus.publish(key, b"")
 
-    async def knows(self, session: Session, place: Place) -> bool:
-        """Whether the stream is still kept."""
-        return await self._store.get(f"replay/{session.id}/{place.stream}") is not None
-
     async def follow(self, session: Session, place: Place) -> AsyncGenerator[Replayed, None]:
-        """The events after `place`, those to come too, until the stream's end."""
+        """The events after `place`, those to come too, until the stream's end.
+
+        Those that are not kept any more are passed over; EndLostError where the last one is among them.
+        """
         key = f"replay/{session.id}/{place.stream}"
         seen = place.seen
         # One waiting wake-up is enough: the store is what is read, the bus only says when.
@@ -99,12 +106,14 @@ class ReplayLog:
             while True:
                 raw = await self._store.get(key)
                 if raw is None:
-                    return
+                    raise EndLostError
                 extent = _extent_decoder.decode(raw)
                 seen = max(seen, extent.last - self._max_events)
                 while seen < extent.last:
                     seen += 1
                     message = await self._store.get(f"{key}/{seen}")
+                    if message is None and extent.ended and seen == extent.last:
+                        raise EndLostError
                     if message:
                         yield Replayed(event_id=_event_id(place.stream, seen), message=message)
                 if extent.ended:
@@ -129,7 +138,7 @@ class StreamLog:
 
     async def begin(self) -> None:
         """Keep the stream before its first event, for a client that leaves before that."""
-        await self._log.append(self._key, 0, b"", ended=False)
+        await self._log.note(self._key, 0, ended=False)
 
     async def append(self, message: bytes, *, ended: bool = False) -> str:
         """Keep `message` as the next event; its id. An empty one only ends the stream."""

@@ -1,6 +1,6 @@
 """Session ids that are the session. Rule: whoever has the keys serves the next request, and nobody looks anything up.
 
-An id is a sealed value: visible ASCII, 180 to 300 characters for clients in the field, never more than
+An id is a sealed value: visible ASCII, 170 to 300 characters for clients in the field, never more than
 `MAX_ID_CHARS`. It is good until its own expiry: the protocol lets a server hand one out at `initialize` alone, so it
 cannot slide.
 Spec: 2025-11-25/basic/transports#session-management
@@ -22,9 +22,6 @@ MAX_ID_CHARS: Final = 1000
 """Proxies take header lines of 1 KiB everywhere, name included."""
 _CACHED: Final = 1024
 """Sessions whose id was opened lately: about 1 MiB. Opening one costs as much as a small call."""
-
-_NO_MSGPACK: Final = (OverflowError, RecursionError)
-"""What the encoder raises for JSON that it cannot carry: a number of more than 64 bits."""
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(Session)
@@ -54,7 +51,7 @@ class SessionIds:
         """A new session and its id, for `principal` alone.
 
         What a client declares beyond the capabilities that the specification defines is left out where the id would
-        grow too long for proxies, or where it cannot be carried.
+        grow too long for proxies, or cannot be sealed; and what its name and version have beyond `_NAME_BYTES`.
         """
         issued_s = round(self._now())
         session = Session(
@@ -66,14 +63,10 @@ class SessionIds:
             issued_s=issued_s,
             expires_s=issued_s + round(self._ttl_s),
         )
-        try:
-            token = self._seal(session, principal)
-        except _NO_MSGPACK:
-            token = None
+        token = self._seal(session, principal)
         if token is None or len(token) > MAX_ID_CHARS:
-            known = {name: _known(value) for name, value in opening.capabilities.items() if name in _KNOWN}
-            session = msgspec.structs.replace(session, capabilities=known)
-            token = self._seal(session, principal)
+            session = _shortened(session)
+            token = self._sealed(_encoder.encode(session), principal)
         self._keep(token, principal, session)
         return token, session
 
@@ -89,13 +82,23 @@ class SessionIds:
                 session = _decoder.decode(self._sealer().open(token, principal=principal))
             except SealError as error:
                 raise SessionGoneError(error.reason) from None
+            except msgspec.DecodeError:  # another release, with the same key, has other sessions
+                raise SessionGoneError("malformed") from None
             self._keep(token, principal, session)
         if session.expires_s <= self._now():
             raise SessionGoneError("expired")
         return session
 
-    def _seal(self, session: Session, principal: str | None) -> str:
-        return self._sealer().seal(_encoder.encode(session), principal=principal, ttl_s=self._ttl_s)
+    def _seal(self, session: Session, principal: str | None) -> str | None:
+        """The id of `session`, None where a number in it is too large for msgpack."""
+        try:
+            plain = _encoder.encode(session)
+        except OverflowError:
+            return None
+        return self._sealed(plain, principal)
+
+    def _sealed(self, plain: bytes, principal: str | None) -> str:
+        return self._sealer().seal(plain, principal=principal, ttl_s=self._ttl_s)
 
     def _keep(self, token: str, principal: str | None, session: Session) -> None:
         self._opened[token, principal] = session
@@ -104,6 +107,23 @@ class SessionIds:
 
 
 _KNOWN: Final = {"elicitation", "roots", "sampling"}
+_NAME_BYTES: Final = 200
+"""As much of a client's name, and of its version, as fits beside everything else."""
+
+
+def _shortened(session: Session) -> Session:
+    known = {name: _known(value) for name, value in session.capabilities.items() if name in _KNOWN}
+    return msgspec.structs.replace(
+        session,
+        client_name=_clipped(session.client_name),
+        client_version=_clipped(session.client_version),
+        capabilities=known,
+    )
+
+
+def _clipped(text: str) -> str:
+    """`text` without what is too much of it, cut between two characters."""
+    return text.encode()[:_NAME_BYTES].decode(errors="ignore")
 
 
 def _known(capability: dict[str, Any]) -> dict[str, Any]:

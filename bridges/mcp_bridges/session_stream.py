@@ -8,7 +8,7 @@ Spec: 2025-11-25/basic/transports#listening-for-messages-from-the-server
 
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Final
 
 import anyio
@@ -16,7 +16,7 @@ from sse_starlette import ServerSentEvent
 
 from mcp_bridges.http_parts import HttpParts
 from mcp_bridges.listening import Listening, ListenRefusedError, encode_change
-from mcp_bridges.replay import Place, ReplayLog, read_event_id
+from mcp_bridges.replay import EndLostError, Place, ReplayLog, read_event_id
 from mcp_bridges.session import Session, speaks_polling
 from mcp_bridges.session_state import SessionStates
 from mcp_bridges.session_visit import Visit
@@ -94,12 +94,16 @@ class SessionStream:
 
     async def _obey(self, orders: AsyncIterator[bytes], session: Session, listening: Listening, me: bytes) -> None:
         # What changed between reading the state and hearing of changes to it.
-        listening.want((await self._states.get(session)).uris)
+        await self._catch_up(session, listening)
         async for order in orders:
             if order == _REFRESH:
-                listening.want((await self._states.get(session)).uris)
+                await self._catch_up(session, listening)
             elif order != me:
                 listening.close()
+
+    async def _catch_up(self, session: Session, listening: Listening) -> None:
+        with suppress(PeerError):  # The store cannot be reached, and the log says so; the stream goes on as it was.
+            listening.want((await self._states.get(session)).uris)
 
     async def _send(self, visit: Visit, events: Events, *, closing: Listening | None) -> None:
         exchange = visit.exchange
@@ -116,9 +120,11 @@ class SessionStream:
     async def _events(self, session: Session, listening: Listening) -> Events:
         if speaks_polling(session.revision):
             yield ServerSentEvent(data="", id=self._event_id(listening), retry=self._retry_ms)
-        async with aclosing(listening.changes()) as changes:
-            async for change in changes:
-                yield ServerSentEvent(data=encode_change(change).decode(), id=self._event_id(listening))
+        # Where it subscribed to more and there is no room for that, the stream ends; the client opens another one.
+        with suppress(ListenRefusedError):
+            async with aclosing(listening.changes()) as changes:
+                async for change in changes:
+                    yield ServerSentEvent(data=encode_change(change).decode(), id=self._event_id(listening))
 
     def _event_id(self, listening: Listening) -> str:
         return f"g.{self._epoch}.{listening.cursor}"
@@ -130,13 +136,13 @@ class SessionStream:
 
     async def _rest(self, session: Session, place: Place) -> Events:
         """What the client missed of a POST's stream, and what is still to come of it."""
-        if not await self._replay.knows(session, place):
+        try:
+            async with aclosing(self._replay.follow(session, place)) as replayed:
+                async for event in replayed:
+                    yield ServerSentEvent(data=event.message.decode(), id=event.event_id)
+        except EndLostError:
             if place.request_id is not None:
                 yield ServerSentEvent(data=encode_error(place.request_id, _LOST).decode())
-            return
-        async with aclosing(self._replay.follow(session, place)) as replayed:
-            async for event in replayed:
-                yield ServerSentEvent(data=event.message.decode(), id=event.event_id)
 
 
 _LOST: Final = PeerError(

@@ -16,7 +16,7 @@ from mcp_bridges.batches import is_batch, join, not_here, read_batch
 from mcp_bridges.calls_at_work import CallsAtWork
 from mcp_bridges.gate import Sighting
 from mcp_bridges.http_parts import HttpParts, LegacyResponse, client_of, named
-from mcp_bridges.legacy_call import Ask, LegacyCall
+from mcp_bridges.legacy_call import KEEP_STATUS, Ask, LegacyCall
 from mcp_bridges.post_stream import PostStream
 from mcp_bridges.replay import ReplayLog
 from mcp_bridges.session import (
@@ -40,7 +40,7 @@ from mcp_bridges.session_state import SessionStates
 from mcp_bridges.session_stream import SessionStream
 from mcp_bridges.session_visit import SESSION_ID, Visit, session_gone
 from mcp_runtime.call import Reply
-from mcp_runtime.protocol.errors import INVALID_REQUEST, PeerError
+from mcp_runtime.protocol.errors import INVALID_REQUEST, PeerError, unsupported_version
 from mcp_runtime.protocol.headers import PROTOCOL_VERSION
 from mcp_runtime.protocol.jsonrpc import (
     MalformedMessageError,
@@ -53,6 +53,7 @@ from mcp_runtime.protocol.jsonrpc import (
     encode_error,
     encode_result,
 )
+from mcp_runtime.protocol.revisions import LEGACY_REVISIONS
 from mcp_runtime.transports.http_request import header
 from mcp_runtime.transports.legacy import LegacyExchange
 from mcp_runtime.transports.watch import Watched
@@ -120,6 +121,7 @@ class SessionsHttp:
 
     async def _enter(self, exchange: LegacyExchange, response: LegacyResponse) -> Visit:
         """The session that the request is in. Raises PeerError: 400 without an id, 404 where it is over."""
+        _check_version(exchange)
         raw = header(exchange.scope, SESSION_ID)
         if raw is None:
             raise PeerError(INVALID_REQUEST, "Invalid request: the Mcp-Session-Id header is missing; initialize first")
@@ -167,7 +169,10 @@ class SessionsHttp:
         visit.admit(*FEATURES.get(method or "", ()), method=method)
         if isinstance(message, Request):
             stream = self._new_stream(visit, message.id)
-            reply = await self._request(visit, stream, message)
+            try:
+                reply = await self._request(visit, stream, message)
+            except PeerError as error:
+                reply = _failed(message, error)
             await stream.finish([] if reply is None else [reply], reply)
         else:
             await self._told(visit.session, message)
@@ -178,26 +183,27 @@ class SessionsHttp:
             raise not_here(visit.session.revision)
         visit.admit("jsonrpc.batch")
         messages = read_batch(body, max_messages=self._config.max_batch_messages)
-        if all(isinstance(message, Notification | Response) for message in messages):
-            for message in messages:
-                await self._one_of_batch(visit, None, message)
-            await visit.response.accepted()
-            return
         stream = self._new_stream(visit, None)
+        if all(isinstance(message, Notification | Response) for message in messages):
+            refused = [reply for message in messages if (reply := await self._one_of_batch(visit, stream, message))]
+            if refused:
+                await visit.response.open().finish(Reply(body=join([reply.body for reply in refused]), status=400))
+            else:
+                await visit.response.accepted()
+            return
         answers = [await self._one_of_batch(visit, stream, message) for message in messages]
         replies = [reply for reply in answers if reply is not None]
         await stream.finish(replies, Reply(body=join([reply.body for reply in replies])) if replies else None)
 
     async def _one_of_batch(
-        self, visit: Visit, stream: PostStream | None, message: Message | MalformedMessageError
+        self, visit: Visit, stream: PostStream, message: Message | MalformedMessageError
     ) -> Reply | None:
         if isinstance(message, MalformedMessageError):
             return Reply(body=encode_error(message.id, message))
         try:
-            if isinstance(message, Request) and stream is not None:
+            if isinstance(message, Request):
                 return await self._request(visit, stream, message)
-            if not isinstance(message, Request):
-                await self._told(visit.session, message)
+            await self._told(visit.session, message)
         except PeerError as error:
             return Reply(body=encode_error(message.id if isinstance(message, Request) else None, error))
         return None
@@ -209,7 +215,10 @@ class SessionsHttp:
             if cancelled is not None:
                 await self._calls.cancel(session, cancelled)
             return
-        taken = await self._parts.state.bus.publish(_answer_channel(session, message.id), _encode_response(message))
+        taken = 0
+        if isinstance(message.id, str):  # as the ids of all questions are
+            channel = _answer_channel(session, message.id)
+            taken = await self._parts.state.bus.publish(channel, _encode_response(message))
         if not taken:
             raise PeerError(
                 INVALID_REQUEST,
@@ -286,12 +295,29 @@ class SessionsHttp:
         return ask
 
 
+def _check_version(exchange: LegacyExchange) -> None:
+    """Any revision of sessions will do: some clients go on showing another one than was agreed on. Raises PeerError.
+
+    Spec: 2025-11-25/basic/transports#protocol-version-header
+    """
+    raw = header(exchange.scope, PROTOCOL_VERSION)
+    version = None if raw is None else raw.decode("latin-1")
+    if version is not None and version not in LEGACY_REVISIONS:
+        raise unsupported_version(version, LEGACY_REVISIONS)
+
+
 def _shows_nothing(exchange: LegacyExchange) -> bool:
     """Whether nothing but what is missing says that the request is an old session's."""
     return all(header(exchange.scope, name) is None for name in (SESSION_ID, PROTOCOL_VERSION))
 
 
-def _answer_channel(session: Session, question_id: object) -> str:
+def _failed(request: Request, error: PeerError) -> Reply:
+    """The answer to a request in a session that came to nothing. 404 would tell the client that the session is over."""
+    status = error.http_status if error.http_status in KEEP_STATUS else 200
+    return Reply(body=encode_error(request.id, error), status=status, retry_after_s=error.retry_after_s)
+
+
+def _answer_channel(session: Session, question_id: str) -> str:
     return f"answer/{session.id}/{question_id}"
 
 

@@ -4,12 +4,14 @@ Spec: 2026-07-28/basic#statelessness
 """
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
 import anyio
+from msgspec import Struct
 
+from mcp_runtime.metrics import OutcomeName
 from mcp_runtime.protocol.headers import MirroredHeaders
 from mcp_runtime.protocol.jsonrpc import Request
 from mcp_runtime.protocol.meta import MetaProbe, RequestMetaObject
@@ -30,7 +32,8 @@ class Call:
     `notify` sends one encoded notification on the request's own stream, waiting where the reader is slow. `headers` is
     None where no headers mirror the body. `principal` is who was authenticated, None where nobody was; `peer` the
     network address it came from, None on stdio. `close_stream` lets go of the connection and keeps the stream, None
-    where that cannot be.
+    where that cannot be. `http_headers` are all headers of its HTTP request by name, None on
+    stdio; `asked` the methods of what the handler wanted to know from the client.
 
     `scope` is cancelled to abandon the call. The dispatcher enters it, unless the transport is `in_scope` already; then
     the transport asks the dispatcher for an answer when the scope was cancelled. `watched_after_s` is when somebody
@@ -45,6 +48,8 @@ class Call:
     principal: str | None = None
     peer: str | None = None
     close_stream: CloseStream | None = None
+    http_headers: Mapping[bytes, bytes] | None = None
+    asked: list[str] = field(default_factory=list[str])
     scope: anyio.CancelScope = field(default_factory=new_scope)
     in_scope: bool = False
     abandoned: bool = False
@@ -84,17 +89,19 @@ class Call:
         self.scope.cancel()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """The encoded response, the HTTP status it travels with, and seconds for `Retry-After` where a retry may help."""
+class Reply(Struct, frozen=True, kw_only=True):
+    """The encoded response, the HTTP status it travels with, and seconds for `Retry-After` where a retry may help.
+
+    `outcome` is what it comes to, for those who count.
+    """
 
     body: bytes
     status: int = 200
     retry_after_s: int | None = None
+    outcome: OutcomeName = "ok"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stream:
+class Stream(Struct, frozen=True, kw_only=True):
     """An open subscription; when it ends by the server's will, `final` is the encoded response to send last."""
 
     subscription: Subscription

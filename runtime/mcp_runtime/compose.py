@@ -18,7 +18,7 @@ from mcp_runtime.config import Config, ConfigError, plugin_settings
 from mcp_runtime.dispatcher import Dispatcher
 from mcp_runtime.errors import PluginError
 from mcp_runtime.input_required import PURPOSE
-from mcp_runtime.methods import Services
+from mcp_runtime.methods import METHODS, Services
 from mcp_runtime.plugin import Plugin
 from mcp_runtime.plugin_loading import PluginLoadError, load_plugin
 from mcp_runtime.protocol.meta import SERVER_INFO_KEY, Implementation
@@ -27,6 +27,7 @@ from mcp_runtime.sealers import LazySealer
 from mcp_runtime.subscriptions import Subscriptions
 
 if TYPE_CHECKING:  # stdio is to start at once, and this file brings what HTTP needs
+    from mcp_runtime.metrics import Metrics
     from mcp_runtime.transports.legacy import Bridges
 
 DISTRIBUTION: Final = "mcp-runtime-bridge"
@@ -66,7 +67,16 @@ def build_runtime(config: Config, plugins: tuple[Plugin[Any], ...] | None = None
         plugins=loaded,
         sealer=sealer,
     )
+    runtime = replace(runtime, metrics=_metrics(config))
     return replace(runtime, bridges=_bridges(runtime))
+
+
+def _metrics(config: Config) -> "Metrics | None":
+    if not config.admin.bind:
+        return None
+    from mcp_runtime.metrics import Metrics  # only where somebody can ask for them
+
+    return Metrics(methods=METHODS)
 
 
 def _bridges(runtime: Runtime) -> "Bridges | None":

@@ -282,6 +282,7 @@ class Context:
         if name in self._keys:
             raise PluginError(f"two questions of one call share the key {name!r}")
         self._keys.add(name)
+        self._call.asked.append(method)
         return Ask(self._rounds, Question(key=name, request={"method": method, "params": params}, read=read))
 
     @overload

@@ -3,13 +3,12 @@
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 import pytest
 
 from mcp_bridges.attach import AttachedBridges
-from mcp_bridges.http_bridge import HttpBridges
 from mcp_bridges.http_sse import _MAX_PENDING
 from mcp_runtime.config import BridgesConfig, Config
 from mcp_runtime.config.sections import HttpSseConfig
@@ -23,30 +22,14 @@ from tests.support.legacy_wires import Doorkeeper, OldSseClient, made, old_http,
 from tests.support.messages import accepted
 from tests.support.settings import settings
 
-if TYPE_CHECKING:
-    from mcp_runtime.transports.watch import Watch
-
 BACKENDS: tuple[Backend, ...] = ("trio", "asyncio")
 both = pytest.mark.parametrize("backend", BACKENDS)
-
-
-class SharingBridges(AttachedBridges):
-    """Bridges of a process that keeps its state where others do."""
-
-    def __init__(self, runtime: Runtime, state: State, gate: Doorkeeper) -> None:
-        super().__init__(runtime, gate=gate)
-        self._state = state
-
-    def http(self, watch: "Watch") -> HttpBridges:
-        parts = replace(super().http(watch)._parts, state=self._state)
-        self._http = HttpBridges(parts, self._setting("http_sse"), now=self._now)
-        return self._http
 
 
 def process(state: State, gate: Doorkeeper | None = None, config: Config | None = None) -> Runtime:
     """One of several processes with one state."""
     runtime = made(config or settings(), [])
-    return replace(runtime, bridges=SharingBridges(runtime, state, gate or Doorkeeper()))
+    return replace(runtime, bridges=AttachedBridges(runtime, gate=gate or Doorkeeper(), state=state))
 
 
 @asynccontextmanager

@@ -92,6 +92,8 @@ async def _serve_stdio(runtime: Runtime, streams: ClaimedStreams, progress: Prog
         limits=config.limits,
         eof_grace_s=config.stdio.eof_grace_s,
         bridge=None if runtime.bridges is None else runtime.bridges.stdio,
+        # A process for one client is not what anybody counts; only one that serves HTTP too has endpoints to show it.
+        observer=None if runtime.metrics is None else runtime.observer(),
     )
     async with trio.open_nursery() as nursery:
 
@@ -143,7 +145,7 @@ async def _serve_endpoints(
     from mcp_runtime.http_app import HttpApp
     from mcp_runtime.server.http_server import serve_http
 
-    http = runtime.config.http
+    config, http = runtime.config, runtime.config.http
     app = HttpApp(runtime, bind_hosts=[listener.host for listener in listeners if listener.host])
 
     async def drain() -> None:
@@ -152,7 +154,7 @@ async def _serve_endpoints(
 
     async with app.lifespan(), trio.open_nursery() as serving:
         tls = bool(http.tls_certificate_file)
-        await serving.start(partial(serve_http, app, listeners, http, tls=tls, drain=drain))
+        await serving.start(partial(serve_http, app, listeners, http, limits=config.limits, tls=tls, drain=drain))
         progress.started.set()
         on_ready()
         if stdio is not None:
@@ -166,9 +168,16 @@ async def _serve_admin(
     *,
     task_status: "trio.TaskStatus[list[str]]" = trio.TASK_STATUS_IGNORED,
 ) -> None:
+    from mcp_runtime.prometheus_text import PrometheusText
     from mcp_runtime.server.admin import admin_app
     from mcp_runtime.server.http_server import serve_http
 
-    app = admin_app(lambda: progress.is_ready)
-    http = runtime.config.http
-    await serve_http(app, listeners, http, tls=False, drain=trio.sleep_forever, task_status=task_status)
+    app = admin_app(
+        lambda: progress.is_ready,
+        metrics=None if runtime.metrics is None else PrometheusText(runtime.metrics).text,
+        routes=() if runtime.bridges is None else runtime.bridges.admin_routes(),
+    )
+    config = runtime.config
+    await serve_http(
+        app, listeners, config.http, limits=config.limits, tls=False, drain=trio.sleep_forever, task_status=task_status
+    )

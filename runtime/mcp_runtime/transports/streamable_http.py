@@ -17,7 +17,9 @@ from starlette.types import Receive, Scope, Send
 from mcp_runtime.call import Answer, Call, Reply, Stream
 from mcp_runtime.dispatcher import Dispatcher
 from mcp_runtime.limits import Limits
-from mcp_runtime.protocol.errors import INVALID_REQUEST, PeerError
+from mcp_runtime.metrics import Meter
+from mcp_runtime.observing import Observer
+from mcp_runtime.protocol.errors import INVALID_REQUEST, PeerError, unsupported_version
 from mcp_runtime.protocol.headers import PROTOCOL_VERSION, MirroredHeaders, pick_headers, read_headers, version_of
 from mcp_runtime.protocol.jsonrpc import (
     MalformedMessageError,
@@ -83,6 +85,7 @@ class _Post(Struct):
 
     request_id: RequestId | None = None
     call: Any = None
+    since: float = 0.0
     conclude: Any = None
 
 
@@ -99,6 +102,8 @@ class StreamableHttp:
         watch: Watch,
         keep_alive_interval_s: float,
         bridge: HttpBridge | None = None,
+        observer: Observer | None = None,
+        meter: Meter | None = None,
     ) -> None:
         self._dispatcher = dispatcher
         self._path = path
@@ -107,6 +112,8 @@ class StreamableHttp:
         self._watch = watch
         self._keep_alive_interval_s = keep_alive_interval_s
         self._bridge = bridge
+        self._observer = observer
+        self._meter = meter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
@@ -191,10 +198,13 @@ class StreamableHttp:
         if classify(body_version=found.version, header_version=version) is Era.LEGACY:
             return partial(self._legacy, exchange, message, body, version, found)
         if isinstance(message, Request):
+            post.since = since
             call = post.call = self._new_call(exchange, scope, message, headers, found)
             return await self._serve(exchange, call, since)
         if isinstance(message, Response):
             raise PeerError(INVALID_REQUEST, "Invalid request: clients do not send responses in this revision")
+        if version not in MODERN_REVISIONS:
+            raise unsupported_version(version or "", MODERN_REVISIONS)
         # No notification means anything over HTTP in this revision; it is accepted and that is all.
         # Spec: 2026-07-28/basic/transports/streamable-http#sending-messages
         return partial(exchange.response.send, 202, b"", [])
@@ -203,7 +213,7 @@ class StreamableHttp:
         """What is to be done about a POST that was stopped."""
         if post.call is None:
             raise too_slow(self._limits)
-        return self._concluding(exchange, self._dispatcher.cut_off(post.call))
+        return self._concluding(exchange, self._observed(post.call, self._dispatcher.cut_off(post.call), post.since))
 
     async def _batch(self, exchange: Exchange, body: bytes) -> None:
         if not await self._bridged(exchange, body):
@@ -257,6 +267,7 @@ class StreamableHttp:
             notify=exchange.response.notify,
             headers=headers,
             peer=client[0] if client else None,
+            http_headers=exchange.headers,
             scope=scope,
             in_scope=True,
             watched_after_s=self._watch.after_s,
@@ -272,9 +283,15 @@ class StreamableHttp:
         )
         self._watch.enter(watched)
         try:
-            return self._concluding(exchange, await self._dispatcher.dispatch(call))
+            answer = await self._dispatcher.dispatch(call)
         finally:
             self._watch.leave(watched)
+        return self._concluding(exchange, self._observed(call, answer, since))
+
+    def _observed(self, call: Call, answer: Answer | None, since: float) -> Answer | None:
+        if self._observer is not None:
+            self._observer.served(call, answer, anyio.current_time() - since)
+        return answer
 
     def _concluding(self, exchange: Exchange, answer: Answer | None) -> _Conclusion:
         match answer:
@@ -286,6 +303,8 @@ class StreamableHttp:
                 return _nothing
 
     async def _stream(self, exchange: Exchange, stream: Stream) -> None:
+        if self._meter is not None:
+            self._meter.stream_opened("modern", "streamable_http")
         try:
             await serve_event_stream(
                 _events(stream),
@@ -298,6 +317,8 @@ class StreamableHttp:
             )
         finally:
             stream.subscription.leave()
+            if self._meter is not None:
+                self._meter.stream_closed("modern", "streamable_http")
 
 
 async def _events(stream: Stream) -> AsyncGenerator[ServerSentEvent, None]:
