@@ -11,18 +11,8 @@ from mcp_runtime.config.sections import BridgesConfig, HttpSessionsConfig
 from mcp_runtime.protocol.errors import PeerError
 from mcp_runtime.protocol.jsonrpc import MalformedMessageError, Notification, Request, Response
 from tests.support.clocks import Backend, run
-from tests.support.legacy_wires import (
-    SSE,
-    OldClient,
-    cancelled,
-    old,
-    old_http,
-    old_sse,
-    opening,
-    over_old_wires,
-    result,
-    text_of,
-)
+from tests.support.legacy_messages import cancelled, old, opening, result, text_of
+from tests.support.legacy_wires import SSE, OldClient, old_http, old_sse, over_old_wires
 from tests.support.messages import Message, accepted, encode, notification, sampled
 from tests.support.settings import settings
 
