@@ -103,9 +103,11 @@ def _peer(value: str) -> _Test:
 
     def inside(shown: str) -> bool:
         try:
-            return ip_address(shown) in network
+            address = ip_address(shown)
         except ValueError:
             return False  # a Unix socket's peer
+        # A socket for both families shows IPv4 as ::ffff:10.1.2.3.
+        return (getattr(address, "ipv4_mapped", None) or address) in network
 
     return inside
 

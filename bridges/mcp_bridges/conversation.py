@@ -96,6 +96,8 @@ class Conversation:
         self._calls: dict[RequestId, LegacyCall] = {}
         self._answers: dict[str, MemoryObjectSendStream[Response]] = {}
         self._listening: Listening | None = None
+        self._is_telling = False
+        self._at_work = 0
         self._idle = anyio.Event()
 
     @property
@@ -109,7 +111,7 @@ class Conversation:
             self._listening.close()
 
     async def take(self, message: Message) -> None:
-        """Take one message. What takes time goes on beside. Raises PeerError for the transport to answer."""
+        """Take one message; what takes time goes on beside. Raises PeerError, for the transport to answer a request."""
         match message:
             case Request():
                 await self._request(message)
@@ -125,7 +127,8 @@ class Conversation:
         if self.revision is None or not has_batches(self.revision):
             raise not_here(self.revision)
         messages = read_batch(body, max_messages=self._setting.max_batch)
-        self._start(lambda: self._serve_batch(messages))
+        self._check_room()
+        self._begin(lambda: self._serve_batch(messages))
 
     async def _serve_batch(self, messages: Sequence[Message | MalformedMessageError]) -> None:
         responses: list[bytes] = []
@@ -156,18 +159,35 @@ class Conversation:
         )
 
     async def _request(self, request: Request) -> None:
-        limit = self._setting.limits.max_concurrent_requests
-        if request.id in self._calls:
-            raise PeerError(INVALID_REQUEST, "Invalid request: a request with this id is still being served")
-        if len(self._calls) >= limit:
-            raise too_many_requests(limit)
+        self._check_id(request)
+        self._check_room()
         session = self._session
         if session is None or request.method == INITIALIZE or not isinstance(plan(request), Forward):
             for response in await self._respond(request):
                 await self._send(response)
             return
         call = self._new_call(session, request)
-        self._start(lambda: self._serve(call))
+        self._begin(lambda: self._serve(call))
+
+    def _check_id(self, request: Request) -> None:
+        if request.id in self._calls:
+            raise PeerError(INVALID_REQUEST, "Invalid request: a request with this id is still being served")
+
+    def _check_room(self) -> None:
+        limit = self._setting.limits.max_concurrent_requests
+        if self._at_work >= limit:
+            raise too_many_requests(limit)
+
+    def _begin(self, work: Callable[[], Awaitable[None]]) -> None:
+        self._at_work += 1
+        self._start(lambda: self._work(work))
+
+    async def _work(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        finally:
+            self._at_work -= 1
+            self._idle.set()
 
     async def _serve(self, call: LegacyCall) -> None:
         try:
@@ -175,16 +195,11 @@ class Conversation:
             if reply is not None:
                 await self._send(reply.body)
         finally:
-            self._forget(call)
-
-    def _forget(self, call: LegacyCall) -> None:
-        del self._calls[call.request.id]
-        if not self._calls:
-            self._idle.set()
+            del self._calls[call.request.id]
 
     async def wait_idle(self) -> None:
-        """Return once no call is at work."""
-        while self._calls:
+        """Return once everything that was begun is done, and said. Call after `close`."""
+        while self._at_work or self._is_telling:
             self._idle = anyio.Event()
             await self._idle.wait()
 
@@ -198,11 +213,12 @@ class Conversation:
         step = plan(request)
         match step:
             case Forward():
+                self._check_id(request)
                 call = self._new_call(session, request)
                 try:
                     reply = await call.run()
                 finally:
-                    self._forget(call)
+                    del self._calls[request.id]
                 return [] if reply is None else [reply.body]
             case SetLevel(level):
                 self._log_level = level
@@ -246,6 +262,7 @@ class Conversation:
                 transport=self._setting.transport,
                 uris=self._uris,
             )
+            self._is_telling = True
             self._start(lambda: self._listen(listening))
             return
         cancelled = cancelled_request(notification)
@@ -262,6 +279,9 @@ class Conversation:
         except ListenRefusedError:
             # The client is served all the same; it only does not hear of changes.
             call_log.logger().warning("legacy_changes_not_told", transport=self._setting.transport)
+        finally:
+            self._is_telling = False
+            self._idle.set()
 
     def _subscribe(self, uri: str) -> None:
         limit = self._setting.limits.max_subscription_uris

@@ -28,12 +28,12 @@ from mcp_runtime.protocol.jsonrpc import (
     Message,
     Notification,
     Request,
-    Response,
+    RequestId,
     decode,
     encode_error,
 )
 from mcp_runtime.transports.event_stream import serve_event_stream
-from mcp_runtime.transports.http_request import path_of, read_body
+from mcp_runtime.transports.http_request import headers_of, path_of, read_body_in_time
 from mcp_runtime.transports.legacy import LegacyExchange
 
 PURPOSE: Final = "http_sse"
@@ -42,7 +42,7 @@ REVISION: Final = "2024-11-05"
 _UNKNOWN: Final = Opening(revision=REVISION, client_name="", client_version="", capabilities={})
 """What is assumed of a client whose stream broke: it opens another one, and does not initialize again."""
 _MAX_PENDING: Final = 16
-"""Messages that wait for a conversation to take them; each may be as long as a body may be."""
+"""Messages that wait for a conversation to take them; together they may be as long as one body may be."""
 
 
 class SseStream:
@@ -53,15 +53,19 @@ class SseStream:
         # No buffer: whoever has something to say waits until the stream takes it, so a slow reader slows its own calls.
         self._outgoing, self._outbox = anyio.create_memory_object_stream[bytes](0)
         self._incoming, self._inbox = anyio.create_memory_object_stream[bytes](_MAX_PENDING)
+        self._room_bytes = setting.limits.max_body_bytes
         self.conversation = Conversation(setting, client=client, send=self._send, start=self._start, assumed=session)
         self._closing = False
 
     def offer(self, body: bytes) -> bool:
         """Hand over one posted body; whether there was room for it."""
+        if len(body) > self._room_bytes:
+            return False
         try:
             self._incoming.send_nowait(body)
         except anyio.WouldBlock:
             return False
+        self._room_bytes -= len(body)
         return True
 
     def close(self) -> None:
@@ -90,6 +94,7 @@ class SseStream:
     async def take_all(self) -> None:
         """Take what was handed over, one after the other, forever."""
         async for body in self._inbox:
+            self._room_bytes += len(body)
             await self._take(body)
 
     async def take_from(self, messages: AsyncIterator[bytes]) -> None:
@@ -106,8 +111,7 @@ class SseStream:
             message = decode(body)
             await self.conversation.take(message)
         except PeerError as error:
-            if not isinstance(message, Notification | Response):
-                await self._send(encode_error(message.id if isinstance(message, Request) else None, error))
+            await self._send(encode_error(message.id if isinstance(message, Request) else None, error))
 
     async def events(self, endpoint: str) -> AsyncGenerator[ServerSentEvent, None]:
         """Where to post, then everything that is said."""
@@ -172,15 +176,18 @@ class HttpSse:
     async def post(self, exchange: LegacyExchange) -> None:
         """Take a message for a stream."""
         response = LegacyResponse(exchange, self._parts.gate)
+        request_id: RequestId | None = None
         try:
             session = self._session(exchange)
-            body = await read_body(exchange.scope, exchange.receive, self._parts.config.limits)
+            body = await read_body_in_time(headers_of(exchange.scope), exchange.receive, self._parts.config.limits)
+            message = None if is_batch(body) else decode(body)
+            request_id = message.id if isinstance(message, Request) else None
             stream = self._open.get(session.id)
-            response.admit(self._sighting(exchange, stream, body))
+            response.admit(self._sighting(exchange, stream, message))
             await self._deliver(session, stream, body)
             await response.accepted()
         except PeerError as error:
-            await response.refuse(error.id if isinstance(error, MalformedMessageError) else None, error)
+            await response.refuse(error.id if isinstance(error, MalformedMessageError) else request_id, error)
 
     def _session(self, exchange: LegacyExchange) -> Session:
         query = parse_qs(exchange.scope["query_string"].decode("latin-1"))
@@ -192,15 +199,10 @@ class HttpSse:
         except SessionGoneError as error:
             raise session_gone(error.reason) from None
 
-    def _sighting(self, exchange: LegacyExchange, stream: SseStream | None, body: bytes) -> Sighting:
-        """What the body is a use of. Raises MalformedMessageError for one that is no message."""
-        method: str | None = None
-        more: tuple[str, ...] = ()
-        if is_batch(body):
-            more = ("jsonrpc.batch",)
-        else:
-            message = decode(body)
-            method = None if isinstance(message, Response) else message.method
+    def _sighting(self, exchange: LegacyExchange, stream: SseStream | None, message: Message | None) -> Sighting:
+        """What a message (None: a batch) is a use of."""
+        method = message.method if isinstance(message, Request | Notification) else None
+        more = ("jsonrpc.batch",) if message is None else ()
         if stream is not None:
             return stream.conversation.sighting(method, *more)
         return Sighting(client=client_of(exchange, "http_sse"), revision=None, features=(FEATURE, *more), method=method)
@@ -236,4 +238,6 @@ def _no_room(limit: int) -> PeerError:
 def _relative(stream: str, messages: str) -> str:
     """Where messages go, as seen from the stream: so it holds behind a proxy that puts a prefix in front of both."""
     relative = posixpath.relpath(messages, posixpath.dirname(stream))
+    if ":" in relative.partition("/")[0]:
+        relative = f"./{relative}"  # What stands before a colon would be taken for a scheme. RFC 3986 4.2
     return f"{relative}/" if messages.endswith("/") else relative

@@ -7,7 +7,7 @@ Spec: 2026-07-28/basic/patterns/mrtr, 2025-11-25/client/elicitation
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import anyio
@@ -16,10 +16,13 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from mcp_bridges.client_requests import UnaskableError, UnusableResultError, answer_from, question_for
 from mcp_bridges.gate import Gate, LegacyClient, Sighting
+from mcp_bridges.growing_progress import GrowingProgress
 from mcp_bridges.revisions import at_least, error_for, notification_for, result_for
 from mcp_bridges.session import FEATURES, Session, stateless_probe, with_answers
 from mcp_runtime.call import Call, CloseStream, Notify, Reply, Transport
 from mcp_runtime.dispatcher import Dispatcher
+from mcp_runtime.metrics import Meter, OutcomeName
+from mcp_runtime.observing import outcome_of
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, PeerError
 from mcp_runtime.protocol.json_types import is_object
 from mcp_runtime.protocol.jsonrpc import (
@@ -41,12 +44,16 @@ KEEP_STATUS: Final = frozenset({429, 503})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegacyServices:
-    """What every call of an old client works with. `new_id` makes ids for questions, unique in a session."""
+    """What every call of an old client works with. `new_id` makes ids for questions, unique in a session.
+
+    `meter` counts requests, None where nobody looks.
+    """
 
     dispatcher: Dispatcher
     gate: Gate
     answer_timeout_s: float
     new_id: Callable[[], str]
+    meter: Meter | None = None
 
 
 class _Outcome(Struct):
@@ -65,6 +72,10 @@ class _Head(Struct, rename="camel"):
 _outcome_decoder: Final = msgspec.json.Decoder(_Outcome)
 _head_decoder: Final = msgspec.json.Decoder(_Head)
 _object_decoder: Final = msgspec.json.Decoder(dict[str, Any])
+
+
+_UNREADABLE: Final = (msgspec.DecodeError, RecursionError)
+"""What the decoder raises for JSON that is well-formed and yet more than Python holds: 1e999."""
 
 
 class _UnansweredError(Exception):
@@ -90,6 +101,7 @@ class LegacyCall:
     abandoned: bool = False
     _at_work: Call | None = None
     _asking: anyio.CancelScope | None = None
+    _progress: GrowingProgress = field(default_factory=GrowingProgress)
 
     def abandon(self) -> None:
         """The client gave up: stop, and answer nothing."""
@@ -101,6 +113,22 @@ class LegacyCall:
 
     async def run(self) -> Reply | None:
         """The response in the session's revision, None where the client gave up."""
+        meter = self.services.meter
+        if meter is None:
+            return await self._run()
+        began = anyio.current_time()
+        reply = await self._run()
+        meter.request(
+            "legacy",
+            self.session.revision,
+            self.transport,
+            self.request.method,
+            outcome_of(reply),
+            anyio.current_time() - began,
+        )
+        return reply
+
+    async def _run(self) -> Reply | None:
         params = self.request.params
         while not self.abandoned:
             reply = await self._dispatch(params)
@@ -111,7 +139,7 @@ class LegacyCall:
                 return self._error(reply, outcome.error)
             head = _head_decoder.decode(outcome.result)
             if head.result_type != "input_required":
-                return self._result(outcome.result)
+                return self._result(outcome.result, reply.outcome)
             try:
                 with anyio.CancelScope() as self._asking:
                     answers = await self._ask_all(head.input_requests)
@@ -126,7 +154,7 @@ class LegacyCall:
             request=request,
             probe=stateless_probe(self.session, request, self.log_level),
             transport=self.transport,
-            notify=self._translated_notify(),
+            notify=self._notify_in_revision(),
             principal=self.client.principal,
             peer=self.client.peer,
             close_stream=self.close_stream,
@@ -136,17 +164,14 @@ class LegacyCall:
         self._at_work = None
         return answer if isinstance(answer, Reply) else None
 
-    def _translated_notify(self) -> Notify:
-        if at_least(self.session.revision, "2025-03-26"):
-            return self.notify  # They travel as they are.
+    def _notify_in_revision(self) -> Notify:
+        async def notify(message: bytes) -> None:
+            if self._progress.is_news(message):
+                translated = _translated(message, self.session.revision)
+                if translated is not None:
+                    await self.notify(translated)
 
-        async def translated(message: bytes) -> None:
-            decoded = _object_decoder.decode(message)
-            params = notification_for(decoded["method"], decoded["params"], self.session.revision)
-            if params is not None:
-                await self.notify(encode_notification(decoded["method"], params))
-
-        return translated
+        return notify
 
     async def _ask_all(self, questions: dict[str, Any]) -> dict[str, Any]:
         """One question after the other: old clients put them to a user, who answers one at a time."""
@@ -166,11 +191,11 @@ class LegacyCall:
             await self.notify(_encode_request(question_id, translated))
             with anyio.move_on_after(services.answer_timeout_s):
                 response = await answer()
-            if response is None:
-                why = f"The client did not answer {method} within {services.answer_timeout_s:g} s"
-                cancelled = {"requestId": question_id, "reason": why}
-                await self.notify(encode_notification("notifications/cancelled", cancelled))
-                raise _UnansweredError(why)
+        if response is None:
+            why = f"The client did not answer {method} within {services.answer_timeout_s:g} s"
+            cancelled = {"requestId": question_id, "reason": why}
+            await self.notify(encode_notification("notifications/cancelled", cancelled))
+            raise _UnansweredError(why)
         return _read_answer(method, response, revision)
 
     def _pass_gate(self, method: str) -> None:
@@ -182,23 +207,35 @@ class LegacyCall:
         if refusal is not None:
             raise _UnansweredError(refusal.message)
 
-    def _result(self, raw: Raw) -> Reply:
+    def _result(self, raw: Raw, outcome: OutcomeName) -> Reply:
         result = result_for(self.request.method, _object_decoder.decode(raw), self.session.revision)
-        return Reply(body=encode_result(self.request.id, result))
+        return Reply(body=encode_result(self.request.id, result), outcome=outcome)
 
     def _error(self, reply: Reply, raw: Raw) -> Reply:
         error = error_for(self.request.method, _object_decoder.decode(raw), self.session.revision)
         status = reply.status if reply.status in KEEP_STATUS else 200
         return Reply(
-            body=_encode_error_object(self.request.id, error), status=status, retry_after_s=reply.retry_after_s
+            body=_encode_error_object(self.request.id, error),
+            status=status,
+            retry_after_s=reply.retry_after_s,
+            outcome=reply.outcome,
         )
 
     def _fail(self, text: str) -> Reply:
         """As the dispatcher has it: tools fail in a result that the model can read, everything else in an error."""
         if self.request.method == "tools/call":
             result = {"content": [{"type": "text", "text": text}], "isError": True}
-            return Reply(body=encode_result(self.request.id, result))
-        return Reply(body=encode_error(self.request.id, PeerError(INTERNAL_ERROR, text)))
+            return Reply(body=encode_result(self.request.id, result), outcome="tool_error")
+        return Reply(body=encode_error(self.request.id, PeerError(INTERNAL_ERROR, text)), outcome="error")
+
+
+def _translated(notification: bytes, revision: str) -> bytes | None:
+    """A notification in an older revision, None where that has no such thing."""
+    if at_least(revision, "2025-03-26"):
+        return notification  # They travel as they are.
+    decoded = _object_decoder.decode(notification)
+    params = notification_for(decoded["method"], decoded["params"], revision)
+    return None if params is None else encode_notification(decoded["method"], params)
 
 
 def _read_answer(method: str, response: Response, revision: str) -> dict[str, Any]:
@@ -206,12 +243,15 @@ def _read_answer(method: str, response: Response, revision: str) -> dict[str, An
         raise _UnansweredError(f"The client answered {method} with an error: {_message_of(response.error)}")
     try:
         return answer_from(method, msgspec.json.decode(response.result or b"null"), revision)
-    except UnusableResultError as error:
+    except (UnusableResultError, *_UNREADABLE) as error:
         raise _UnansweredError(f"The client's answer to {method} is of no use: {error}") from None
 
 
 def _message_of(error: Raw) -> str:
-    decoded = msgspec.json.decode(error)
+    try:
+        decoded = msgspec.json.decode(error)
+    except _UNREADABLE:
+        decoded = None
     message = decoded.get("message") if is_object(decoded) else None
     return message if isinstance(message, str) and message else "it gave no reason"
 

@@ -1,37 +1,21 @@
-"""Bridges come from a package of their own. Rule: a release without that package serves the present, and no less of it.
+"""Where the runtime looks for its bridges. Rule: by name, when asked: without them everything modern works."""
 
-Nothing here imports a bridge by name at import time: deleting the package is all it takes to retire the past.
-"""
+from importlib import import_module
+from typing import Any, Final
 
-import importlib
-from typing import TYPE_CHECKING, Final, cast
-
-from mcp_runtime.config import Config
-from mcp_runtime.runtime import Runtime
-
-if TYPE_CHECKING:
-    from mcp_runtime.transports.legacy import Bridges
-
-PACKAGE: Final = "mcp_bridges"
+_PACKAGE: Final = "mcp_bridges"
 
 
-def load_bridges(runtime: Runtime) -> "Bridges | None":
-    """The bridges of `runtime`'s configuration, None where all are off or the package is not there.
+class BridgesMissing(Exception):
+    """This installation came without bridges to older revisions, and something needs them."""
 
-    Raises ConfigError where their configuration is wrong.
-    """
-    if not any_on(runtime.config):
-        return None
+
+def from_bridges(module: str, name: str) -> Any:
+    """`name` of the bridges' `module`, such as ("client_rules", "parse_rule"). Raises BridgesMissing."""
     try:
-        module = importlib.import_module(f"{PACKAGE}.attach")
+        found = import_module(f"{_PACKAGE}.{module}")
     except ModuleNotFoundError as error:
-        if error.name != PACKAGE:
+        if error.name is None or error.name.partition(".")[0] != _PACKAGE:
             raise
-        return None
-    return cast("Bridges", module.attach(runtime))
-
-
-def any_on(config: Config) -> bool:
-    """Whether any bridge has something to do."""
-    bridges = config.bridges
-    return any(one.posture != "off" for one in (bridges.http_sessions, bridges.http_sse, bridges.stdio_handshake))
+        raise BridgesMissing("this installation has no bridges to older revisions") from None
+    return getattr(found, name)

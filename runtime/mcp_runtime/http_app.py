@@ -42,6 +42,8 @@ class HttpApp:
             watch=self._watch,
             keep_alive_interval_s=http.keep_alive_interval_s,
             bridge=None if runtime.bridges is None else runtime.bridges.http(self._watch),
+            observer=runtime.observer(),
+            meter=runtime.metrics,
         )
 
     @asynccontextmanager

@@ -16,6 +16,8 @@ from mcp_runtime.sealers import LazySealer
 from mcp_runtime.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
+    from mcp_runtime.metrics import Metrics
+    from mcp_runtime.observing import Observer
     from mcp_runtime.transports.legacy import Bridges
 
 
@@ -30,6 +32,8 @@ class Runtime:
     plugins: tuple[Plugin[Any], ...]
     sealer: LazySealer
     bridges: "Bridges | None" = None
+    metrics: "Metrics | None" = None
+    """What is counted, where there are admin endpoints to show it."""
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None, None]:
@@ -45,6 +49,15 @@ class Runtime:
             if self.bridges is not None:
                 await stack.enter_async_context(self.bridges.running())
             yield
+
+    def observer(self) -> "Observer | None":
+        """Who is told of requests of modern revisions, None where nobody is."""
+        from mcp_runtime.observing import MeteringObserver, Observers  # stdio does without, as a rule
+
+        observers: list[Observer] = [] if self.metrics is None else [MeteringObserver(self.metrics)]
+        if self.bridges is not None:
+            observers.append(self.bridges.observer())
+        return Observers(observers) if len(observers) > 1 else next(iter(observers), None)
 
     def close_streams(self) -> None:
         """Part of stopping: streams end, each once what is at work on it is done, and no more are opened."""

@@ -111,6 +111,11 @@ def test_a_peer_that_is_no_address_is_in_no_network() -> None:
     assert not parse_rule("peer=10.0.0.0/8").matches(LegacyClient(transport="streamable_http", peer="unix:"))
 
 
+@pytest.mark.parametrize(("peer", "inside"), [("::ffff:10.1.2.3", True), ("::ffff:11.1.2.3", False), ("::1", False)])
+def test_an_ipv4_address_that_ipv6_shows_is_in_its_network(peer: str, inside: bool) -> None:
+    assert parse_rule("peer=10.0.0.0/8").matches(LegacyClient(transport="http_sse", peer=peer)) is inside
+
+
 def test_many_stars_on_a_long_text_take_no_time() -> None:
     rule = parse_rule("user_agent=" + "*a" * 20 + "*b")
     assert not rule.matches(LegacyClient(transport="http_sse", user_agent="a" * 8_000))

@@ -4,16 +4,25 @@ from typing import Any
 
 import pytest
 
+from mcp_bridges.attach import AttachedBridges
+from mcp_runtime import call_log
 from tests.support.legacy_wires import (
     ABLE,
     INITIALIZED,
     REVISIONS,
     SSE,
     OldClient,
+    Wire,
+    made,
     old,
+    old_http,
+    old_sse,
+    on_wire,
     opening,
     over_old_wires,
+    text_of,
 )
+from tests.support.messages import request
 from tests.support.settings import settings
 
 
@@ -147,7 +156,7 @@ async def test_notifications_that_mean_nothing_are_taken_in_silence(client: OldC
 
 
 @over_old_wires(config=settings(limits={"max_concurrent_requests": 1}))
-async def test_initialize_while_the_server_has_its_requests_at_work_is_told_to_wait(client: OldClient) -> None:
+async def test_initialize_while_the_client_has_its_requests_at_work_is_told_to_wait(client: OldClient) -> None:
     await client.open()
     nap = await client.start_tool("nap", seconds=5)
     await client.settle()
@@ -155,5 +164,39 @@ async def test_initialize_while_the_server_has_its_requests_at_work_is_told_to_w
     error = (await client.response("again"))["error"]
     assert error["code"] == -32603
     assert "at work" in error["message"]
-    assert (await client.response(nap))["result"]["content"][0]["text"] == "rested"
+    assert text_of(await client.response(nap)) == "rested"
     await client.open()
+
+
+@over_old_wires("stdio", config=settings(limits={"max_concurrent_requests": 1}))
+async def test_initialize_while_others_have_the_server_at_work_is_told_to_wait(client: OldClient) -> None:
+    await client.say(request("tools/call", {"name": "nap", "arguments": {"seconds": 5}}, id="modern"))
+    await client.settle()
+    await client.say(opening())
+    error = (await client.response("init"))["error"]
+    assert error == {"code": -32603, "message": "The server has its 1 requests at work; try again"}
+    await client.response("modern")
+    await client.open()
+
+
+@pytest.mark.parametrize("wire", SSE)
+def test_initialize_over_sse_while_others_have_the_server_at_work_is_told_to_wait(wire: Wire) -> None:
+    async def test() -> None:
+        config = settings(limits={"max_concurrent_requests": 1})
+        async with old_http(config) as http, old_sse(http) as one, old_sse(http) as other:
+            nap = await one.start_tool("nap", seconds=5)
+            await one.settle()
+            await other.say(opening())
+            assert (await other.response("init"))["error"]["code"] == -32603
+            await one.response(nap)
+            await other.open()
+
+    on_wire(wire, test)
+
+
+async def test_what_is_logged_after_initialize_is_logged_under_no_discovery() -> None:
+    runtime = made(settings(), [])
+    assert isinstance(runtime.bridges, AttachedBridges)
+    async with runtime.running():
+        assert "capabilities" in await runtime.bridges._discover()
+    assert call_log.current_fields() == {}

@@ -9,10 +9,12 @@ becomes three tests: stdio, HTTP+SSE on trio, HTTP+SSE on asyncio. Whatever the 
 until a test takes it out.
 """
 
+import inspect
 import json
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from typing import Any, Final, Literal
@@ -23,6 +25,8 @@ import pytest
 import trio
 import trio.testing
 
+from mcp_bridges.attach import AttachedBridges
+from mcp_bridges.gate import Gate, Headers, Refusal, Sighting, Verdict
 from mcp_runtime.compose import build_runtime
 from mcp_runtime.config import Config
 from mcp_runtime.runtime import Runtime
@@ -366,31 +370,56 @@ async def old_sse(http: HttpClient, path: str = "/sse", **options: Any) -> Async
 Journal = list[str]
 
 
-def made(config: Config, journal: Journal, make: Callable[[Journal], Any] = make_plugin) -> Runtime:
-    """A runtime that serves the fixture plugin, its bridges attached."""
+class Doorkeeper:
+    """A gate that notes whom it saw, and lets in all but those that `refuses` has an answer for."""
+
+    def __init__(
+        self, refuses: Callable[[Sighting], Refusal | None] = lambda _: None, *, headers: Headers = ()
+    ) -> None:
+        self.refuses = refuses
+        self.headers = headers
+        self.seen: list[Sighting] = []
+
+    def admit(self, sighting: Sighting) -> Verdict:
+        """As the port says."""
+        self.seen.append(sighting)
+        return Verdict(refusal=self.refuses(sighting), headers=self.headers)
+
+
+def made(
+    config: Config, journal: Journal, make: Callable[[Journal], Any] = make_plugin, *, gate: Gate | None = None
+) -> Runtime:
+    """A runtime that serves the fixture plugin, its bridges attached, behind `gate` where one is given."""
     with quick_build():
-        return build_runtime(config, (make(journal),))
+        runtime = build_runtime(config, (make(journal),))
+    return runtime if gate is None else replace(runtime, bridges=AttachedBridges(runtime, gate=gate))
 
 
 @asynccontextmanager
-async def old_http(config: Config, make: Callable[[Journal], Any] = make_plugin) -> AsyncGenerator[HttpClient, None]:
+async def old_http(
+    config: Config | None = None, make: Callable[[Journal], Any] = make_plugin, *, gate: Gate | None = None
+) -> AsyncGenerator[HttpClient, None]:
     """The application of such a runtime."""
     journal: Journal = []
-    async with http_client(made(config, journal, make), journal) as http:
+    async with http_client(made(config or settings(), journal, make, gate=gate), journal) as http:
         yield http
 
 
 @asynccontextmanager
 async def connected(
-    wire: Wire, config: Config, make: Callable[[Journal], Any] = make_plugin
+    wire: Wire,
+    config: Config | None = None,
+    make: Callable[[Journal], Any] = make_plugin,
+    *,
+    gate: Gate | None = None,
 ) -> AsyncGenerator[OldClient, None]:
     """An old client of a runtime of its own."""
     if wire == "stdio":
         journal: Journal = []
-        async with old_stdio(made(config, journal, make), journal) as client:
+        async with old_stdio(made(config or settings(), journal, make, gate=gate), journal) as client:
             yield client
     else:
-        async with old_http(config, make) as http, old_sse(http) as stream:
+        async with old_http(config, make, gate=gate) as http, old_sse(http) as stream:
             yield stream
 
 
@@ -406,10 +435,8 @@ def over_old_wires(
     """Run a test once over each of `wires` (none: over all); its first parameter is the client."""
 
     def decorate(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
-        import inspect
-
         async def conversation(wire: Wire, fixtures: dict[str, Any]) -> None:
-            async with connected(wire, config or settings(), plugin) as client:
+            async with connected(wire, config, plugin) as client:
                 await test(client, **fixtures)
 
         def run_test(wire: Wire, **fixtures: Any) -> None:

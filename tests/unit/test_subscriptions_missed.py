@@ -45,6 +45,7 @@ async def test_what_was_missed_is_what_came_after_each_once_the_latest_last(chan
     last = {change: number for number, change in enumerate(changes, start=1) if number > since}
     missed = subscriptions.missed(since)
     assert missed == last
+    assert missed is not None
     assert list(missed) == sorted(last, key=lambda change: last[change])
 
 
@@ -83,15 +84,16 @@ async def test_what_happens_again_takes_no_more_memory_and_forgets_nothing() -> 
 async def test_the_oldest_that_was_not_taken_is_known_by_its_position() -> None:
     subscriptions = started()
     subscription = subscriptions.listen(1, SubscriptionFilter(True, True, False, []))
-    assert subscription.first_pending is None
+    oldest = [subscription.first_pending]
     for change in (list_changed("resources"), list_changed("tools"), list_changed("prompts"), list_changed("tools")):
         subscriptions.publish(change)
     changes = subscription.changes()
-    assert subscription.first_pending == 2
+    oldest.append(subscription.first_pending)
     assert await anext(changes) == list_changed("tools")
-    assert subscription.first_pending == 3
+    oldest.append(subscription.first_pending)
     assert await anext(changes) == list_changed("prompts")
-    assert subscription.first_pending is None
+    oldest.append(subscription.first_pending)
+    assert oldest == [None, 2, 3, None]
     await changes.aclose()
 
 

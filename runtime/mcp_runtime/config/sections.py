@@ -14,6 +14,8 @@ from mcp_runtime.secret import Secret
 
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 LogFormat = Literal["auto", "json", "console"]
+LedgerAddresses = Literal["full", "truncated", "hashed", "none"]
+RetirementStage = Literal["observe", "signal", "brownout", "refuse_new", "gone"]
 
 
 class ServerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -219,6 +221,121 @@ class StateConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     )
 
 
+class DeprecationConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the past ends: when, in which steps, and for whom. `mcp-runtime legacy features` lists the features."""
+
+    announced: Annotated[
+        str, Meta(description="The day from which the window counts.", extra={"kind": "day"}, min_length=1)
+    ] = "2026-07-28"
+    window_months: Annotated[
+        int, Meta(ge=1, le=1200, description="Months from there to the sunset, the first day without a feature.")
+    ] = 12
+    sunsets: Annotated[
+        tuple[str, ...],
+        Meta(
+            description='Sunsets of features that have one of their own: "transport.http_sse = 2027-01-31".',
+            extra={"kind": "sunset"},
+        ),
+    ] = ()
+    stage: Annotated[
+        RetirementStage,
+        Meta(
+            description='"observe" logs, "signal" adds headers, "brownout" refuses in scheduled windows, "refuse_new" '
+            'refuses new sessions, "gone" refuses everything; each does what those before it do.'
+        ),
+    ] = "signal"
+    stages: Annotated[
+        tuple[str, ...],
+        Meta(
+            description='Stages of features that have one of their own: "transport.http_sse = gone".',
+            extra={"kind": "stage"},
+        ),
+    ] = ()
+    dry_run: Annotated[
+        tuple[str, ...],
+        Meta(
+            description='Features whose refusals are only logged; "*" is every feature.',
+            extra={"kind": "dry_run"},
+        ),
+    ] = ()
+    brownouts: Annotated[
+        tuple[str, ...],
+        Meta(
+            description='Windows of the stages brownout and refuse_new: "transport.http_sse = 2027-05-04T14:00Z for=2h '
+            'every=7d until=2027-07-28 fraction=0.5 seed=7 status=503". All after for= may be left out.',
+            extra={"kind": "brownout"},
+        ),
+    ] = ()
+    brownout_notice_days: Annotated[
+        int, Meta(ge=0, le=366, description="How long ahead a brownout is announced in headers.")
+    ] = 14
+    exempt: Annotated[
+        tuple[str, ...],
+        Meta(
+            description='Clients that no stage refuses: "name=cursor version=<1.5", or for one feature '
+            '"ping: principal=ops/*".',
+            extra={"kind": "scoped_rule"},
+        ),
+    ] = ()
+    deny: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Clients that are refused at any stage, as exempt; this one counts for a client in both.",
+            extra={"kind": "scoped_rule"},
+        ),
+    ] = ()
+    message: Annotated[str, Meta(description="What a refused client's user should know, in your words.")] = ""
+    documentation_url: Annotated[
+        str,
+        Meta(
+            description="Your page on the retirement. Empty: the specification's page on each feature.",
+            extra={"kind": "url"},
+        ),
+    ] = ""
+    sunset_url: Annotated[
+        str, Meta(description="Your retirement policy. Empty: the specification's.", extra={"kind": "url"})
+    ] = ""
+    replacement_url: Annotated[
+        str, Meta(description="The endpoint to use instead. Empty: http.path.", extra={"kind": "url"})
+    ] = ""
+    log_cadences: Annotated[
+        tuple[str, ...],
+        Meta(
+            description='Log level and least interval for each client and feature, by phase: "urgent = warning every '
+            '1h". Not given: announced is info every 1d, reminded warning every 1d, urgent warning every 1h, final and '
+            "past error every 1h.",
+            extra={"kind": "cadence"},
+        ),
+    ] = ()
+    max_log_streams: Annotated[
+        int,
+        Meta(ge=1, description="Clients, times features, that have log lines of their own; more share one an hour."),
+    ] = 10_000
+
+
+class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who still uses older revisions, kept as evidence."""
+
+    enabled: Annotated[bool, Meta(description="Whether it is kept.")] = True
+    database: Annotated[
+        str, Meta(description="An SQLite file. Empty: ledger.db in state.directory.", extra={"kind": "path"})
+    ] = ""
+    flush_interval_s: Annotated[
+        float, Meta(gt=0, description="Time between two writes; a process that is killed loses no more than that.")
+    ] = 5.0
+    retention_days: Annotated[int, Meta(ge=1, description="How long a day is kept.")] = 730
+    max_bytes: Annotated[
+        int, Meta(ge=1_048_576, description="Size of the file; past it, the oldest days make room.")
+    ] = 268_435_456
+    addresses: Annotated[
+        LedgerAddresses,
+        Meta(
+            description='What is kept of client addresses: "truncated" is the network (/24, /48), "hashed" a hash '
+            "under the first seal key."
+        ),
+    ] = "full"
+
+
 class Origin(Struct, frozen=True, kw_only=True):
     """Where a configuration came from: not a section, but what its errors and relative paths need."""
 
@@ -250,6 +367,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     seal: SealConfig = SealConfig()
     logging: LoggingConfig = LoggingConfig()
     state: StateConfig = StateConfig()
+    deprecation: DeprecationConfig = DeprecationConfig()
+    ledger: LedgerConfig = LedgerConfig()
     plugin: dict[str, dict[str, object]] = field(default_factory=dict[str, dict[str, object]])
     """The tables [plugin.NAME] as they stand in the file; `plugin_settings` converts one."""
     origin: Origin = Origin()

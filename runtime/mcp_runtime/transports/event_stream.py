@@ -4,7 +4,7 @@ Spec: 2026-07-28/basic/transports/streamable-http#receiving-messages
 """
 
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Final, cast
 
 import anyio
@@ -40,7 +40,9 @@ async def serve_event_stream(
     # It adds Connection, which HTTP/2 forbids and HTTP/1.1 servers set themselves.
     source.raw_headers = [item for item in source.raw_headers if item[0] != b"connection"] + headers
     async with aclosing(events):
-        await source(scope, *_uninterrupted(receive, send))
+        # Servers may fail a send to a client that is gone; whoever has a task group around this would get a group.
+        with suppress(OSError):
+            await source(scope, *_uninterrupted(receive, send))
 
 
 def _uninterrupted(receive: Receive, send: Send) -> tuple[Receive, Send]:

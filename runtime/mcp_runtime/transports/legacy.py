@@ -5,7 +5,7 @@ Rule: no word of an older revision beyond this file.
 Spec: 2026-07-28/basic/versioning#backward-compatibility-with-initialization-based-versions
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
@@ -18,8 +18,10 @@ from mcp_runtime.protocol.jsonrpc import Message, Request
 from mcp_runtime.protocol.meta import MetaProbe, require
 
 if TYPE_CHECKING:  # stdio uses this file too, and has no use for starlette
+    from starlette.routing import BaseRoute
     from starlette.types import Receive, Scope, Send
 
+    from mcp_runtime.observing import Observer
     from mcp_runtime.transports.watch import Watch
 
 INITIALIZE: Final = "initialize"
@@ -80,6 +82,14 @@ class Bridges(Protocol):
 
     def stdio(self, wire: StdioWire) -> StdioBridge | None:
         """A bridge for the client on stdio, None where it is off."""
+        ...
+
+    def observer(self) -> "Observer":
+        """Who wants to know of requests of modern revisions: a client that speaks them could leave the past."""
+        ...
+
+    def admin_routes(self) -> "Sequence[BaseRoute]":
+        """Pages for the operator."""
         ...
 
     def running(self) -> AbstractAsyncContextManager[None]:

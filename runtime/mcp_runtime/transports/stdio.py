@@ -5,6 +5,7 @@ Spec: 2026-07-28/basic/transports/stdio
 
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from typing import TYPE_CHECKING
 
 import trio
 from msgspec import UnsetType
@@ -33,6 +34,9 @@ from mcp_runtime.transports.claimed_streams import ByteStream
 from mcp_runtime.transports.legacy import StdioBridge, StdioWire, refusal
 from mcp_runtime.transports.lines import LineSplitter
 
+if TYPE_CHECKING:  # nobody on stdio counts, as a rule
+    from mcp_runtime.observing import Observer
+
 CANCELLED = "notifications/cancelled"
 _NO_PROBE = MetaProbe(None, None, None)
 
@@ -49,6 +53,7 @@ class Stdio:
         limits: Limits,
         eof_grace_s: float,
         bridge: Callable[[StdioWire], StdioBridge | None] | None = None,
+        observer: "Observer | None" = None,
     ) -> None:
         self._dispatcher = dispatcher
         self._reader = reader
@@ -56,6 +61,7 @@ class Stdio:
         self._limits = limits
         self._eof_grace_s = eof_grace_s
         self._make_bridge = bridge
+        self._observer = observer
         self._bridge: StdioBridge | None = None
         self._reading = trio.CancelScope()
         self._lines = 0
@@ -181,8 +187,11 @@ class Stdio:
         calls.start_soon(self._serve_call, call)
 
     async def _serve_call(self, call: Call) -> None:
+        since = trio.current_time()
         try:
             answer = await self._dispatcher.dispatch(call)
+            if self._observer is not None:
+                self._observer.served(call, answer, trio.current_time() - since)
             if isinstance(answer, Reply):
                 await self._write(answer.body)
         finally:

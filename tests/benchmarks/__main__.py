@@ -1,0 +1,114 @@
+"""`scripts/bench`. Rule: measured first, judged afterwards; what is printed, stored and drawn is the same report."""
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from tests.benchmarks import budgets, machine, measurement, plots, tables
+from tests.benchmarks.measurement import Measurement, Report
+from tests.benchmarks.peers import CACHE, ROOT
+from tests.benchmarks.server import PeerError, allow_descriptors
+from tests.benchmarks.soak import command as soak
+from tests.benchmarks.suites import core, http, legacy, memory, scale, sessions, startup, stdio
+from tests.benchmarks.turns import FULL, QUICK, Pace
+
+SUITES: Final[Mapping[str, Callable[[Pace], list[Measurement]]]] = {
+    "http": http.run,
+    "legacy": legacy.run,
+    "stdio": stdio.run,
+    "startup": startup.run,
+    "memory": memory.run,
+    "core": core.run,
+    "scale": scale.run,
+    "sessions": sessions.run,
+}
+_DOCS: Final = ROOT / "docs" / "benchmarks"
+_LIMIT_S: Final = 3600
+"""For one suite: far above what any needs; a server that hangs must not keep the machine for ever."""
+_DESCRIPTION: Final = "Measure the runtime beside what a user would pick instead."
+_EPILOG: Final = """\
+suites: {suites}; all of them where none is named
+  scripts/bench http core --quick     while working on something
+  scripts/bench --check               all, and exit with 1 where a budget does not hold
+  scripts/bench --publish             all, into docs/benchmarks
+  scripts/bench soak --seconds 1800   does it stay up? prints what failed, and exits with 1
+"""
+
+
+def main(arguments: list[str]) -> int:
+    """Run what `arguments` ask for; the exit code."""
+    if arguments[:1] == ["soak"]:
+        return soak(arguments[1:])
+    options = _parser().parse_args(arguments)
+    if options.from_file is not None:
+        report = measurement.decode(options.from_file.read_bytes())
+    else:
+        rounds = QUICK if options.quick else FULL
+        pace = Pace(
+            rounds=options.rounds or rounds.rounds, seconds=options.seconds or rounds.seconds, scale=rounds.scale
+        )
+        report = run(options.suites or list(SUITES), pace)
+    print(tables.plain(report.measurements))
+    write(report, _DOCS if options.publish else options.to)
+    if not options.check:
+        return 0
+    failed = budgets.failures(report)
+    print("\n".join(["", *(f"FAILED {line}" for line in failed)]) if failed else "\nEvery budget holds.")
+    return 1 if failed else 0
+
+
+def run(suites: list[str], pace: Pace) -> Report:
+    """All measurements of `suites`."""
+    allow_descriptors()
+    described = machine.describe()
+    made: list[Measurement] = []
+    for name in suites:
+        signal.signal(signal.SIGALRM, _out_of_time)
+        signal.alarm(_LIMIT_S)
+        made += SUITES[name](pace)
+        signal.alarm(0)
+    return Report(machine=described, rounds=pace.rounds, seconds=pace.seconds, measurements=tuple(made))
+
+
+def write(report: Report, folder: Path) -> None:
+    """The report as JSON, as a page and as plots, into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "results.json").write_bytes(measurement.encode(report))
+    (folder / "index.md").write_text(tables.markdown(report))
+    for one in report.measurements:
+        (folder / tables.image_name(one)).write_text(plots.svg(one))
+    print(f"\nWritten to {folder}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench",
+        description=_DESCRIPTION,
+        epilog=_EPILOG.format(suites=", ".join(SUITES)),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("suites", nargs="*", choices=[*SUITES, []], metavar="SUITE")
+    parser.add_argument("--quick", action="store_true", help="short rounds and few of them: for working on the harness")
+    parser.add_argument("--rounds", type=int, help="samples of each row")
+    parser.add_argument("--seconds", type=float, help="length of one")
+    parser.add_argument("--check", action="store_true", help="exit with 1 where a budget does not hold")
+    parser.add_argument(
+        "--to", type=Path, default=CACHE / "results", metavar="FOLDER", help="where results are written"
+    )
+    parser.add_argument("--publish", action="store_true", help="write them into docs/benchmarks")
+    parser.add_argument(
+        "--from", dest="from_file", type=Path, metavar="FILE", help="judge a results.json, measure nothing"
+    )
+    return parser
+
+
+def _out_of_time(_number: int, _frame: FrameType | None) -> None:
+    raise PeerError(f"a suite took longer than {_LIMIT_S} s")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

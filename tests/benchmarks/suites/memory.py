@@ -1,0 +1,86 @@
+"""Resident memory. Rule: what a thing costs is the growth by many of it, after the first few have come and warmed up."""
+
+from contextlib import ExitStack
+from typing import Final
+
+from tests.benchmarks import fresh, streams, workloads
+from tests.benchmarks.measurement import Measurement
+from tests.benchmarks.peers import PEERS, SDKS, STDIO
+from tests.benchmarks.server import HttpServer, StdioServer
+from tests.benchmarks.turns import Pace
+from tests.benchmarks.wire import ask, modern
+from tests.support.messages import encode, request
+
+_WARM: Final = 50
+_STREAMS: Final = 1000
+_SESSIONS: Final = 1000
+_BARE_STREAMS: Final = ("streams_hypercorn", "streams_uvicorn")
+
+
+def run(pace: Pace) -> list[Measurement]:
+    """MiB when idle, KiB an open stream and a legacy session."""
+    count_streams, count_sessions = pace.count(_STREAMS), pace.count(_SESSIONS)
+    rows = (
+        ("memory/idle", "resident memory over HTTP, after one call", "MiB", SDKS, idle_mib),
+        ("memory/idle-stdio", "resident memory on stdio, after one call", "MiB", STDIO, idle_stdio_mib),
+        (
+            "memory/stream",
+            "memory of an idle open event stream",
+            "KiB",
+            (*SDKS, *_BARE_STREAMS),
+            lambda key: stream_kib(key, count_streams),
+        ),
+        (
+            "memory/session",
+            "memory of a session of 2025-11-25 at rest",
+            "KiB",
+            SDKS,
+            lambda key: session_kib(key, count_sessions),
+        ),
+    )
+    return [
+        fresh.measurement(key=key, title=title, unit=unit, peers=peers, take=take, rounds=min(pace.rounds, 3))
+        for key, title, unit, peers, take in rows
+    ]
+
+
+def idle_mib(key: str) -> float:
+    """Of a server that has answered one call."""
+    with HttpServer(PEERS[key]) as server:
+        server.wait_until_listening()
+        ask(server.port, modern("tools/call", {"name": "echo", "arguments": {"text": "hello"}}))
+        return server.resident_bytes() / 2**20
+
+
+def idle_stdio_mib(key: str) -> float:
+    """The same on stdio."""
+    with StdioServer(PEERS[key]) as server:
+        call = request("tools/call", {"name": "echo", "arguments": {"text": "hello"}}, capabilities={})
+        server.stdin.write(encode(call) + b"\n")
+        server.stdin.flush()
+        if b"hello" not in server.stdout.readline():
+            raise server.failure("did not answer a call")
+        return server.resident_bytes() / 2**20
+
+
+def stream_kib(key: str, count: int) -> float:
+    """Of one of `count` open streams. Raises OSError, ValueError where there are none."""
+    sent = streams.GET if key in _BARE_STREAMS else streams.LISTEN
+    with HttpServer(PEERS[key]) as server, ExitStack() as stack:
+        server.wait_until_listening()
+        stack.enter_context(streams.held_open(server.port, sent, _WARM))
+        before = server.resident_bytes()
+        stack.enter_context(streams.held_open(server.port, sent, count))
+        return (server.resident_bytes() - before) / count / 1024
+
+
+def session_kib(key: str, count: int) -> float:
+    """Of one of `count` sessions that were opened and left. Raises OSError, ValueError where there are none."""
+    with HttpServer(PEERS[key]) as server:
+        server.wait_until_listening()
+        for _ in range(_WARM):
+            workloads.open_session(server.port)
+        before = server.resident_bytes()
+        for _ in range(count):
+            workloads.open_session(server.port)
+        return max(0.0, (server.resident_bytes() - before) / count / 1024)
