@@ -48,7 +48,7 @@ def test_a_runtime_gets_the_bridges_of_its_configuration() -> None:
 
 @pytest.mark.parametrize("on", ["http_sessions", "http_sse", "stdio_handshake"])
 @pytest.mark.parametrize("posture", ["serve", "refuse"])
-def test_one_bridge_is_enough(on: str, posture: Any) -> None:
+async def test_one_bridge_is_enough(on: str, posture: Any) -> None:
     types: dict[str, Any] = {
         "http_sessions": HttpSessionsConfig,
         "http_sse": HttpSseConfig,
@@ -121,7 +121,7 @@ def test_a_release_without_the_package_serves_the_present() -> None:
 # Parts and their life
 
 
-def test_stdio_gets_a_bridge_unless_that_is_off() -> None:
+async def test_stdio_gets_a_bridge_unless_that_is_off() -> None:
     assert isinstance(runtime().bridges.stdio(WIRE), HandshakeStdio)
     off = BridgesConfig(stdio_handshake=StdioHandshakeConfig(posture="off"))
     assert runtime(bridges=off).bridges.stdio(WIRE) is None

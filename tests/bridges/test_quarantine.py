@@ -13,11 +13,9 @@ from typing import Final
 
 import pytest
 
-from mcp_runtime.protocol.revisions import LATEST, LEGACY_REVISIONS
 from tests.process.http_client import Connection, ask, get
 from tests.process.messages import Message, encode, request
 from tests.process.server_process import COMMAND, ServerProcess, clean_environment
-from tests.replay.conversation import read
 
 ROOT: Final = Path(__file__).parents[2]
 _PATIENCE_S: Final = 120.0
@@ -45,14 +43,9 @@ OLD: Final[Message] = {
 }
 OLD_HEADERS: Final = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
 
-MODERN: Final = ("tests/transports", "tests/spec/test_streamable_http.py")
-
-
-def modern_conversations() -> list[str]:
-    """The replay files that speak of no older revision, and of HTTP."""
-    old = re.compile("|".join(map(re.escape, LEGACY_REVISIONS)))
-    files = sorted((ROOT / "tests/replay").glob("*.txt"))
-    return [file.stem for file in files if not old.search(file.read_text()) and read(file).on(LATEST, "http")]
+MODERN: Final = ("tests/transports", "tests/replay", "tests/spec/test_streamable_http.py")
+ONE_LOOP: Final = "not http-asyncio and not older"
+"""Of the modern tests, those on trio: that the other loop does as well is shown elsewhere."""
 
 
 @pytest.fixture
@@ -73,12 +66,9 @@ def test_the_quarantine_holds(absent: str) -> None:
 
 @pytest.mark.process
 def test_without_bridges_the_modern_tests_are_green(absent: str, tmp_path: Path) -> None:
-    conversations = modern_conversations()
-    assert len(conversations) > 20
-    chosen = [f"tests/replay/test_replay.py::test_replay[{name}-http-trio]" for name in conversations]
-    command = [sys.executable, "-m", "pytest", "-q", "-o", f"cache_dir={tmp_path}", "-k", "not http-asyncio"]
+    command = [sys.executable, "-m", "pytest", "-q", "-o", f"cache_dir={tmp_path}", "-k", ONE_LOOP]
     done = subprocess.run(
-        [*command, *MODERN, *chosen],
+        [*command, *MODERN],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": absent},
         capture_output=True,

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import anyio
 import pytest
+from sse_starlette.sse import AppStatus
 
 from mcp_runtime.state.engines import State, open_state
 from mcp_runtime.state.errors import StateError
 from mcp_runtime.state.memory import MemoryBus, MemoryStore
+from tests.support.clocks import run
 from tests.support.legacy_sessions import (
     NEWEST,
     SESSION_REVISIONS,
@@ -321,3 +323,20 @@ async def test_a_stream_outlives_trouble_with_the_store() -> None:
             await stream.settle()
             await touch(other, "note://bytes")
             assert (await stream.next())["params"]["uri"] == "note://bytes"
+
+
+def test_a_server_that_says_it_stops_only_to_its_streams_ends_them_too() -> None:
+    async def test() -> None:
+        async with serving() as server:
+            client = await server.client()
+            async with client.listen() as stream:
+                await stream.settle()
+                await grow(client, "tool")
+                AppStatus.should_exit = True  # as uvicorn has it, before the lifespan hears of it
+                try:
+                    await stream.done()
+                finally:
+                    AppStatus.should_exit = False
+                assert heard(stream) == [TOOLS]
+
+    run("asyncio", test)

@@ -19,7 +19,6 @@ from anyio.abc import TaskGroup
 
 from mcp_bridges.attach import AttachedBridges
 from mcp_bridges.gate import Gate
-from mcp_bridges.postures import PostureGate
 from mcp_runtime.compose import build_runtime
 from mcp_runtime.config import BridgesConfig, Config
 from mcp_runtime.config.sections import HttpSessionsConfig, HttpSseConfig, LegacyClientsConfig
@@ -405,14 +404,14 @@ async def serving(
     plugin: MakePlugin = make_plugin,
     gate: Gate | None = None,
     state: State | None = None,
-    now: Callable[[], float] | None = None,
+    now: Callable[[], float] = time.time,
 ) -> AsyncGenerator[OldServer, None]:
     """A process, for as long as the block runs. `state` may be shared with another one's."""
     config = config or settings()
     journal: Journal = []
     with quick_build() if plugin is make_plugin else nullcontext():
         runtime = build_runtime(config, (plugin(journal),))
-    bridges = AttachedBridges(runtime, gate=gate or PostureGate(config), now=now or time.time, state=state)
+    bridges = AttachedBridges(runtime, gate=gate, now=now, state=state)
     runtime = replace(runtime, bridges=bridges)
     app = HttpApp(runtime)
     async with app.lifespan(), anyio.create_task_group() as tasks:

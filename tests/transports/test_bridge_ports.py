@@ -112,6 +112,9 @@ def test_modern_messages_never_reach_the_http_bridge(backend: Backend) -> None:
             (await client.ask("tools/list", extra_meta={PROTOCOL_VERSION: "2025-11-25"})).refused(-32022)
             (await client.send(legacy("tools/list"))).refused(-32602)  # under the modern header
             assert (await client.tell(notification("notifications/x"))).status == 202
+            nonsense = {"mcp-protocol-version": "2099-01-01"}
+            refused = await client.tell(notification("notifications/x"), headers=nonsense)
+            assert (refused.status, refused.error["code"]) == (400, -32022)
             async with client.listen(toolsListChanged=True) as stream:
                 await stream.next()
         assert bridge.served == []
