@@ -236,7 +236,7 @@ async def test_batches_are_bounded_like_requests(client: OldClient) -> None:
     await client.say([call("nap", 1, seconds=10)])
     await client.start_tool("nap", id=2, seconds=10)
     await client.settle()
-    await client.say([old("ping", id=3)], old("ping", id=4))
+    await client.say([old("ping", id=3)], call("echo", 4, text="x"))
     refused = await client.arrived()
     assert [one["error"]["message"] for one in refused] == ["The server has its 2 requests at work; try again"] * 2
     assert [one.get("id") for one in refused] == [None, 4]

@@ -13,10 +13,11 @@ from typing import Final
 
 import pytest
 
-from mcp_runtime.protocol.revisions import LEGACY_REVISIONS
+from mcp_runtime.protocol.revisions import LATEST, LEGACY_REVISIONS
 from tests.process.http_client import Connection, ask, get
 from tests.process.messages import Message, encode, request
 from tests.process.server_process import COMMAND, ServerProcess, clean_environment
+from tests.replay.conversation import read
 
 ROOT: Final = Path(__file__).parents[2]
 _PATIENCE_S: Final = 120.0
@@ -48,9 +49,10 @@ MODERN: Final = ("tests/transports", "tests/spec/test_streamable_http.py")
 
 
 def modern_conversations() -> list[str]:
-    """The replay files that speak of no older revision."""
+    """The replay files that speak of no older revision, and of HTTP."""
     old = re.compile("|".join(map(re.escape, LEGACY_REVISIONS)))
-    return [file.stem for file in sorted((ROOT / "tests/replay").glob("*.txt")) if not old.search(file.read_text())]
+    files = sorted((ROOT / "tests/replay").glob("*.txt"))
+    return [file.stem for file in files if not old.search(file.read_text()) and read(file).on(LATEST, "http")]
 
 
 @pytest.fixture
