@@ -245,7 +245,8 @@ async def next_of(one: Listening) -> tuple[Change, int]:
     """The next change, and the cursor after it."""
     subscription = await one.open() if one._current is None else one._current
     changes = subscription.changes()
-    change = await anext(changes)
+    with anyio.fail_after(5):
+        change = await anext(changes)
     await changes.aclose()
     return change, one.cursor
 
