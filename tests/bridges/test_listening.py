@@ -196,6 +196,17 @@ async def test_a_server_that_stops_ends_it_with_what_is_pending() -> None:
         assert [change async for change in one.changes()] == [list_changed("tools")]
 
 
+async def test_one_that_is_closed_with_the_server_asks_for_nothing_more() -> None:
+    async with serving() as runtime:
+        one = listening(runtime)
+        await one.open()
+        runtime.subscriptions.publish(list_changed("tools"))
+        one.want([ONE])
+        runtime.subscriptions.close()
+        one.close()
+        assert [change async for change in one.changes()] == [list_changed("tools")]
+
+
 async def test_wanting_others_while_the_server_stops_is_refused() -> None:
     async with serving() as runtime:
         one = listening(runtime)
@@ -234,7 +245,8 @@ async def next_of(one: Listening) -> tuple[Change, int]:
     """The next change, and the cursor after it."""
     subscription = await one.open() if one._current is None else one._current
     changes = subscription.changes()
-    change = await anext(changes)
+    with anyio.fail_after(5):
+        change = await anext(changes)
     await changes.aclose()
     return change, one.cursor
 
