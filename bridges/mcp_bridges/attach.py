@@ -109,11 +109,11 @@ class AttachedBridges:
         """As the port says."""
         if self._runtime.config.bridges.stdio_handshake.posture == "off":
             return None
-        setting, keeping = self._setting("stdio"), anyio.CancelScope()
+        setting, closed = self._setting("stdio"), anyio.Event()
         if self._http is None and self._known is not None:
             # Beside the client's calls: a process that has served no old client yet has had nothing to keep.
-            wire.start(partial(_keep, self._known, keeping))
-        return HandshakeStdio(setting, wire, closed=keeping.cancel)
+            wire.start(partial(_keep, self._known, closed))
+        return HandshakeStdio(setting, wire, closed=closed.set)
 
     def observer(self) -> "Observer":
         """As the port says."""
@@ -137,12 +137,12 @@ class AttachedBridges:
         if self._http is None:
             yield
             return
-        keeping = anyio.CancelScope()
+        ended = anyio.Event()
         async with self._http.running(), anyio.create_task_group() as tasks:
             if self._known is not None:
-                tasks.start_soon(_keep, self._known, keeping)
+                tasks.start_soon(_keep, self._known, ended)
             yield
-            keeping.cancel()
+            ended.set()
 
     def _past(self) -> "Past":
         """Evidence and decisions, made now if they were not needed before."""
@@ -207,11 +207,10 @@ class AttachedBridges:
         return found.result
 
 
-async def _keep(past: "Past", until: anyio.CancelScope) -> None:
-    """Run what `past` needs to run, until that scope is cancelled."""
+async def _keep(past: "Past", ended: anyio.Event) -> None:
+    """Run what `past` needs to run, until `ended`."""
     async with past.running():
-        with until:
-            await anyio.sleep_forever()
+        await ended.wait()
 
 
 async def _drop(_: bytes) -> None:

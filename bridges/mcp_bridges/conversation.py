@@ -160,12 +160,13 @@ class Conversation:
 
     async def _request(self, request: Request) -> None:
         self._check_id(request)
-        self._check_room()
         session = self._session
         if session is None or request.method == INITIALIZE or not isinstance(plan(request), Forward):
+            # However busy: nothing of it goes on beside, and a ping asks for no more than a sign of life.
             for response in await self._respond(request):
                 await self._send(response)
             return
+        self._check_room()
         call = self._new_call(session, request)
         self._begin(lambda: self._serve(call))
 

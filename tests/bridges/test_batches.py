@@ -11,18 +11,8 @@ from mcp_runtime.config.sections import BridgesConfig, HttpSessionsConfig
 from mcp_runtime.protocol.errors import PeerError
 from mcp_runtime.protocol.jsonrpc import MalformedMessageError, Notification, Request, Response
 from tests.support.clocks import Backend, run
-from tests.support.legacy_wires import (
-    SSE,
-    OldClient,
-    cancelled,
-    old,
-    old_http,
-    old_sse,
-    opening,
-    over_old_wires,
-    result,
-    text_of,
-)
+from tests.support.legacy_messages import cancelled, old, opening, result, text_of
+from tests.support.legacy_wires import SSE, OldClient, old_http, old_sse, over_old_wires
 from tests.support.messages import Message, accepted, encode, notification, sampled
 from tests.support.settings import settings
 
@@ -246,7 +236,7 @@ async def test_batches_are_bounded_like_requests(client: OldClient) -> None:
     await client.say([call("nap", 1, seconds=10)])
     await client.start_tool("nap", id=2, seconds=10)
     await client.settle()
-    await client.say([old("ping", id=3)], old("ping", id=4))
+    await client.say([old("ping", id=3)], call("echo", 4, text="x"))
     refused = await client.arrived()
     assert [one["error"]["message"] for one in refused] == ["The server has its 2 requests at work; try again"] * 2
     assert [one.get("id") for one in refused] == [None, 4]

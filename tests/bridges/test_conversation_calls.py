@@ -7,7 +7,8 @@ import pytest
 
 from mcp_runtime import Context, Plugin
 from tests.support.fixture_plugin import SECRET
-from tests.support.legacy_wires import REVISIONS, SSE, OldClient, cancelled, old, opening, over_old_wires, text_of
+from tests.support.legacy_messages import REVISIONS, cancelled, old, opening, text_of
+from tests.support.legacy_wires import SSE, OldClient, over_old_wires
 from tests.support.messages import notification
 from tests.support.settings import settings
 

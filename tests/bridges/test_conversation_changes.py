@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.support.legacy_wires import INITIALIZED, REVISIONS, OldClient, opening, over_old_wires
+from tests.support.legacy_messages import INITIALIZED, REVISIONS, opening
+from tests.support.legacy_wires import OldClient, over_old_wires
 from tests.support.settings import settings
 
 UPDATED = "notifications/resources/updated"

@@ -6,22 +6,8 @@ import pytest
 
 from mcp_bridges.attach import AttachedBridges
 from mcp_runtime import call_log
-from tests.support.legacy_wires import (
-    ABLE,
-    INITIALIZED,
-    REVISIONS,
-    SSE,
-    OldClient,
-    Wire,
-    made,
-    old,
-    old_http,
-    old_sse,
-    on_wire,
-    opening,
-    over_old_wires,
-    text_of,
-)
+from tests.support.legacy_messages import ABLE, INITIALIZED, REVISIONS, old, opening, text_of
+from tests.support.legacy_wires import SSE, OldClient, Wire, made, old_http, old_sse, on_wire, over_old_wires
 from tests.support.messages import request
 from tests.support.settings import settings
 

@@ -17,17 +17,8 @@ from mcp_runtime.state.engines import State, open_state
 from mcp_runtime.state.memory import MemoryBus
 from tests.support.clocks import Backend, run
 from tests.support.http_client import HttpClient, http_client
-from tests.support.legacy_wires import (
-    Doorkeeper,
-    OldSseClient,
-    made,
-    old,
-    old_http,
-    old_sse,
-    opening,
-    result,
-    text_of,
-)
+from tests.support.legacy_messages import old, opening, result, text_of
+from tests.support.legacy_wires import Doorkeeper, OldSseClient, made, old_http, old_sse
 from tests.support.messages import accepted
 from tests.support.settings import settings
 

@@ -16,7 +16,8 @@ from mcp_runtime.call import Call, Reply, Stream
 from mcp_runtime.dispatcher import Dispatcher
 from mcp_runtime.protocol.jsonrpc import Request, Response, encode_notification
 from tests.support.clocks import Backend, run
-from tests.support.legacy_wires import REVISIONS, Doorkeeper
+from tests.support.legacy_messages import REVISIONS
+from tests.support.legacy_wires import Doorkeeper
 from tests.support.messages import Message, accepted, encode
 
 BACKENDS: tuple[Backend, ...] = ("trio", "asyncio")
@@ -239,15 +240,19 @@ async def test_a_call_given_up_before_it_began_is_not_begun() -> None:
     assert dispatcher.seen == []
 
 
-async def test_a_call_given_up_at_work_is_given_up_there_too() -> None:
-    async def work(call: Call) -> None:
-        with call.scope:
-            mine.abandon()
-            await anyio.sleep_forever()
-        assert call.abandoned
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_call_given_up_at_work_is_given_up_there_too(backend: Backend) -> None:
+    async def test() -> None:
+        async def work(call: Call) -> None:
+            with call.scope:
+                mine.abandon()
+                await anyio.sleep_forever()
+            assert call.abandoned
 
-    mine = made(Scripted(work), Wire())
-    assert await mine.run() is None
+        mine = made(Scripted(work), Wire())
+        assert await mine.run() is None
+
+    run(backend, test)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

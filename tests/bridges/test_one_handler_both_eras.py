@@ -15,17 +15,8 @@ from mcp_plugins.everything import plugin
 from tests.support.asgi import Response
 from tests.support.clocks import Backend, run
 from tests.support.http_client import HttpClient, http_client
-from tests.support.legacy_wires import (
-    EventFields,
-    OldClient,
-    made,
-    old,
-    old_sse,
-    old_stdio,
-    opening,
-    result,
-    text_of,
-)
+from tests.support.legacy_messages import EventFields, old, opening, result, text_of
+from tests.support.legacy_wires import OldClient, made, old_sse, old_stdio
 from tests.support.messages import Message, accepted, encode, headers_for, request, rooted, sampled
 from tests.support.settings import settings
 

@@ -29,7 +29,7 @@ from mcp_bridges.session import (
 from mcp_runtime.protocol.errors import PeerError
 from mcp_runtime.protocol.jsonrpc import NO_PARAMS, Notification, Request
 from mcp_runtime.protocol.meta import LOGGING_LEVELS, Implementation
-from tests.support.legacy_wires import ABLE, REVISIONS
+from tests.support.legacy_messages import ABLE, REVISIONS
 
 SERVER = {"name": "server", "version": "0"}
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from tests.support.clocks import Backend, run
-from tests.support.legacy_wires import old, old_http, opening
+from tests.support.legacy_messages import old, opening
+from tests.support.legacy_wires import old_http
 from tests.support.messages import Message
 
 LEGACY: dict[str, str | None] = {"mcp-protocol-version": None}

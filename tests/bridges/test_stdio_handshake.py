@@ -9,20 +9,8 @@ import trio.testing
 
 from mcp_bridges.gate import Refusal, Sighting
 from mcp_runtime.config.sections import BridgesConfig, LegacyClientsConfig, StdioHandshakeConfig
-from tests.support.legacy_wires import (
-    INITIALIZED,
-    Doorkeeper,
-    OldClient,
-    OldStdioClient,
-    connected,
-    made,
-    old,
-    old_stdio,
-    opening,
-    over_old_wires,
-    result,
-    text_of,
-)
+from tests.support.legacy_messages import INITIALIZED, old, opening, result, text_of
+from tests.support.legacy_wires import Doorkeeper, OldClient, OldStdioClient, connected, made, old_stdio, over_old_wires
 from tests.support.messages import accepted, encode, notification, request
 from tests.support.settings import settings
 

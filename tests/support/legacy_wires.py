@@ -1,12 +1,11 @@
 """Clients from before 2026-07-28, on the two wires that are a conversation: stdio, and a stream of HTTP+SSE.
 
-Rule: messages are plain dicts, written from the old specifications; nothing of the runtime is used to make them.
+Rule: whatever the server says lies in `OldClient.inbox` until a test takes it out.
 
     @over_old_wires()
     async def test_something_holds(old: OldClient) -> None: ...
 
-becomes three tests: stdio, HTTP+SSE on trio, HTTP+SSE on asyncio. Whatever the server says lies in `OldClient.inbox`
-until a test takes it out.
+becomes three tests: stdio, HTTP+SSE on trio, HTTP+SSE on asyncio.
 """
 
 import inspect
@@ -35,48 +34,14 @@ from tests.support.asgi import Exchange, Response
 from tests.support.clocks import Backend, run
 from tests.support.fixture_plugin import make_plugin
 from tests.support.http_client import HttpClient, http_client
-from tests.support.messages import Message, encode, notification
+from tests.support.legacy_messages import INITIALIZED, Event, EventFields, is_response_to, old, opening
+from tests.support.messages import Message, encode
 from tests.support.quick_build import quick_build
 from tests.support.settings import settings
 
 Wire = Literal["stdio", "sse-trio", "sse-asyncio"]
 SSE: Final[tuple[Wire, ...]] = ("sse-trio", "sse-asyncio")
 WIRES: Final[tuple[Wire, ...]] = ("stdio", *SSE)
-REVISIONS: Final = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
-INITIALIZED: Final = notification("notifications/initialized")
-ABLE: Final[Message] = {
-    "elicitation": {"form": {}, "url": {}},
-    "sampling": {"tools": {}, "context": {}},
-    "roots": {"listChanged": True},
-}
-"""The capabilities of a client that can do everything, in whatever revision."""
-
-
-def old(method: str, params: Mapping[str, Any] | None = None, *, id: Any = 1) -> Message:
-    """A request as old clients write it: without anything that says which revision it is of."""
-    message: Message = {"jsonrpc": "2.0", "id": id, "method": method}
-    return message if params is None else {**message, "params": dict(params)}
-
-
-def opening(revision: str = "2025-11-25", *, id: Any = "init", **changes: Any) -> Message:
-    """An `initialize`."""
-    info = {"name": "old-client", "version": "0.9"}
-    return old("initialize", {"protocolVersion": revision, "capabilities": ABLE, "clientInfo": info, **changes}, id=id)
-
-
-def result(id: Any, content: object) -> Message:
-    """A response to a request of the server's."""
-    return {"jsonrpc": "2.0", "id": id, "result": content}
-
-
-def failure(id: Any, error: object) -> Message:
-    """An error for a request of the server's."""
-    return {"jsonrpc": "2.0", "id": id, "error": error}
-
-
-def cancelled(id: Any) -> Message:
-    """The cancellation of a request."""
-    return notification("notifications/cancelled", {"requestId": id, "reason": "enough"})
 
 
 class OldClient(ABC):
@@ -176,19 +141,6 @@ class OldClient(ABC):
         return found
 
 
-def is_response_to(message: Any, id: Any) -> bool:
-    """Whether this is a response with exactly this id."""
-    if not isinstance(message, dict) or "method" in message:
-        return False
-    found = message.get("id")  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType]  # JSON
-    return type(found) is type(id) and bool(found == id)  # pyright: ignore[reportUnknownArgumentType]  # JSON
-
-
-def text_of(response: Message) -> str:
-    """The text of a tool's result."""
-    return "".join(block["text"] for block in response["result"]["content"])
-
-
 class OldStdioClient(OldClient):
     """Talks to one Stdio. `ended` is set when its `serve` has returned."""
 
@@ -234,33 +186,6 @@ class OldStdioClient(OldClient):
 
     async def leave(self) -> None:
         await self._input.aclose()
-
-
-class Event(dict[str, str]):
-    """One server-sent event: its fields."""
-
-
-class EventFields:
-    """Server-sent events, read strictly into their fields; comments are counted apart."""
-
-    def __init__(self) -> None:
-        self.comments = 0
-        self._rest = ""
-
-    def feed(self, chunk: bytes) -> list[Event]:
-        """The events that `chunk` completes."""
-        *events, self._rest = (self._rest + chunk.decode()).replace("\r\n", "\n").split("\n\n")
-        return [found for event in events if (found := self._fields(event))]
-
-    def _fields(self, event: str) -> Event:
-        fields = Event()
-        for line in event.split("\n"):
-            name, _, value = line.partition(":")
-            if name:
-                assert name not in fields, event
-                fields[name] = value.removeprefix(" ")
-        self.comments += not fields
-        return fields
 
 
 class OldSseClient(OldClient):

@@ -88,11 +88,9 @@ class SessionsClient(OldClient):
         await exchange.returned.wait()
         return exchange.response.status
 
-    def request(
-        self, method: str, headers: Mapping[str, str], data: bytes, source: Source, *, path: str = "/mcp"
-    ) -> Exchange:
+    def request(self, method: str, headers: Mapping[str, str], data: bytes, source: Source) -> Exchange:
         """An HTTP request, whose response is read as it comes."""
-        exchange = Exchange(headers=headers, method=method, path=path)
+        exchange = Exchange(headers=headers, method=method)
         self.exchanges[source] = exchange
         self._running.append(exchange)
         exchange.upload(data)

@@ -63,6 +63,7 @@ async def test_over_http_a_talking_batch_is_a_stream_with_each_response(client: 
     await client.send([request(1, "ping"), request(2, "tools/call", name="chat"), request(3, "ping")])
     batch = client.sent[-1]
     await client.exchanges[batch].complete.wait()
+    await client.settle()
     answered = [message["id"] for message in client.left() if "result" in message]
     assert sorted(answered) == [1, 2, 3]
     assert (client.exchanges[batch].response.header("content-type") or "").startswith("text/event-stream")

@@ -9,8 +9,9 @@ import pytest
 from mcp_runtime import Plugin, ToolResult
 from mcp_runtime.config import BridgesConfig
 from mcp_runtime.config.sections import HttpSessionsConfig
+from tests.support.asgi import Exchange
 from tests.support.messages import notification, rooted
-from tests.support.old_client import Listening, OldClient, Sent
+from tests.support.old_client import OldClient, Sent
 from tests.support.old_events import Event
 from tests.support.old_http import SessionsClient
 from tests.support.old_wires import EVERY_OLD_WIRE, SESSIONS, STDIO, over_old
@@ -131,6 +132,7 @@ async def streamed(client: SessionsClient, tool: str = "chat", **arguments: Any)
     while "method" in await client.next(call):
         pass
     await client.exchanges[call].complete.wait()
+    await client.settle()
     return call.events
 
 
@@ -163,6 +165,7 @@ async def test_a_connection_that_is_let_go_has_said_when_to_come_back(client: Se
     await client.open()
     call = await client.start_call("nap", {"seconds": 60})
     await client.exchanges[call].complete.wait()
+    await client.settle()
     (primed,) = call.events
     assert primed.retry_ms == 1000
     assert client.left() == []
@@ -382,7 +385,11 @@ async def test_without_the_header_the_session_says_its_version(client: SessionsC
 @over_old(*SESSIONS)
 async def test_http_sse_is_there_beside_the_endpoint(client: SessionsClient) -> None:
     await client.open()
-    stream = Listening()
-    exchange = client.request("GET", {"accept": "text/event-stream"}, b"", stream, path="/sse")
-    await exchange.started.wait()
-    assert exchange.response.status == 200
+    exchange = Exchange(headers={"accept": "text/event-stream"}, method="GET", path="/sse")
+    exchange.upload(b"")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(exchange.run, client.app)
+        first = await exchange.read()
+        assert (first or b"").startswith(b"event: endpoint")
+        exchange.disconnect()
+    assert (await client.ask("ping"))["result"] == {}
