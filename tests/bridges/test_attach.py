@@ -6,15 +6,17 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import trio
 
 from mcp_bridges.attach import AttachedBridges, attach
+from mcp_bridges.gate import SERVE, Sighting, Verdict
 from mcp_bridges.handshake_stdio import HandshakeStdio
 from mcp_runtime.compose import build_runtime
-from mcp_runtime.config import BridgesConfig, ConfigError
+from mcp_runtime.config import BridgesConfig, ConfigError, LedgerConfig
 from mcp_runtime.config.sections import (
     HttpSessionsConfig,
     HttpSseConfig,
@@ -140,6 +142,35 @@ async def test_what_http_runs_ends_with_the_block() -> None:
     async with bridges.running():
         await trio.lowlevel.checkpoint()
         bridges.close()
+
+
+async def test_beside_http_stdio_leaves_the_keeping_to_it(tmp_path: Path) -> None:
+    ledger = LedgerConfig(database=str(tmp_path / "ledger.db"))
+    started: list[object] = []
+    wire = StdioWire(send=_drop, start=started.append)
+    for with_http, starts in ((True, 0), (False, 1)):
+        bridges = runtime(ledger=ledger).bridges
+        if with_http:
+            bridges.http(Watch(after_s=1, keep_alive_interval_s=1))
+        assert isinstance(bridges.stdio(wire), HandshakeStdio)
+        assert len(started) == starts
+
+
+class Everybody:
+    """A gate that serves."""
+
+    def admit(self, sighting: Sighting) -> Verdict:
+        """As the port says."""
+        del sighting
+        return SERVE
+
+
+async def test_with_a_gate_of_ones_own_nothing_is_kept() -> None:
+    bridges = AttachedBridges(runtime(), gate=Everybody())
+    bridges.http(Watch(after_s=1, keep_alive_interval_s=1))
+    async with bridges.running():
+        await trio.lowlevel.checkpoint()
+    assert isinstance(bridges.stdio(WIRE), HandshakeStdio)
 
 
 @on_both_loops()

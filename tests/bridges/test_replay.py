@@ -424,6 +424,28 @@ def test_a_stream_that_is_forgotten_while_it_is_followed_is_gone(loop: Any) -> N
 
 
 @pytest.mark.parametrize("loop", LOOPS)
+def test_what_is_known_to_be_gone_is_not_looked_for(loop: Any) -> None:
+    class Counting(MemoryStore):
+        looks = 0
+
+        async def get(self, key: str) -> bytes | None:
+            self.looks += 1
+            return await super().get(key)
+
+    async def test() -> None:
+        store = Counting(max_entries=1000, max_bytes=1_000_000)
+        replay = log(store, max_events=3)
+        stream = begun(replay, 1)
+        start = place_of(stream.position)
+        for number in range(1000):
+            await stream.append(str(number).encode(), ended=number == 999)
+        assert [event.message for event in await all_of(replay, start)] == [b"997", b"998", b"999"]
+        assert store.looks <= 3 + 1
+
+    run(loop, test)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
 def test_no_more_entries_are_kept_than_events_and_one_for_the_stream(loop: Any) -> None:
     async def test() -> None:
         store = room()

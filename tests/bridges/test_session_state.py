@@ -140,6 +140,7 @@ async def test_a_session_that_ended_stays_ended_whatever_is_under_way() -> None:
     await kept.end(SESSION)
     await kept.set_level(SESSION, "error")
     await kept.subscribe(SESSION, "note://b")
+    assert await kept.get(SESSION) == SessionState(ended=True)
     await kept.end(SESSION)
     assert await kept.get(SESSION) == SessionState(ended=True)
 

@@ -102,3 +102,42 @@ def test_calls_of_different_patience_do_not_disturb_each_other(backend: Backend)
         assert (often.signs, seldom.signs) == ([3.25, 6.25, 9.25], [10.25])
 
     run(backend, test)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_has_no_client_to_look_after_is_told_its_age_once_and_no_more(backend: Backend) -> None:
+    async def test() -> None:
+        watch, ages = Watch(after_s=0.25, keep_alive_interval_s=10), list[float]()
+        began = anyio.current_time()
+        async with watch.running():
+            watched = Watched(aged=lambda: ages.append(round(anyio.current_time() - began, 2)))
+            quick = Watched(aged=lambda: ages.append(-1))
+            watch.enter(watched)
+            watch.enter(quick)
+            await anyio.sleep(0.2)
+            watch.leave(quick)
+            await anyio.sleep(30)
+            assert (watched.is_old, quick.is_old) == (True, False)
+            watch.leave(watched)
+        assert ages == [0.25]
+
+    run(backend, test)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_client_may_be_listened_to_and_told_nothing(backend: Backend) -> None:
+    async def test() -> None:
+        watch, wire = Watch(after_s=0.25, keep_alive_interval_s=10), Wire()
+        async with watch.running():
+            watch.enter(Watched(aged=_nothing, receive=wire.receive))
+            await anyio.sleep(15)
+            wire.say("http.disconnect")
+            await anyio.sleep(15)
+            assert wire.messages == []  # it was heard
+            assert (wire.signs, wire.gone_at) == ([], None)
+
+    run(backend, test)
+
+
+def _nothing() -> None:
+    """Its age does not matter."""

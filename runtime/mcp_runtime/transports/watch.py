@@ -49,7 +49,7 @@ class Watch:
         """Watch for as long as the block runs."""
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
-            tasks.start_soon(self._look_out)
+            tasks.start_soon(self._look_out, tasks)
             try:
                 yield
             finally:
@@ -79,7 +79,7 @@ class Watch:
         if watched.scope is not None:
             watched.scope.cancel()
 
-    async def _look_out(self) -> None:
+    async def _look_out(self, tasks: TaskGroup) -> None:
         while True:
             if not self._young:
                 self._idle = anyio.Event()
@@ -90,13 +90,13 @@ class Watch:
             wait_s = oldest.since + self._after_s - anyio.current_time()
             if wait_s > 0:
                 await anyio.sleep(wait_s)
-            elif self._tasks is not None:
+            else:
                 del self._young[oldest]
                 oldest.is_old = True
                 oldest.aged()
                 if oldest.receive is not None:
                     oldest.scope = anyio.CancelScope()
-                    self._tasks.start_soon(self._accompany, oldest, oldest.scope)
+                    tasks.start_soon(self._accompany, oldest, oldest.scope)
 
     async def _accompany(self, watched: Watched, scope: anyio.CancelScope) -> None:
         with scope:
