@@ -56,8 +56,8 @@ def main(arguments: list[str]) -> int:
     write(report, _DOCS if options.publish else options.to)
     if not options.check:
         return 0
-    failed = budgets.failures(report)
-    print("\n".join(["", *(f"FAILED {line}" for line in failed)]) if failed else "\nEvery budget holds.")
+    failed = budgets.failures(report, options.suites)
+    print("\n".join(["", *(f"FAILED {line}" for line in failed)]) if failed else "\nThe budgets hold.")
     return 1 if failed else 0
 
 

@@ -52,6 +52,6 @@ def growth(key: str, count: int) -> list[Series]:
         for point in range(1, _POINTS + 1):
             for _ in range(count // _POINTS):
                 workloads.open_session(server.port)
-            grown = (server.resident_bytes() - before) / 2**20
+            grown = max(0.0, (server.resident_bytes() - before) / 2**20)
             made.append(Series(peer=key, samples=(grown,), x=float(point * (count // _POINTS))))
         return made
