@@ -82,3 +82,41 @@ install_node_clients() {
     quietly npm install --prefix "$target" --no-audit --no-fund --no-package-lock --loglevel=error
     printf '%s\n' "$wanted" >"$target/.installed"
 }
+
+# install_legacy_clients: an environment in .cache/clients for every file of pins in tests/clients/legacy/environments.
+# Two of them cannot share one: they pin versions of the same package, and so do the project's own tools.
+install_legacy_clients() {
+    local pins name target wanted
+    for pins in "$root"/tests/clients/legacy/environments/*.txt; do
+        if [[ ! -f "$pins" ]]; then
+            return
+        fi
+        name="$(basename "$pins" .txt)"
+        target="$cache/clients/$name"
+        wanted="$(hash_of "$pins")"
+        if [[ "$(cat "$target/.installed" 2>/dev/null)" == "$wanted" ]]; then
+            continue
+        fi
+        say "Installing the old client $name into $target (once) ..."
+        quietly "$python" -m venv --clear "$target"
+        quietly "$target/bin/python" -m pip install --disable-pip-version-check --requirement "$pins"
+        printf '%s\n' "$wanted" >"$target/.installed"
+    done
+}
+
+# install_nginx: Debian's nginx, for tests that put a proxy before two processes. Without it they skip.
+install_nginx() {
+    if PATH="$PATH:/usr/sbin" command -v nginx >/dev/null 2>&1; then
+        return
+    fi
+    if [[ "$(id -u)" != 0 ]] || ! command -v apt-get >/dev/null 2>&1; then
+        say "No nginx here: tests with a proxy are skipped."
+        return
+    fi
+    say "Installing nginx with apt-get (once) ..."
+    # RUNLEVEL: the package would start a server of its own on port 80. Without package lists, they are fetched first.
+    local -x RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive
+    apt-get install -y --no-install-recommends nginx >/dev/null 2>&1 && return
+    quietly apt-get update && quietly apt-get install -y --no-install-recommends nginx ||
+        say "nginx could not be installed: tests with a proxy are skipped."
+}

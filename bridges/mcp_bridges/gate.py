@@ -57,7 +57,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What becomes of a sighting: refused or served (`refusal` None), and HTTP headers to answer with in either case."""
+    """What becomes of a sighting: served, or refused where `refusal` says so, with these HTTP headers either way."""
 
     refusal: Refusal | None = None
     headers: Headers = ()

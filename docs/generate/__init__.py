@@ -7,7 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from docs.generate import command_line, configuration, errors, exit_codes, plugin_api, sqlite_plugin
+from docs.generate import (
+    clients_tested,
+    command_line,
+    configuration,
+    deprecated_features,
+    errors,
+    exit_codes,
+    plugin_api,
+    sqlite_plugin,
+)
 
 DOCS: Final = Path(__file__).resolve().parent.parent
 
@@ -16,8 +25,10 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "reference/command-line.md": command_line.page,
     "reference/plugin-api.md": plugin_api.page,
     "reference/errors.md": errors.page,
+    "reference/deprecated-features.md": deprecated_features.page,
     "reference/exit-codes.md": exit_codes.page,
     "reference/sqlite-plugin.md": sqlite_plugin.page,
+    "reference/clients-tested.md": clients_tested.page,
 }
 """By their path below docs/, what makes their text."""
 

@@ -18,9 +18,14 @@ What a command was asked for goes to standard output; everything else goes to st
 
 
 def commands(parser: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentParser]:
-    """The parsers of the commands, by name."""
+    """The parsers of the commands and of their subcommands, by what is written on the command line."""
     found = [action.choices for action in _actions(parser) if _has_commands(action)]
-    return cast("Mapping[str, argparse.ArgumentParser]", found[0] if found else {})
+    direct = cast("Mapping[str, argparse.ArgumentParser]", found[0] if found else {})
+    return {name: one for command, parser in direct.items() for name, one in _with_subcommands(command, parser)}
+
+
+def _with_subcommands(name: str, parser: argparse.ArgumentParser) -> list[tuple[str, argparse.ArgumentParser]]:
+    return [(name, parser), *((f"{name} {inner}", one) for inner, one in commands(parser).items())]
 
 
 def _has_commands(action: Any) -> bool:

@@ -4,19 +4,25 @@ Spec: 2026-07-28/basic#statelessness
 """
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 import anyio
+from msgspec import Struct
 
+from mcp_runtime.metrics import OutcomeName
 from mcp_runtime.protocol.headers import MirroredHeaders
 from mcp_runtime.protocol.jsonrpc import Request
 from mcp_runtime.protocol.meta import MetaProbe, RequestMetaObject
+from mcp_runtime.scopes import new_scope
 from mcp_runtime.subscriptions import Subscription
 
-Transport = Literal["stdio", "streamable_http"]
+Transport = Literal["stdio", "streamable_http", "http_sse"]
 Notify = Callable[[bytes], Awaitable[None]]
+CloseStream = Callable[[], Awaitable[None]]
+
+_NO_META: Final = RequestMetaObject()
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -24,8 +30,14 @@ class Call:
     """A request and what came with it.
 
     `notify` sends one encoded notification on the request's own stream, waiting where the reader is slow. `headers` is
-    None on stdio. `principal` is who was authenticated, None where nobody was; `peer` the
-    network address it came from, None on stdio. `scope` is cancelled to abandon the call.
+    None where no headers mirror the body. `principal` is who was authenticated, None where nobody was; `peer` the
+    network address it came from, None on stdio. `close_stream` lets go of the connection and keeps the stream, None
+    where that cannot be. `http_headers` are all headers of its HTTP request by name, None on
+    stdio; `asked` the methods of what the handler wanted to know from the client.
+
+    `scope` is cancelled to abandon the call. The dispatcher enters it, unless the transport is `in_scope` already; then
+    the transport asks the dispatcher for an answer when the scope was cancelled. `watched_after_s` is when somebody
+    calls `keep_time`, infinite where nobody does.
     """
 
     request: Request
@@ -35,15 +47,41 @@ class Call:
     headers: MirroredHeaders | None = None
     principal: str | None = None
     peer: str | None = None
-    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    close_stream: CloseStream | None = None
+    http_headers: Mapping[bytes, bytes] | None = None
+    asked: list[str] = field(default_factory=list[str])
+    scope: anyio.CancelScope = field(default_factory=new_scope)
+    in_scope: bool = False
     abandoned: bool = False
-    meta: RequestMetaObject = field(default_factory=RequestMetaObject)
+    meta: RequestMetaObject = _NO_META
     timeout_s: float = math.inf
+    watched_after_s: float = math.inf
+    _ends_at: float = field(init=False, default=math.inf)
 
     def limit_time(self, timeout_s: float) -> None:
         """Cancel the call once it has run for `timeout_s` seconds from now."""
         self.timeout_s = timeout_s
-        self.scope.deadline = anyio.current_time() + timeout_s
+        self._ends_at = anyio.current_time() + timeout_s
+        # A deadline costs as much as the rest of a small call, and most calls are over before it could matter.
+        if timeout_s <= self.watched_after_s:
+            self.scope.deadline = self._ends_at
+
+    def keep_time(self) -> None:
+        """The call is not over yet: from here on its time limit counts."""
+        self.watched_after_s = math.inf
+        if self._ends_at < math.inf:
+            self.scope.deadline = self._ends_at
+
+    async def tell(self, message: bytes) -> None:
+        """`notify`, unless the call's time is up: then it is cancelled before anything is sent."""
+        if self.is_late:
+            self.scope.cancel()
+        await self.notify(message)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether its time is up: a handler that blocks its thread is not stopped when it should be."""
+        return self._ends_at < math.inf and anyio.current_time() >= self._ends_at
 
     def abandon(self) -> None:
         """The client gave up on this call: stop work on it and send nothing more for it."""
@@ -51,17 +89,19 @@ class Call:
         self.scope.cancel()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """The encoded response, the HTTP status it travels with, and seconds for `Retry-After` where a retry may help."""
+class Reply(Struct, frozen=True, kw_only=True):
+    """The encoded response, the HTTP status it travels with, and seconds for `Retry-After` where a retry may help.
+
+    `outcome` is what it comes to, for those who count.
+    """
 
     body: bytes
     status: int = 200
     retry_after_s: int | None = None
+    outcome: OutcomeName = "ok"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stream:
+class Stream(Struct, frozen=True, kw_only=True):
     """An open subscription; when it ends by the server's will, `final` is the encoded response to send last."""
 
     subscription: Subscription

@@ -3,25 +3,32 @@
 Rule: what is built here is built once, from a configuration, and owned by one Runtime.
 """
 
+from dataclasses import replace
 from importlib.metadata import version
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import anyio
 import msgspec
 from msgspec import UNSET
 
+from mcp_runtime.bridge_loading import BridgesMissing, from_bridges
 from mcp_runtime.call_rate import CallRate
 from mcp_runtime.catalog import Catalog
 from mcp_runtime.config import Config, ConfigError, plugin_settings
 from mcp_runtime.dispatcher import Dispatcher
 from mcp_runtime.errors import PluginError
-from mcp_runtime.methods import Services
+from mcp_runtime.input_required import PURPOSE
+from mcp_runtime.methods import METHODS, Services
 from mcp_runtime.plugin import Plugin
 from mcp_runtime.plugin_loading import PluginLoadError, load_plugin
 from mcp_runtime.protocol.meta import SERVER_INFO_KEY, Implementation
 from mcp_runtime.runtime import Runtime
 from mcp_runtime.sealers import LazySealer
 from mcp_runtime.subscriptions import Subscriptions
+
+if TYPE_CHECKING:  # stdio is to start at once, and this file brings what HTTP needs
+    from mcp_runtime.metrics import Metrics
+    from mcp_runtime.transports.legacy import Bridges
 
 DISTRIBUTION: Final = "mcp-runtime-bridge"
 
@@ -41,7 +48,7 @@ def build_runtime(config: Config, plugins: tuple[Plugin[Any], ...] | None = None
         publish=subscriptions.publish,
         meta=UNSET if meta is None else meta,
     )
-    sealer = LazySealer(config)
+    sealer = LazySealer(config, purpose=PURPOSE)
     services = Services(
         catalog=catalog,
         subscriptions=subscriptions,
@@ -52,7 +59,7 @@ def build_runtime(config: Config, plugins: tuple[Plugin[Any], ...] | None = None
         instructions="\n\n".join(_instructions(config, loaded)),
     )
     _attach(config, loaded, catalog, subscriptions)
-    return Runtime(
+    runtime = Runtime(
         config=config,
         catalog=catalog,
         dispatcher=Dispatcher(services, server_meta=meta),
@@ -60,6 +67,28 @@ def build_runtime(config: Config, plugins: tuple[Plugin[Any], ...] | None = None
         plugins=loaded,
         sealer=sealer,
     )
+    runtime = replace(runtime, metrics=_metrics(config))
+    return replace(runtime, bridges=_bridges(runtime))
+
+
+def _metrics(config: Config) -> "Metrics | None":
+    if not config.admin.bind:
+        return None
+    from mcp_runtime.metrics import Metrics  # only where somebody can ask for them
+
+    return Metrics(methods=METHODS)
+
+
+def _bridges(runtime: Runtime) -> "Bridges | None":
+    """The bridges of the configuration, None where all are off or the package is not there. Raises ConfigError."""
+    bridges = runtime.config.bridges
+    if all(one.posture == "off" for one in (bridges.http_sessions, bridges.http_sse, bridges.stdio_handshake)):
+        return None
+    try:
+        attach = from_bridges("attach", "attach")
+    except BridgesMissing:
+        return None
+    return cast("Bridges", attach(runtime))
 
 
 def _attach(config: Config, plugins: tuple[Plugin[Any], ...], catalog: Catalog, subscriptions: Subscriptions) -> None:

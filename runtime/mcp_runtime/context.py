@@ -111,7 +111,7 @@ class Context:
         return self._call.principal
 
     @property
-    def transport(self) -> Literal["stdio", "streamable_http"]:
+    def transport(self) -> Literal["stdio", "streamable_http", "http_sse"]:
         """What the request came over."""
         return self._call.transport
 
@@ -147,7 +147,7 @@ class Context:
             total=UNSET if total is None or not math.isfinite(total) else total,
             message=UNSET if message is None else message,
         )
-        await self._call.notify(encode_notification("notifications/progress", params))
+        await self._call.tell(encode_notification("notifications/progress", params))
 
     async def message(self, level: LoggingLevel, data: object, logger: str | None = None) -> None:
         """Send the client a log message: any JSON `data`. Sent only if it asked for this level or a lower one.
@@ -159,7 +159,19 @@ class Context:
             await anyio.lowlevel.checkpoint()  # As in `progress`.
             return
         params = LoggingMessageNotificationParams(level=level, data=data, logger=UNSET if logger is None else logger)
-        await self._call.notify(encode_notification("notifications/message", params))
+        await self._call.tell(encode_notification("notifications/message", params))
+
+    async def close_stream(self) -> None:
+        """Let the connection go while the work goes on; the client comes back for what it missed, and the result.
+
+        For long work behind proxies that cut connections. Does nothing where a client cannot come back: that takes
+        revision 2025-11-25 over HTTP. Spec: 2025-11-25/basic/transports#sending-messages-to-the-server
+        """
+        close = self._call.close_stream
+        if close is None or self._is_over:
+            await anyio.lowlevel.checkpoint()  # As in `progress`.
+        else:
+            await close()
 
     def require(
         self, *, elicitation: bool = False, elicitation_url: bool = False, sampling: bool = False, roots: bool = False
@@ -270,6 +282,7 @@ class Context:
         if name in self._keys:
             raise PluginError(f"two questions of one call share the key {name!r}")
         self._keys.add(name)
+        self._call.asked.append(method)
         return Ask(self._rounds, Question(key=name, request={"method": method, "params": params}, read=read))
 
     @overload

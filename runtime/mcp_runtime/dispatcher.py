@@ -17,6 +17,7 @@ from mcp_runtime.call import Answer, Call, Reply, Stream
 from mcp_runtime.errors import ArgumentsError, PluginError, ToolError
 from mcp_runtime.input_required import InputNeeded
 from mcp_runtime.methods import METHODS, Method, Outcome, Services, Work
+from mcp_runtime.metrics import OutcomeName
 from mcp_runtime.protocol import meta as protocol_meta
 from mcp_runtime.protocol.content import TextContent
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, METHOD_NOT_FOUND, PeerError, unsupported_version
@@ -64,6 +65,9 @@ class Dispatcher:
         call_log.bind(lambda: _log_fields(call))
         try:
             method, params = self._admit(call)
+        except PeerError as error:
+            return self._refuse(call, error, "refused")
+        try:
             return self._answer(call, await self._serve(method, call, params))
         except PeerError as error:
             return self._refuse(call, error)
@@ -105,15 +109,29 @@ class Dispatcher:
         outcome: Outcome | None = None
         self._at_work += 1
         try:
-            with call.scope:
+            if call.in_scope:
                 outcome = await self._guard(method, work, params)
+            else:
+                with call.scope:
+                    outcome = await self._guard(method, work, params)
         finally:
             self._at_work -= 1
+        return self._cut_off(call) if outcome is None or call.abandoned or call.is_late else outcome
+
+    def _cut_off(self, call: Call) -> Result:
+        """The outcome of a call that was stopped, or would not be stopped and came to a result all the same."""
         if call.abandoned:
-            raise _AbandonedError  # Even where the handler would not be stopped and came to a result.
-        if outcome is not None:
-            return outcome
+            raise _AbandonedError
         return self._fail(call, f"Timed out after {call.timeout_s:g} s")
+
+    def cut_off(self, call: Call) -> Answer | None:
+        """What `dispatch` would have answered: for a transport whose own scope the call was cancelled in."""
+        try:
+            return self._answer(call, self._cut_off(call))
+        except PeerError as error:
+            return self._refuse(call, error)
+        except _AbandonedError:
+            return None
 
     async def _guard(self, method: Method, work: Work, params: Struct) -> Outcome:
         """The handler boundary: what an author's code raises becomes an answer here and nowhere else."""
@@ -170,7 +188,8 @@ class Dispatcher:
         if isinstance(outcome, Subscription):
             result = SubscriptionsListenResult(meta={**outcome.meta})
             return Stream(subscription=outcome, final=encode_result(request_id, self._stamp(result)))
-        return Reply(body=self._encode(call, self._stamp(outcome)))
+        failed = isinstance(outcome, CallToolResult) and outcome.is_error is True
+        return Reply(body=self._encode(call, self._stamp(outcome)), outcome="tool_error" if failed else "ok")
 
     def _encode(self, call: Call, result: Result) -> bytes:
         try:
@@ -178,12 +197,12 @@ class Dispatcher:
         except _NO_JSON as error:
             return encode_result(call.request.id, self._stamp(self._incident(call, error)))
 
-    def _refuse(self, call: Call, error: PeerError) -> Reply:
+    def _refuse(self, call: Call, error: PeerError, outcome: OutcomeName = "error") -> Reply:
         try:
             body = encode_error(call.request.id, error)
         except _NO_JSON as no_json:  # A plugin's error, with data or a text that JSON cannot carry.
             body = encode_error(call.request.id, PeerError(error.code, self._report(no_json)))
-        return Reply(body=body, status=error.http_status, retry_after_s=error.retry_after_s)
+        return Reply(body=body, status=error.http_status, retry_after_s=error.retry_after_s, outcome=outcome)
 
     def _stamp(self, result: Result) -> Result:
         """Who answered goes into every result. Spec: 2026-07-28/basic#meta"""

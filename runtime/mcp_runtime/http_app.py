@@ -41,6 +41,9 @@ class HttpApp:
             limits=runtime.config.limits,
             watch=self._watch,
             keep_alive_interval_s=http.keep_alive_interval_s,
+            bridge=None if runtime.bridges is None else runtime.bridges.http(self._watch),
+            observer=runtime.observer(),
+            meter=runtime.metrics,
         )
 
     @asynccontextmanager
@@ -51,7 +54,7 @@ class HttpApp:
             try:
                 yield
             finally:
-                self.runtime.subscriptions.close()
+                self.runtime.close_streams()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI scope."""

@@ -51,3 +51,13 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_subschemas: Annotated[
         int, Meta(ge=1, description="Subschemas in a tool's JSON Schema; one with more is refused at start.")
     ] = 2000
+    max_state_entries: Annotated[
+        int, Meta(ge=1, description="Values kept between requests in one store; past it the oldest are forgotten.")
+    ] = 100_000
+    max_replay_bytes: Annotated[
+        int,
+        Meta(
+            ge=1024,
+            description="Memory for what a client may ask for again after it reconnects; past it the oldest goes.",
+        ),
+    ] = 67_108_864

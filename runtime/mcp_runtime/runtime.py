@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mcp_runtime.asyncio_thread import SHARED
 from mcp_runtime.catalog import Catalog
@@ -14,6 +14,11 @@ from mcp_runtime.plugin import Plugin
 from mcp_runtime.plugin_loading import PluginLoadError, place_of
 from mcp_runtime.sealers import LazySealer
 from mcp_runtime.subscriptions import Subscriptions
+
+if TYPE_CHECKING:
+    from mcp_runtime.metrics import Metrics
+    from mcp_runtime.observing import Observer
+    from mcp_runtime.transports.legacy import Bridges
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +31,9 @@ class Runtime:
     subscriptions: Subscriptions
     plugins: tuple[Plugin[Any], ...]
     sealer: LazySealer
+    bridges: "Bridges | None" = None
+    metrics: "Metrics | None" = None
+    """What is counted, where there are admin endpoints to show it."""
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None, None]:
@@ -38,7 +46,24 @@ class Runtime:
             stack.enter_context(SHARED.in_use())
             for plugin in self.plugins:
                 await _start(plugin, stack)
+            if self.bridges is not None:
+                await stack.enter_async_context(self.bridges.running())
             yield
+
+    def observer(self) -> "Observer | None":
+        """Who is told of requests of modern revisions, None where nobody is."""
+        from mcp_runtime.observing import MeteringObserver, Observers  # stdio does without, as a rule
+
+        observers: list[Observer] = [] if self.metrics is None else [MeteringObserver(self.metrics)]
+        if self.bridges is not None:
+            observers.append(self.bridges.observer())
+        return Observers(observers) if len(observers) > 1 else next(iter(observers), None)
+
+    def close_streams(self) -> None:
+        """Part of stopping: streams end, each once what is at work on it is done, and no more are opened."""
+        self.subscriptions.close()
+        if self.bridges is not None:
+            self.bridges.close()
 
 
 async def _start(plugin: Plugin[Any], stack: AsyncExitStack) -> None:

@@ -1,4 +1,4 @@
-"""The sealer of request states, made when first needed.
+"""The sealers of what clients carry, made when first needed.
 
 Rule: a server that never asks for input never loads a cipher.
 """
@@ -6,17 +6,20 @@ Rule: a server that never asks for input never loads a cipher.
 from typing import TYPE_CHECKING
 
 from mcp_runtime.config import Config
-from mcp_runtime.input_required import PURPOSE
 
 if TYPE_CHECKING:
     from mcp_runtime.seal import Sealer
 
 
 class LazySealer:
-    """Gives the sealer of `config`; call it for that. Raises ConfigError where its keys cannot be had."""
+    """Gives the sealer of `config` for one purpose; call it for that. Raises ConfigError where its keys cannot be had.
 
-    def __init__(self, config: Config) -> None:
+    What one purpose sealed opens for no other.
+    """
+
+    def __init__(self, config: Config, *, purpose: str) -> None:
         self._config = config
+        self._purpose = purpose
         self._sealer: Sealer | None = None
 
     def __call__(self) -> "Sealer":
@@ -25,5 +28,5 @@ class LazySealer:
             from mcp_runtime.key_store import load_keys  # the import is what is put off
             from mcp_runtime.seal import Sealer
 
-            self._sealer = Sealer(load_keys(self._config), purpose=PURPOSE)
+            self._sealer = Sealer(load_keys(self._config), purpose=self._purpose)
         return self._sealer

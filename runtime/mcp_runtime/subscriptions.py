@@ -7,7 +7,7 @@ Spec: 2026-07-28/basic/patterns/subscriptions
 
 import threading
 from collections.abc import AsyncGenerator, Callable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import Final, Literal
 
 import anyio
@@ -22,6 +22,9 @@ from mcp_runtime.protocol.meta import SUBSCRIPTION_ID_KEY
 ListName = Literal["tools", "prompts", "resources"]
 Change = tuple[str, str | None]
 """A notification's method and, for `notifications/resources/updated`, the URI."""
+
+_REMEMBERED_CHANGES: Final = 1024
+"""Different changes whose last time is kept, for streams that come back: about 100 KiB."""
 
 RESOURCE_UPDATED: Final = "notifications/resources/updated"
 ACKNOWLEDGED: Final = "notifications/subscriptions/acknowledged"
@@ -50,7 +53,7 @@ class Subscription:
         self._wanted = wanted
         self._leave = leave
         self._changes = _changes(wanted)
-        self._pending: dict[Change, None] = {}
+        self._pending: dict[Change, int] = {}
         self._wake = anyio.Event()
         self._closed = False
 
@@ -59,10 +62,15 @@ class Subscription:
         """The `_meta` that every message of this stream carries."""
         return {SUBSCRIPTION_ID_KEY: self.id}
 
-    def offer(self, change: Change) -> None:
+    @property
+    def first_pending(self) -> int | None:
+        """The position of the oldest change that was not taken yet, None where all were."""
+        return next(iter(self._pending.values()), None)
+
+    def offer(self, change: Change, position: int) -> None:
         """Deliver `change` if it was asked for. Call on the event loop's thread."""
         if change in self._changes and not self._closed:
-            self._pending[change] = None
+            self._pending.setdefault(change, position)
             self._wake.set()
 
     def leave(self) -> None:
@@ -79,11 +87,17 @@ class Subscription:
         yield encode_notification(
             ACKNOWLEDGED, SubscriptionsAcknowledgedNotificationParams(meta=self.meta, notifications=self._wanted)
         )
+        async with aclosing(self.changes()) as changes:
+            async for change in changes:
+                yield self._encode(change)
+
+    async def changes(self) -> AsyncGenerator[Change, None]:
+        """The changes alone, as they come, until closed."""
         while True:
             while self._pending:
                 change = next(iter(self._pending))
                 del self._pending[change]
-                yield self._encode(change)
+                yield change
             if self._closed:
                 return
             self._wake = anyio.Event()
@@ -110,6 +124,9 @@ class Subscriptions:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._open: dict[Subscription, None] = {}
+        self._last: dict[Change, int] = {}
+        self._forgotten = 0
+        self._position = 0
         self._home: tuple[EventLoopToken, int] | None = None
         self._closed = False
 
@@ -146,7 +163,7 @@ class Subscriptions:
 
     def publish(self, change: Change) -> None:
         """Tell every listener that asked for it."""
-        if self._home is None or not self._open:
+        if self._home is None:
             return
         token, thread = self._home
         if threading.get_ident() == thread:
@@ -156,8 +173,24 @@ class Subscriptions:
                 anyio.from_thread.run_sync(self._offer, change, token=token)
 
     def _offer(self, change: Change) -> None:
+        self._position += 1
+        self._last.pop(change, None)
+        self._last[change] = self._position
+        if len(self._last) > _REMEMBERED_CHANGES:
+            self._forgotten = self._last.pop(next(iter(self._last)))
         for subscription in self._open:
-            subscription.offer(change)
+            subscription.offer(change, self._position)
+
+    @property
+    def position(self) -> int:
+        """How many changes were published since the start."""
+        return self._position
+
+    def missed(self, since: int) -> dict[Change, int] | None:
+        """What changed after position `since`, each with its last position, in that order; None where not known."""
+        if not self._forgotten <= since <= self._position:
+            return None
+        return {change: position for change, position in self._last.items() if position > since}
 
     def close(self) -> None:
         """End every stream gracefully and open no more: part of stopping."""

@@ -57,7 +57,7 @@ class SyncContext:
         return self._context.principal
 
     @property
-    def transport(self) -> Literal["stdio", "streamable_http"]:
+    def transport(self) -> Literal["stdio", "streamable_http", "http_sse"]:
         """See Context."""
         return self._context.transport
 
@@ -83,6 +83,10 @@ class SyncContext:
     def message(self, level: LoggingLevel, data: object, logger: str | None = None) -> None:
         """See Context."""
         anyio.from_thread.run(self._context.message, level, data, logger)
+
+    def close_stream(self) -> None:
+        """See Context."""
+        anyio.from_thread.run(self._context.close_stream)
 
     def require(
         self, *, elicitation: bool = False, elicitation_url: bool = False, sampling: bool = False, roots: bool = False

@@ -1,60 +1,20 @@
 """The MCP Inspector's command line: what a developer tries first."""
 
 import json
-import subprocess
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
 
 import pytest
 
-from tests.clients.conversation import PLUGIN, TIME_LIMIT_S
+from tests.clients.conversation import PLUGIN
+from tests.clients.inspector import OK, RPC_ERROR, TOOL_ERROR, Outcome
+from tests.clients.inspector import inspect as run_inspector
 from tests.clients.node_programs import NodePrograms, node_programs
-from tests.process.server_process import COMMAND, ServerProcess, clean_environment
+from tests.process.server_process import COMMAND, ServerProcess
 
 pytestmark = pytest.mark.clients
 
-# Exit codes of the Inspector.
-OK: Final = 0
-RPC_ERROR: Final = 1
-TOOL_ERROR: Final = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """How one run of the Inspector ended: its exit code, and the result or error that it printed."""
-
-    code: int
-    result: Any
-    error: Any
-
-
 Inspect = Callable[..., Outcome]
-
-
-def _inspect(programs: NodePrograms, directory: Path, target: list[str], era: str, *arguments: str) -> Outcome:
-    entry = programs.script(".bin", "mcp-inspector")
-    url, command = (target, []) if target[0].startswith("http") else ([], ["--", *target])
-    done = subprocess.run(
-        [programs.node, entry, "--cli", *url, "--protocol-era", era, *arguments, "--format", "json", "-q", *command],
-        capture_output=True,
-        stdin=subprocess.DEVNULL,
-        check=False,
-        text=True,
-        timeout=TIME_LIMIT_S,
-        env={**clean_environment(directory), "PATH": programs.path},
-    )
-    return Outcome(
-        code=done.returncode,
-        result=json.loads(done.stdout)["result"] if done.stdout.startswith('{"result"') else None,
-        error=_last_json(done.stderr),
-    )
-
-
-def _last_json(text: str) -> Any:
-    lines = [line for line in text.splitlines() if line.startswith('{"error"')]
-    return json.loads(lines[-1])["error"] if lines else text
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +34,7 @@ def inspect(request: pytest.FixtureRequest, programs: NodePrograms, server: Serv
     """Runs the Inspector against the server, found at its URL or started as a child."""
     transport, era = str(request.param).split("-")
     target = [server.url] if transport == "http" else [COMMAND, "serve", "--stdio", "--plugin", PLUGIN]
-    return lambda *arguments: _inspect(programs, tmp_path, target, era, *arguments)
+    return lambda *arguments: run_inspector(programs, tmp_path, target, era, *arguments)
 
 
 def test_it_lists_tools(inspect: Inspect) -> None:
@@ -118,11 +78,20 @@ class TestOnceForEachTransport:
         assert [one["uriTemplate"] for one in outcome.result["resourceTemplates"]] == ["test://template/{id}/data"]
 
 
+@pytest.mark.parametrize("posture", ["refuse", "off"])
 @pytest.mark.parametrize("transport", ["http", "stdio"])
-def test_an_old_client_is_told_which_revision_is_served(
-    transport: str, programs: NodePrograms, server: ServerProcess, tmp_path: Path
+def test_an_old_client_that_is_not_served_is_told_which_revision_is(
+    transport: str, posture: str, programs: NodePrograms, tmp_path: Path
 ) -> None:
-    target = [server.url] if transport == "http" else [COMMAND, "serve", "--stdio", "--plugin", PLUGIN]
-    outcome = _inspect(programs, tmp_path, target, "legacy", "--method", "tools/list")
+    bridges = {
+        f"MCP_RUNTIME_BRIDGES_{name}_POSTURE": posture for name in ("HTTP_SESSIONS", "HTTP_SSE", "STDIO_HANDSHAKE")
+    }
+    with ServerProcess(
+        *("--plugin", PLUGIN, "--bind", "127.0.0.1:0"), directory=tmp_path, environment=bridges
+    ) as server:
+        settings = [f"{name}={value}" for name, value in bridges.items()]
+        started = ["env", *settings, COMMAND, "serve", "--stdio", "--plugin", PLUGIN]
+        target = [server.url] if transport == "http" else started
+        outcome = run_inspector(programs, tmp_path, target, "legacy", "--method", "tools/list")
     assert outcome.code == RPC_ERROR
     assert "2026-07-28" in outcome.error["message"]

@@ -2,9 +2,11 @@
 
 import ast
 import re
+from logging import getLevelName
 from pathlib import Path
 from typing import Final
 
+from mcp_bridges.deprecation.logs import CADENCES, EVENTS, UNCOUNTED
 from tests.docs.pages import DOCS
 from tests.docs.sources import SOURCES, tree_of
 
@@ -34,6 +36,23 @@ def _listed() -> set[tuple[str, str]]:
     table = PAGE.read_text(encoding="utf-8").partition("| Event |")[2].partition("\n\n")[0]
     rows = [line.split("|") for line in table.splitlines() if line.startswith("| `")]
     return {(row[1].strip(" `"), row[2].strip()) for row in rows}
+
+
+def _table_after(head: str) -> list[list[str]]:
+    table = PAGE.read_text(encoding="utf-8").partition(head)[2].partition("\n\n")[0]
+    return [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in table.splitlines() if line[:3] == "| `"]
+
+
+def test_every_event_of_the_past_is_listed() -> None:
+    assert [row[0] for row in _table_after("| Event of the past |")] == [*EVENTS.values(), UNCOUNTED]
+
+
+def test_every_phase_is_listed_with_its_level_and_interval() -> None:
+    intervals = {86_400: "a day", 3_600: "an hour"}
+    assert _table_after("| Phase |") == [
+        [phase.value, getLevelName(cadence.level).lower(), intervals[cadence.interval_s]]
+        for phase, cadence in CADENCES.items()
+    ]
 
 
 def test_every_event_of_the_code_is_listed_with_its_level_and_no_other() -> None:

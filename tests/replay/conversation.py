@@ -6,44 +6,56 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
-Kind = Literal["send", "send_raw", "expect", "cancel", "wait", "nothing", "stop"]
-Transport = Literal["http", "stdio"]
+from tests.support.messages import meta
+
+Kind = Literal["send", "send_raw", "expect", "cancel", "lose", "wait", "nothing", "stop", "end"]
 ABSENT: Final = "$absent"
+MODERN: Final = "2026-07-28"
+WIRES: Final = frozenset({"http", "stdio", "sessions", "sse"})
+"""What lines can be for. "http" is every wire over HTTP; of old conversations, that is "sessions" and "sse"."""
+REVISIONS: Final = frozenset({MODERN, "2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"})
+_MODERN_META: Final = "$modern"
 _ANY_MEMBERS: Final = "*"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One line that does something. `on` is the transport it is for, None for all."""
+    """One line that does something. `on` are the wires and revisions it is for; where it names none of a kind, all."""
 
     line: int
     kind: Kind
-    on: Transport | None
+    on: frozenset[str]
     value: Any = None
     status: int = 200
     headers: dict[str, str | None] = field(default_factory=dict[str, str | None])
 
+    def is_for(self, place: frozenset[str]) -> bool:
+        """Whether it is part of the conversation at `place`: the names of the wire and of the revision."""
+        return all(not self.on & kind or bool(self.on & kind & place) for kind in (WIRES, REVISIONS))
+
 
 @dataclass(kw_only=True)
 class Conversation:
-    """A replay file."""
+    """A replay file. `capabilities` are what an old client declares, None for all there are in its revision."""
 
     name: str
-    revision: str = ""
+    revisions: tuple[str, ...] = ()
     plugin: str = "fixture"
-    config: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    config: dict[str, Any] = field(default_factory=dict[str, Any])
+    capabilities: dict[str, Any] | None = None
+    opening: Literal["played", "written"] = "played"
     steps: list[Step] = field(default_factory=list[Step])
 
-    def on(self, transport: Transport) -> list[Step]:
-        """The steps for this transport; empty where none of them sends anything."""
-        steps = [step for step in self.steps if step.on in {None, transport}]
+    def on(self, *place: str) -> list[Step]:
+        """The steps at this place; empty where none of them sends anything."""
+        steps = [step for step in self.steps if step.is_for(frozenset(place))]
         return steps if any(step.kind in {"send", "send_raw"} for step in steps) else []
 
 
 def read(file: Path) -> Conversation:
     """The conversation in `file`. Raises ValueError naming the line that cannot be read."""
     conversation = Conversation(name=file.stem)
-    on: Transport | None = None
+    on: frozenset[str] = frozenset()
     headers: dict[str, str | None] = {}
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
         text = line.strip()
@@ -51,7 +63,7 @@ def read(file: Path) -> Conversation:
             continue
         try:
             if text.startswith("@on "):
-                on = _TRANSPORTS[text.removeprefix("@on ").strip()]
+                on = _places(text.removeprefix("@on "))
             elif text.startswith("@"):
                 _directive(conversation, text)
             elif text.startswith("--"):
@@ -65,36 +77,53 @@ def read(file: Path) -> Conversation:
     return conversation
 
 
-_TRANSPORTS: Final[dict[str, Transport | None]] = {"http": "http", "stdio": "stdio", "all": None}
+def _places(text: str) -> frozenset[str]:
+    names = frozenset(text.split()) - {"all"}
+    if not names <= WIRES | REVISIONS:
+        raise ValueError("no such place")
+    return names
 
 
 def _directive(conversation: Conversation, text: str) -> None:
     name, _, value = text.removeprefix("@").partition(" ")
     match name:
         case "revision":
-            conversation.revision = value
+            conversation.revisions = tuple(value.split())
         case "plugin":
             conversation.plugin = value
         case "config":
-            for section, keys in tomllib.loads(value).items():
-                conversation.config.setdefault(section, {}).update(keys)
+            _merge(conversation.config, tomllib.loads(value))
+        case "capabilities":
+            conversation.capabilities = json.loads(value)
+        case "opening" if value == "written":
+            conversation.opening = "written"
         case _:
             raise ValueError("no such directive")
 
 
-def _step(line: int, text: str, on: Transport | None, headers: dict[str, str | None]) -> Step:
+def _merge(into: dict[str, Any], more: dict[str, Any]) -> None:
+    for key, value in more.items():
+        if isinstance(value, dict):
+            _merge(into.setdefault(key, {}), value)  # pyright: ignore[reportUnknownArgumentType]  # TOML
+        else:
+            into[key] = value
+
+
+def _step(line: int, text: str, on: frozenset[str], headers: dict[str, str | None]) -> Step:
     mark, rest = text[:2], text[2:].strip()
     match mark:
         case ">>" if rest.startswith("!"):
             return Step(line=line, on=on, kind="send_raw", value=rest.removeprefix("!").strip(), headers=headers)
         case ">>":
             return Step(line=line, on=on, kind="send", value=json.loads(rest), headers=headers)
-        case "<<" if rest.startswith("["):
+        case "<<" if rest.startswith("[") and rest[1:4].isdigit():
             status, _, message = rest.removeprefix("[").partition("]")
             value = json.loads(message) if message.strip() else None
             return Step(line=line, on=on, kind="expect", value=value, status=int(status))
         case "<<":
             return Step(line=line, on=on, kind="expect", value=json.loads(rest))
+        case "xx" if rest.startswith("!"):
+            return Step(line=line, on=on, kind="lose", value=json.loads(rest.removeprefix("!")))
         case "xx":
             return Step(line=line, on=on, kind="cancel", value=json.loads(rest))
         case "~~":
@@ -102,13 +131,18 @@ def _step(line: int, text: str, on: Transport | None, headers: dict[str, str | N
         case "==":
             return Step(line=line, on=on, kind="nothing")
         case "!!":
-            return Step(line=line, on=on, kind="stop")
+            return Step(line=line, on=on, kind=_ENDS[rest], headers=headers)
         case _:
             raise ValueError("no such line")
 
 
+_ENDS: Final[dict[str, Literal["stop", "end"]]] = {"stop": "stop", "end": "end"}
+
+
 def filled(value: Any, kept: dict[str, str]) -> Any:
-    """What a `>>` line sends: absent members left out, kept values put in."""
+    """What a `>>` line sends: absent members left out, kept values and the `_meta` of 2026-07-28 put in."""
+    if value == _MODERN_META:
+        return meta()
     if isinstance(value, dict):
         return {key: filled(inner, kept) for key, inner in value.items() if inner != ABSENT}  # pyright: ignore[reportUnknownVariableType]  # JSON
     if isinstance(value, list):

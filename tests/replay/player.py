@@ -1,4 +1,4 @@
-"""Plays a conversation through one transport. Rule: what is not written down must not happen."""
+"""Plays a conversation of 2026-07-28 through one transport. Rule: what is not written down must not happen."""
 
 from contextlib import AsyncExitStack
 from typing import Any
@@ -48,6 +48,8 @@ class Player:
                 await self._nothing(step)
             case "stop":
                 self._client.runtime.subscriptions.close()
+            case "lose" | "end":
+                raise AssertionError(self._at(step, "only sessions have this"))
 
     async def _send(self, step: Step) -> None:
         message = self._completed(step.value)
@@ -88,7 +90,7 @@ class Player:
         official.check_message(message)
         if "result" in message:
             official.check_result(method, message["result"])
-        problem = difference(step.value, _shown(message), self._kept)
+        problem = difference(step.value, shown_of(message), self._kept)
         assert problem is None, self._at(step, f"{problem}\n  got {message}")
         if "method" not in message and status is not None:
             assert status == step.status, self._at(step, f"the HTTP status is {status}")
@@ -122,8 +124,8 @@ def _token(request: Message) -> Any:
     return request["params"].get("_meta", {}).get("progressToken")
 
 
-def _shown(message: Message) -> Message:
-    """The message without what is the same in all of them."""
+def shown_of(message: Message) -> Message:
+    """The message of 2026-07-28 without what is the same in all of them."""
     shown = {key: value for key, value in message.items() if key != "jsonrpc"}
     if "result" in shown:
         result = dict(shown["result"])

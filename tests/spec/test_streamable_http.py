@@ -10,7 +10,7 @@ from mcp_runtime import Plugin
 from mcp_runtime.compose import build_runtime
 from tests.support.http_client import HttpClient, HttpOpened
 from tests.support.messages import LOG_LEVEL, PROTOCOL_VERSION, VERSION, Message, notification, request
-from tests.support.settings import settings
+from tests.support.settings import NO_BRIDGES, settings
 from tests.support.wires import HTTP, over
 
 CALL = {"name": "regional", "arguments": {"query": "q"}}
@@ -34,7 +34,7 @@ def header_on(name: str, **schema: Any) -> dict[str, Any]:
 
 
 @pytest.mark.spec("basic/transports/streamable-http#top", "one-endpoint")
-@over(*HTTP)
+@over(*HTTP, config=settings(bridges=NO_BRIDGES))
 async def test_there_is_one_path_that_takes_messages(client: HttpClient) -> None:
     assert (await client.ask("server/discover")).status == 200
     for path in ("/", "/mcp/", "/mcp/x", "/sse", "/messages"):
@@ -623,7 +623,7 @@ async def test_a_mismatch_says_which_header_and_echoes_little(client: HttpClient
 
 @pytest.mark.spec("basic/transports/streamable-http#earlier-streamable-http-revisions", "get-and-delete")
 @pytest.mark.parametrize("method", ["GET", "DELETE", "PUT", "PATCH", "HEAD", "OPTIONS", "TRACE", "BREW"])
-@over(*HTTP)
+@over(*HTTP, config=settings(bridges=NO_BRIDGES))
 async def test_other_http_methods_are_not_allowed(client: HttpClient, method: str) -> None:
     response = await client.get(method, headers={"accept": "text/event-stream"})
     assert (response.status, response.header("allow")) == (405, "POST")

@@ -52,6 +52,7 @@ class Exchange:
         window: int = _MANY,
         gone: Gone = "silent",
         root_path: str = "",
+        query: str = "",
     ) -> None:
         self.response = Response()
         self.unread_by_app = 0
@@ -85,7 +86,7 @@ class Exchange:
             "path": path,
             "raw_path": path.encode(),
             "root_path": root_path,
-            "query_string": b"",
+            "query_string": query.encode("latin-1"),
             "headers": raw if any(key == b"host" for key, _ in raw) else [(b"host", b"127.0.0.1:8000"), *raw],
             "client": client,
             "server": ("127.0.0.1", 8000),

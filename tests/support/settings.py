@@ -2,10 +2,27 @@
 
 from typing import Any, Final
 
-from mcp_runtime.config import Config, HttpConfig, Limits, SealConfig, ServerConfig, StdioConfig
+from mcp_runtime.config import (
+    BridgesConfig,
+    Config,
+    HttpConfig,
+    Limits,
+    SealConfig,
+    ServerConfig,
+    StateConfig,
+    StdioConfig,
+)
+from mcp_runtime.config.sections import HttpSessionsConfig, HttpSseConfig, StdioHandshakeConfig
 from mcp_runtime.secret import Secret
 
 SEAL_KEY: Final = "a key for tests, as long as a key has to be"
+
+NO_BRIDGES: Final = BridgesConfig(
+    http_sessions=HttpSessionsConfig(posture="off"),
+    http_sse=HttpSseConfig(posture="off"),
+    stdio_handshake=StdioHandshakeConfig(posture="off"),
+)
+"""For tests of what a server of 2026-07-28 alone says to the rest: `settings(bridges=NO_BRIDGES)`."""
 
 
 def settings(
@@ -23,6 +40,7 @@ def settings(
         http=HttpConfig(**(http or {})),
         server=ServerConfig(name="test-server", version="1.2.3", **(server or {})),
         stdio=StdioConfig(**(stdio or {})),
+        state=sections.pop("state", StateConfig(engine="memory")),
         seal=SealConfig(keys=tuple(Secret(key) for key in seal_keys)),
         **sections,
     )

@@ -7,7 +7,7 @@ becomes three tests: HTTP on trio, HTTP on asyncio, stdio.
 """
 
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 from typing import Any, Final, Literal
@@ -64,13 +64,20 @@ def over(
             backend: Backend = "asyncio" if wire == "http-asyncio" else "trio"
             run(backend, partial(conversation, wire, fixtures), clock=clock)
 
-        given = list(inspect.signature(test).parameters.values())[1:]
-        wire = inspect.Parameter("wire", inspect.Parameter.KEYWORD_ONLY)
-        run_test.__name__, run_test.__doc__, run_test.__module__ = test.__name__, test.__doc__, test.__module__
-        run_test.__signature__ = inspect.Signature([*given, wire])  # type: ignore[attr-defined]  # what pytest reads
-        for mark in getattr(test, "pytestmark", []):
-            getattr(pytest.mark, mark.name)(*mark.args, **mark.kwargs)(run_test)
-        marked: Callable[..., None] = pytest.mark.parametrize("wire", wires)(run_test)
-        return marked
+        return spread(test, run_test, wires)
 
     return decorate
+
+
+def spread(
+    test: Callable[..., Awaitable[None]], run_test: Callable[..., None], wires: Sequence[str]
+) -> Callable[..., None]:
+    """`run_test` as pytest runs it for each of `wires`: it goes by the name of `test`, with its marks and fixtures."""
+    given = list(inspect.signature(test).parameters.values())[1:]
+    wire = inspect.Parameter("wire", inspect.Parameter.KEYWORD_ONLY)
+    run_test.__name__, run_test.__doc__, run_test.__module__ = test.__name__, test.__doc__, test.__module__
+    run_test.__signature__ = inspect.Signature([*given, wire])  # type: ignore[attr-defined]  # what pytest reads
+    for mark in getattr(test, "pytestmark", []):
+        getattr(pytest.mark, mark.name)(*mark.args, **mark.kwargs)(run_test)
+    marked: Callable[..., None] = pytest.mark.parametrize("wire", wires)(run_test)
+    return marked

@@ -1,7 +1,7 @@
 """The ports where bridges attach. Rule: a bridge gets what is legacy, all of it, and never what is modern."""
 
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -9,12 +9,13 @@ import anyio
 import pytest
 import trio
 import trio.testing
-from starlette.types import Receive, Scope, Send
 
 from mcp_runtime.compose import build_runtime
+from mcp_runtime.protocol.errors import INVALID_REQUEST, PeerError
 from mcp_runtime.protocol.jsonrpc import Message as Decoded
 from mcp_runtime.protocol.jsonrpc import Request
 from mcp_runtime.transports.http_guard import Guard
+from mcp_runtime.transports.legacy import LegacyExchange, StdioWire
 from mcp_runtime.transports.stdio import Stdio
 from mcp_runtime.transports.streamable_http import StreamableHttp
 from mcp_runtime.transports.watch import Watch
@@ -39,13 +40,13 @@ class ToyHttpBridge:
     def __init__(self) -> None:
         self.served: list[tuple[str, str, bytes | None]] = []
 
-    async def serve(self, scope: Scope, receive: Receive, send: Send, *, body: bytes | None) -> bool:
-        del receive
+    async def serve(self, exchange: LegacyExchange, *, body: bytes | None) -> bool:
+        scope = exchange.scope
         self.served.append((scope["method"], scope["path"], body))
         if scope["path"].startswith("/not-mine"):
             return False
-        await send({"type": "http.response.start", "status": 299, "headers": []})
-        await send({"type": "http.response.body", "body": b"bridged"})
+        await exchange.send({"type": "http.response.start", "status": 299, "headers": []})
+        await exchange.send({"type": "http.response.body", "body": b"bridged"})
         return True
 
 
@@ -151,19 +152,35 @@ class ToyStdioBridge:
     """Answers requests with a word and remembers the rest."""
 
     def __init__(self) -> None:
+        self.wires: list[StdioWire] = []
         self.served: list[Decoded] = []
+        self.batches: list[bytes] = []
+        self.closed = False
 
-    async def serve(self, message: Decoded, send: Callable[[bytes], Awaitable[None]]) -> None:
+    def on(self, wire: StdioWire) -> "ToyStdioBridge":
+        """Made when the first legacy message comes."""
+        self.wires.append(wire)
+        return self
+
+    async def serve(self, message: Decoded) -> None:
         self.served.append(message)
         if isinstance(message, Request):
-            await send(encode({"jsonrpc": "2.0", "id": message.id, "result": "bridged"}))
+            await self.wires[0].send(encode({"jsonrpc": "2.0", "id": message.id, "result": "bridged"}))
+
+    async def serve_batch(self, line: bytes) -> None:
+        self.batches.append(line)
+        if b"refuse" in line:
+            raise PeerError(INVALID_REQUEST, "no batches today")
+
+    def close(self) -> None:
+        self.closed = True
 
 
-async def over_stdio(bridge: ToyStdioBridge, *messages: Message) -> list[Message]:
+async def over_stdio(bridge: ToyStdioBridge, *messages: Any) -> list[Message]:
     """What comes back for these messages."""
     runtime = build_runtime(settings(), (make_plugin([]),))
     ours, theirs = trio.testing.memory_stream_pair()
-    server = Stdio(runtime.dispatcher, theirs, theirs, limits=runtime.config.limits, eof_grace_s=0.5, bridge=bridge)
+    server = Stdio(runtime.dispatcher, theirs, theirs, limits=runtime.config.limits, eof_grace_s=0.5, bridge=bridge.on)
     async with runtime.running(), trio.open_nursery() as nursery:
         nursery.start_soon(server.serve)
         await ours.send_all(b"".join(encode(message) + b"\n" for message in messages))
@@ -189,6 +206,22 @@ async def test_legacy_messages_go_to_the_stdio_bridge(autojump_clock: trio.testi
         {"jsonrpc": "2.0", "id": "two", "result": "bridged"},
     ]
     assert len(bridge.served) == 5
+    assert len(bridge.wires) == 1
+    assert bridge.closed
+
+
+async def test_the_stdio_bridge_is_not_made_for_modern_messages(autojump_clock: trio.testing.MockClock) -> None:
+    bridge = ToyStdioBridge()
+    await over_stdio(bridge, request("server/discover", id=2))
+    assert bridge.wires == []
+
+
+async def test_batches_go_to_the_stdio_bridge_once_there_is_one(autojump_clock: trio.testing.MockClock) -> None:
+    bridge = ToyStdioBridge()
+    answers = await over_stdio(bridge, [legacy("ping")], legacy("ping", 1), [legacy("ping")], ["refuse"])
+    assert [json.loads(line) for line in bridge.batches] == [[legacy("ping")], ["refuse"]]
+    assert [answer.get("error", {}).get("code") for answer in answers] == [-32600, None, -32600]
+    assert answers[2]["error"]["message"] == "no batches today"
 
 
 async def test_modern_requests_never_reach_the_stdio_bridge(autojump_clock: trio.testing.MockClock) -> None:

@@ -54,6 +54,19 @@ def busy_plugin(journal: list[str]) -> Plugin[Any]:
                 tasks.start_soon(report, number)
         return "reported"
 
+    @plugin.tool
+    async def many_in_turn(ctx: Context) -> str:
+        """Report from several tasks, one after the other."""
+
+        async def report(number: int) -> None:
+            await anyio.sleep(number)
+            await ctx.message("info", number)
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(20):
+                tasks.start_soon(report, number)
+        return "reported"
+
     return plugin
 
 
@@ -120,6 +133,15 @@ async def test_a_call_whose_time_is_up_before_its_first_notification_is_answered
 async def test_notifications_of_several_tasks_never_tear_each_other(client: HttpClient) -> None:
     answer = await client.call("many", extra_meta={LOG_LEVEL: "info"})
     assert sorted(message["params"]["data"] for message in answer.notifications) == list(range(20))
+
+
+@over(*HTTP, plugin=busy_plugin)
+async def test_notifications_of_several_tasks_all_arrive_however_slow_the_reader_is(client: HttpClient) -> None:
+    params = {"name": "many_in_turn", "arguments": {}}
+    async with client.exchange(request("tools/call", params, extra_meta={LOG_LEVEL: "info"}), window=0) as exchange:
+        await anyio.sleep(100)  # one is on its way, the others wait behind it
+        response = await exchange.read_all()
+    assert response.body.count(b"notifications/message") == 20
 
 
 @over(*HTTP, plugin=busy_plugin)

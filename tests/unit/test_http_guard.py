@@ -308,6 +308,7 @@ def test_with_cors_an_allowed_page_may_read_the_answer() -> None:
     made = guard(origins=("https://app.example",), cors=True)
     assert made.response_headers(b"https://app.example") == [
         (b"access-control-allow-origin", b"https://app.example"),
+        (b"access-control-expose-headers", b"mcp-session-id"),
         (b"vary", b"origin"),
     ]
     assert made.response_headers(None) == []

@@ -17,7 +17,8 @@ from mcp_runtime.transports.http_request import (
     check_media_types,
     discard_body,
     header,
-    read_body,
+    headers_of,
+    read_body_in_time,
 )
 
 SENDING = pytest.mark.spec("basic/transports/streamable-http#sending-messages")
@@ -38,7 +39,7 @@ def post(
 
 def refused_status(found: dict[str, Any]) -> int | None:
     try:
-        check_media_types(found)
+        check_media_types(headers_of(found))
     except HttpRefusalError as error:
         return error.status
     return None
@@ -46,11 +47,11 @@ def refused_status(found: dict[str, Any]) -> int | None:
 
 def test_a_refusal_says_what_would_be_right() -> None:
     with pytest.raises(HttpRefusalError, match="application/json and text/event-stream"):
-        check_media_types(post(None))
+        check_media_types(headers_of(post(None)))
     with pytest.raises(HttpRefusalError, match="application/json"):
-        check_media_types(post(BOTH, None))
+        check_media_types(headers_of(post(BOTH, None)))
     with pytest.raises(HttpRefusalError, match="Content-Encoding"):
-        check_media_types(post(BOTH, b"application/json", (b"content-encoding", b"gzip")))
+        check_media_types(headers_of(post(BOTH, b"application/json", (b"content-encoding", b"gzip"))))
 
 
 # Headers
@@ -204,7 +205,7 @@ def chunks(*parts: bytes, end: str = "complete") -> Receive:
 
 
 async def body_of(receive: Receive, *headers: tuple[bytes, bytes], **limits: Any) -> bytes:
-    return await read_body(scope(*headers), receive, Limits(**limits))
+    return await read_body_in_time(headers_of(scope(*headers)), receive, Limits(**limits))
 
 
 async def refusal(receive: Receive, *headers: tuple[bytes, bytes], **limits: Any) -> HttpRefusalError:

@@ -41,3 +41,11 @@ async def test_logging_tool(ctx: Context) -> str:
     """Send a log message, which only clients that asked for logs with this request receive."""
     await ctx.message("info", {"event": "working", "tool": "test_logging_tool"}, logger="everything")
     return "Logged, for those who listen"
+
+
+@plugin.tool
+async def test_reconnection(ctx: Context) -> str:
+    """Let go of the connection in the middle of the work; the client comes back for the result."""
+    await ctx.close_stream()
+    await anyio.sleep(PAUSE_S * 3)
+    return "Reconnection test completed successfully"

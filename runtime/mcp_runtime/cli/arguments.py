@@ -9,14 +9,19 @@ if TYPE_CHECKING:
     from mcp_runtime.config import Config
 
 
-def add_config_arguments(parser: argparse.ArgumentParser) -> None:
-    """--config and --plugin."""
+def add_config_argument(parser: argparse.ArgumentParser) -> None:
+    """--config."""
     parser.add_argument(
         "--config",
         metavar="FILE",
         type=Path,
         help="configuration file (default: $MCP_RUNTIME_CONFIG, else ./config.toml if there is one)",
     )
+
+
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """--config and --plugin."""
+    add_config_argument(parser)
     parser.add_argument(
         "--plugin",
         metavar="MODULE|FILE.py",

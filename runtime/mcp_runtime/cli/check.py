@@ -35,7 +35,8 @@ def run(args: argparse.Namespace) -> ExitCode:
     check_tls_files(config)
     with plugins_print_to_stderr():
         runtime = build_runtime(config)
-    print("\n".join([*_found(config), what_is_served(runtime), *_notes(config, [one.name for one in runtime.plugins])]))
+    loaded = [one.name for one in runtime.plugins]
+    print("\n".join([*_found(config), what_is_served(runtime), *_notes(config, loaded), *_sunsets(config)]))
     print("The configuration is right, and every plugin loads.")
     return ExitCode.OK
 
@@ -46,6 +47,17 @@ def _found(config: "Config") -> list[str]:
         f"  file        {config.origin.file or 'none: defaults'}",
         f"  serves on   {', '.join(transports) or 'nothing: give --http or --stdio'}",
     ]
+
+
+def _sunsets(config: "Config") -> list[str]:
+    """Where the operator's sunsets and the specification's dates part, as far as there are bridges to know."""
+    from mcp_runtime.bridge_loading import BridgesMissing, from_bridges
+
+    try:
+        advice = from_bridges("deprecation.options", "advice")
+    except BridgesMissing:
+        return []
+    return [f"  sunset      {sentence}" for sentence in advice(config)]
 
 
 def _notes(config: "Config", plugins: list[str]) -> list[str]:

@@ -20,7 +20,8 @@ class ExitCode(IntEnum):
 MEANINGS: Final = MappingProxyType(
     {
         ExitCode.OK: "Done; for `serve`: ended because it was asked to (end of input, SIGTERM, SIGINT).",
-        ExitCode.UNEXPECTED: "A defect: the traceback says where. Or a file that `init` will not overwrite.",
+        ExitCode.UNEXPECTED: "A defect: the traceback says where. Or a file that `init` will not overwrite. "
+        "Or `legacy ready` cannot say that nobody would miss a feature.",
         ExitCode.USAGE: "The command line is wrong.",
         ExitCode.CONFIGURATION: "The configuration is wrong: file, key, problem and fix are printed.",
         ExitCode.PLUGIN: "A plugin cannot be loaded: file, line and cause are printed.",

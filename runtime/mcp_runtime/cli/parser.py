@@ -4,9 +4,9 @@ import argparse
 from types import ModuleType
 from typing import Any, Final
 
-from mcp_runtime.cli import check, completion, init, serve, tools
+from mcp_runtime.cli import check, completion, init, legacy, serve, tools
 
-COMMANDS: Final[tuple[ModuleType, ...]] = (serve, check, tools, init, completion)
+COMMANDS: Final[tuple[ModuleType, ...]] = (serve, check, tools, legacy, init, completion)
 """In the order of `--help`. Each has NAME, HELP, DESCRIPTION, `add_arguments(parser)` and `run(args)`."""
 
 

@@ -16,8 +16,11 @@ from mcp_runtime.config.keys import CONFIG_KEYS, CONFIG_SECTIONS, ConfigKey, Con
 from mcp_runtime.config.plugin_settings import plugin_settings, unclaimed_plugin_settings
 from mcp_runtime.config.sections import (
     AdminConfig,
+    BridgesConfig,
     Config,
+    DeprecationConfig,
     HttpConfig,
+    LedgerConfig,
     LoggingConfig,
     Origin,
     PluginsConfig,
@@ -33,11 +36,14 @@ __all__ = [
     "CONFIG_KEYS",
     "CONFIG_SECTIONS",
     "AdminConfig",
+    "BridgesConfig",
     "Config",
     "ConfigError",
     "ConfigKey",
     "ConfigSection",
+    "DeprecationConfig",
     "HttpConfig",
+    "LedgerConfig",
     "Limits",
     "LoggingConfig",
     "Origin",
@@ -91,7 +97,7 @@ def load_config(
     _check_together(config, given)
     return structs.replace(
         config,
-        state=StateConfig(directory=config.state.directory or str(default_state_directory(environ))),
+        state=structs.replace(config.state, directory=config.state.directory or str(default_state_directory(environ))),
         plugin=tables,
         origin=Origin(
             file=None if file is None else str(file),

@@ -90,6 +90,8 @@ def _unit(name: str) -> str:
 def _bound(meta: Meta) -> str:
     if meta.gt is not None:
         return f", more than {meta.gt}"
+    if meta.ge is not None and meta.le is not None:
+        return f", {meta.ge} to {meta.le}"
     return f", {meta.ge} or more" if meta.ge is not None else ""
 
 

@@ -3,16 +3,19 @@
 `CONFIG_KEYS` (in `keys.py`) is read off these structs: the environment, the template, the docs and the tests follow.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct, field
 
 from mcp_runtime.cache import CachePolicies
 from mcp_runtime.limits import Limits
+from mcp_runtime.protocol.meta import LoggingLevel
 from mcp_runtime.secret import Secret
 
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 LogFormat = Literal["auto", "json", "console"]
+LedgerAddresses = Literal["full", "truncated", "hashed", "none"]
+RetirementStage = Literal["observe", "signal", "brownout", "refuse_new", "gone"]
 
 
 class ServerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -80,6 +83,86 @@ class StdioConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     ] = 0.5
 
 
+Posture = Literal["serve", "refuse", "off"]
+_POSTURE: Final = (
+    '"serve" them, "refuse" them with an error that says what is spoken here and where to go, or "off": '
+    "as if there were no such bridge."
+)
+
+
+class HttpSessionsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Clients of 2025-03-26, 2025-06-18 and 2025-11-25 over HTTP: sessions on http.path."""
+
+    posture: Annotated[Posture, Meta(description=_POSTURE)] = "serve"
+    session_ttl_s: Annotated[
+        float, Meta(gt=0, description="How long a session id is good for; then its client has to initialize again.")
+    ] = 2_592_000.0
+    max_batch_messages: Annotated[
+        int, Meta(ge=1, description="Messages in one body, which 2025-03-26 alone allows, on any transport.")
+    ] = 100
+    replay_max_events: Annotated[
+        int, Meta(ge=0, description="Events of one stream to keep for a client that lost its connection; 0 keeps none.")
+    ] = 1000
+    replay_max_age_s: Annotated[float, Meta(gt=0, description="How long to keep them.")] = 300.0
+    retry_ms: Annotated[
+        int, Meta(ge=0, description="How long a client shall wait before it comes back to a stream that was let go.")
+    ] = 1000
+    close_stream_after_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="Let go of a 2025-11-25 client's connection once its call took so long, to be asked for the "
+            "rest; 0 is never.",
+        ),
+    ] = 0.0
+
+
+class HttpSseConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Clients of 2024-11-05 over HTTP: a stream at one path, messages posted to another."""
+
+    posture: Annotated[Posture, Meta(description=_POSTURE)] = "serve"
+    path: Annotated[str, Meta(description="Where the stream is.", extra={"kind": "url_path"})] = "/sse"
+    messages_path: Annotated[str, Meta(description="Where messages go.", extra={"kind": "url_path"})] = "/messages"
+    at_endpoint: Annotated[
+        bool, Meta(description="Give the stream at http.path too, to a GET that belongs to no session.")
+    ] = True
+    max_streams: Annotated[int, Meta(ge=0, description="Streams open at the same time.")] = 10_000
+
+
+class StdioHandshakeConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Clients of 2024-11-05 to 2025-11-25 on stdio, which begin with `initialize`."""
+
+    posture: Annotated[Posture, Meta(description=_POSTURE)] = "serve"
+
+
+class LegacyClientsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What holds for clients of all older revisions."""
+
+    rules: Annotated[
+        tuple[str, ...],
+        Meta(
+            description='Postures of single clients, the first that fits: "refuse name=cursor version=<1.5", "serve '
+            'user_agent=python-httpx/*".'
+        ),
+    ] = ()
+    replacement_url: Annotated[str, Meta(description="Where refused clients are sent. Empty: this server.")] = ""
+    answer_timeout_s: Annotated[
+        float, Meta(gt=0, description="How long a client may take to answer what a tool asks of its user or model.")
+    ] = 300.0
+    log_level: Annotated[
+        LoggingLevel, Meta(description="What is sent of a tool's log messages until the client sets a level.")
+    ] = "info"
+
+
+class BridgesConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The bridges to older revisions."""
+
+    http_sessions: HttpSessionsConfig = HttpSessionsConfig()
+    http_sse: HttpSseConfig = HttpSseConfig()
+    stdio_handshake: StdioHandshakeConfig = StdioHandshakeConfig()
+    clients: LegacyClientsConfig = LegacyClientsConfig()
+
+
 class AdminConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Health endpoints /healthz and /readyz, on a bind of their own."""
 
@@ -133,6 +216,123 @@ class StateConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         ),
     ] = ""
     """Once loaded by `load_config`, an absolute path."""
+    engine: Annotated[Literal["sqlite", "memory"], Meta(description="Where what must survive a restart is kept.")] = (
+        "sqlite"
+    )
+
+
+class DeprecationConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the past ends: when, in which steps, and for whom. `mcp-runtime legacy features` lists the features."""
+
+    announced: Annotated[
+        str, Meta(description="The day from which the window counts.", extra={"kind": "day"}, min_length=1)
+    ] = "2026-07-28"
+    window_months: Annotated[
+        int, Meta(ge=1, le=1200, description="Months from there to the sunset, the first day without a feature.")
+    ] = 12
+    sunsets: Annotated[
+        tuple[str, ...],
+        Meta(
+            description='Sunsets of features that have one of their own: "transport.http_sse = 2027-01-31".',
+            extra={"kind": "sunset"},
+        ),
+    ] = ()
+    stage: Annotated[
+        RetirementStage,
+        Meta(
+            description='"observe" logs, "signal" adds headers, "brownout" refuses in scheduled windows, "refuse_new" '
+            'refuses new sessions, "gone" refuses everything; each does what those before it do.'
+        ),
+    ] = "signal"
+    stages: Annotated[
+        tuple[str, ...],
+        Meta(
+            description='Stages of features that have one of their own: "transport.http_sse = gone".',
+            extra={"kind": "stage"},
+        ),
+    ] = ()
+    dry_run: Annotated[
+        tuple[str, ...],
+        Meta(
+            description='Features whose refusals are only logged; "*" is every feature.',
+            extra={"kind": "dry_run"},
+        ),
+    ] = ()
+    brownouts: Annotated[
+        tuple[str, ...],
+        Meta(
+            description='Windows of the stages brownout and refuse_new: "transport.http_sse = 2027-05-04T14:00Z for=2h '
+            'every=7d until=2027-07-28 fraction=0.5 seed=7 status=503". All after for= may be left out.',
+            extra={"kind": "brownout"},
+        ),
+    ] = ()
+    brownout_notice_days: Annotated[
+        int, Meta(ge=0, le=366, description="How long ahead a brownout is announced in headers.")
+    ] = 14
+    exempt: Annotated[
+        tuple[str, ...],
+        Meta(
+            description='Clients that no stage refuses: "name=cursor version=<1.5", or for one feature '
+            '"ping: principal=ops/*".',
+            extra={"kind": "scoped_rule"},
+        ),
+    ] = ()
+    deny: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Clients that are refused at any stage, as exempt; this one counts for a client in both.",
+            extra={"kind": "scoped_rule"},
+        ),
+    ] = ()
+    message: Annotated[str, Meta(description="What a refused client's user should know, in your words.")] = ""
+    documentation_url: Annotated[
+        str,
+        Meta(
+            description="Your page on the retirement. Empty: the specification's page on each feature.",
+            extra={"kind": "url"},
+        ),
+    ] = ""
+    sunset_url: Annotated[
+        str, Meta(description="Your retirement policy. Empty: the specification's.", extra={"kind": "url"})
+    ] = ""
+    replacement_url: Annotated[
+        str, Meta(description="The endpoint to use instead. Empty: http.path.", extra={"kind": "url"})
+    ] = ""
+    log_cadences: Annotated[
+        tuple[str, ...],
+        Meta(
+            description='Log level and least interval for each client and feature, by phase: "urgent = warning every '
+            '1h". Not given: announced is info every 1d, reminded warning every 1d, urgent warning every 1h, final and '
+            "past error every 1h.",
+            extra={"kind": "cadence"},
+        ),
+    ] = ()
+    max_log_streams: Annotated[
+        int,
+        Meta(ge=1, description="Clients, times features, that have log lines of their own; more share one an hour."),
+    ] = 10_000
+
+
+class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who still uses older revisions, kept as evidence."""
+
+    database: Annotated[
+        str, Meta(description="An SQLite file. Empty: ledger.db in state.directory.", extra={"kind": "path"})
+    ] = ""
+    flush_interval_s: Annotated[
+        float, Meta(gt=0, description="Time between two writes; a process that is killed loses no more than that.")
+    ] = 5.0
+    retention_days: Annotated[int, Meta(ge=1, description="How long a day is kept.")] = 730
+    max_bytes: Annotated[
+        int, Meta(ge=1_048_576, description="Size of the file; past it, the oldest days make room.")
+    ] = 268_435_456
+    addresses: Annotated[
+        LedgerAddresses,
+        Meta(
+            description='What is kept of client addresses: "truncated" is the network (/24, /48), "hashed" a hash '
+            "under the first seal key."
+        ),
+    ] = "full"
 
 
 class Origin(Struct, frozen=True, kw_only=True):
@@ -158,6 +358,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     server: ServerConfig = ServerConfig()
     http: HttpConfig = HttpConfig()
     stdio: StdioConfig = StdioConfig()
+    bridges: BridgesConfig = BridgesConfig()
     admin: AdminConfig = AdminConfig()
     plugins: PluginsConfig = PluginsConfig()
     limits: Limits = Limits()
@@ -165,6 +366,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     seal: SealConfig = SealConfig()
     logging: LoggingConfig = LoggingConfig()
     state: StateConfig = StateConfig()
+    deprecation: DeprecationConfig = DeprecationConfig()
+    ledger: LedgerConfig = LedgerConfig()
     plugin: dict[str, dict[str, object]] = field(default_factory=dict[str, dict[str, object]])
     """The tables [plugin.NAME] as they stand in the file; `plugin_settings` converts one."""
     origin: Origin = Origin()

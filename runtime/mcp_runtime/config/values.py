@@ -4,11 +4,13 @@ import math
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, cast, get_args, get_origin
 
 import msgspec
 
+from mcp_runtime.bridge_loading import BridgesMissing, from_bridges
 from mcp_runtime.config.errors import ConfigError, nearest
 from mcp_runtime.config.keys import ConfigKey, bare_type
 from mcp_runtime.secret import HIDDEN, Secret
@@ -53,6 +55,8 @@ def checked(key: ConfigKey, given: Given, environ: Mapping[str, str]) -> Any:
 def _of_type(key: ConfigKey, given: Given) -> Any:
     wanted = tuple[str, ...] if key.kind == "seal_key" else key.type
     raw = from_text(given.value, key.type) if given.is_text and isinstance(given.value, str) else given.value
+    if key.kind == "day" and isinstance(raw, date):
+        raw = raw.isoformat()  # TOML has dates of its own
     try:
         value = msgspec.convert(raw, wanted)
     except msgspec.ValidationError:
@@ -182,16 +186,51 @@ def _seal_key(item: str, place: _Place) -> Secret:
     return secret
 
 
+def _url(item: str, _: _Place) -> str:
+    from urllib.parse import urlsplit
+
+    # It ends up in a header, between < and >: printable ASCII, and none of what would end it.
+    parts = urlsplit(item) if item.isascii() and item.isprintable() and not set(item) & set(' <>"\\') else None
+    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError(f'"{item}" is no URL; write one such as "https://example.com/mcp", in ASCII')
+    if parts.username is not None:
+        raise ValueError("the URL has a user name in it, and everybody will read it; remove it")
+    return item
+
+
+def _of_bridges(module: str, parser: str) -> "_Check":
+    """A check by those who know what the text means. The text stays text: without bridges nobody needs more."""
+
+    def check(item: str, _: _Place) -> str:
+        try:
+            from_bridges(module, parser)(item)
+        except BridgesMissing as error:
+            raise ValueError(f"{error}; remove the key, or install them") from None
+        return item
+
+    return check
+
+
 _Check = Callable[[str, _Place], object]
+_OPTION_TEXTS: Final = "deprecation.option_texts"
 _KINDS: Final[Mapping[str, _Check]] = types.MappingProxyType(
     {
         "bind": _bind,
+        "brownout": _of_bridges(_OPTION_TEXTS, "parse_brownout"),
+        "cadence": _of_bridges(_OPTION_TEXTS, "parse_cadence"),
+        "client_rule": _of_bridges("client_rules", "parse_rule"),
+        "day": _of_bridges(_OPTION_TEXTS, "parse_day"),
+        "dry_run": _of_bridges(_OPTION_TEXTS, "parse_dry_run"),
         "file": _file,
         "host": _host,
         "origin": _origin,
         "path": _path,
         "plugin": _plugin,
+        "scoped_rule": _of_bridges(_OPTION_TEXTS, "parse_scoped_rule"),
         "seal_key": _seal_key,
+        "stage": _of_bridges(_OPTION_TEXTS, "parse_stage"),
+        "sunset": _of_bridges(_OPTION_TEXTS, "parse_sunset"),
+        "url": _url,
         "url_path": _url_path,
     }
 )

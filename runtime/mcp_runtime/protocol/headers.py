@@ -6,7 +6,7 @@ Spec: 2026-07-28/basic/transports/streamable-http#request-metadata
 import base64
 import binascii
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from msgspec import Struct
@@ -47,6 +47,16 @@ def read_headers(headers: Iterable[tuple[bytes, bytes]]) -> MirroredHeaders:
                 raise _mismatch(f"{name.decode('ascii', 'replace')} header comes more than once")
             found[name] = value.strip(b" \t")
     return MirroredHeaders(found.pop(PROTOCOL_VERSION, None), found.pop(METHOD, None), found.pop(NAME, None), found)
+
+
+def pick_headers(found: Mapping[bytes, bytes]) -> MirroredHeaders:
+    """The MCP headers among headers that come once each, blanks around their values stripped."""
+    return MirroredHeaders(
+        found.get(PROTOCOL_VERSION),
+        found.get(METHOD),
+        found.get(NAME),
+        {name: value for name, value in found.items() if name.startswith(PARAM_PREFIX)},
+    )
 
 
 def version_of(headers: MirroredHeaders) -> str | None:

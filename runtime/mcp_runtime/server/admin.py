@@ -1,17 +1,23 @@
-"""Health for whoever runs the process. Rule: on a bind of its own, never on the one that clients reach."""
+"""Health and metrics for whoever runs the process. Rule: on a bind of its own, never on the one that clients reach."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse
-from starlette.routing import Route
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+MetricsText = Callable[[str], tuple[bytes, str]]
+"""The text of all metrics for an Accept header, and its content type."""
 
 
-def admin_app(is_ready: Callable[[], bool]) -> Starlette:
+def admin_app(
+    is_ready: Callable[[], bool], *, metrics: MetricsText | None = None, routes: Sequence[BaseRoute] = ()
+) -> Starlette:
     """`/healthz`: 200 while the process lives.
 
-    `/readyz`: 200 while it takes new calls, 503 before and while it drains.
+    `/readyz`: 200 while it takes new calls, 503 before and while it drains. `/metrics`: what `metrics` gives, where it
+    is not None. `routes` are served beside them.
     """
 
     async def healthz(_: Request) -> PlainTextResponse:
@@ -20,4 +26,15 @@ def admin_app(is_ready: Callable[[], bool]) -> Starlette:
     async def readyz(_: Request) -> PlainTextResponse:
         return PlainTextResponse("ready\n") if is_ready() else PlainTextResponse("draining\n", status_code=503)
 
-    return Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz)])
+    own = [Route("/healthz", healthz), Route("/readyz", readyz)]
+    if metrics is not None:
+        own.append(_metrics_route(metrics))
+    return Starlette(routes=[*own, *routes])
+
+
+def _metrics_route(text_for: MetricsText) -> Route:
+    async def metrics(request: Request) -> Response:
+        body, content_type = text_for(request.headers.get("accept", ""))
+        return Response(body, headers={"content-type": content_type, "cache-control": "no-store"})
+
+    return Route("/metrics", metrics)

@@ -91,6 +91,9 @@ async def _serve_stdio(runtime: Runtime, streams: ClaimedStreams, progress: Prog
         open_writer(streams.stdout_fd),
         limits=config.limits,
         eof_grace_s=config.stdio.eof_grace_s,
+        bridge=None if runtime.bridges is None else runtime.bridges.stdio,
+        # A process for one client is not what anybody counts; only one that serves HTTP too has endpoints to show it.
+        observer=None if runtime.metrics is None else runtime.observer(),
     )
     async with trio.open_nursery() as nursery:
 
@@ -147,7 +150,7 @@ async def _serve_endpoints(
 
     async def drain() -> None:
         await progress.asked.wait()
-        runtime.subscriptions.close()
+        runtime.close_streams()
 
     async with app.lifespan(), trio.open_nursery() as serving:
         tls = bool(http.tls_certificate_file)
@@ -165,9 +168,14 @@ async def _serve_admin(
     *,
     task_status: "trio.TaskStatus[list[str]]" = trio.TASK_STATUS_IGNORED,
 ) -> None:
+    from mcp_runtime.prometheus_text import PrometheusText
     from mcp_runtime.server.admin import admin_app
     from mcp_runtime.server.http_server import serve_http
 
-    app = admin_app(lambda: progress.is_ready)
+    app = admin_app(
+        lambda: progress.is_ready,
+        metrics=None if runtime.metrics is None else PrometheusText(runtime.metrics).text,
+        routes=() if runtime.bridges is None else runtime.bridges.admin_routes(),
+    )
     http = runtime.config.http
     await serve_http(app, listeners, http, tls=False, drain=trio.sleep_forever, task_status=task_status)

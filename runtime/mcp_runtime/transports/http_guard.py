@@ -12,6 +12,8 @@ LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _CORS_REQUEST_HEADERS: Final = (
     b"accept, authorization, content-type, last-event-id, mcp-method, mcp-name, mcp-protocol-version, mcp-session-id"
 )
+_CORS_EXPOSED_HEADERS: Final = b"mcp-session-id"
+"""Beyond those that pages may read anyway: without its session id no page gets further than `initialize`."""
 _CORS_MAX_AGE_S: Final = b"600"
 _AUTHORITY: Final = re.compile(r"(?P<name>[a-z0-9._\-]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?")
 """RFC 3986 3.2.2 without what no browser sends: user names, escapes, or an address of a later kind."""
@@ -75,7 +77,11 @@ class Guard:
         """What lets the page at `origin` read the answer; nothing unless CORS is on."""
         if not self._cors or origin is None or not self.allows_origin(origin):
             return []
-        return [(b"access-control-allow-origin", origin), (b"vary", b"origin")]
+        return [
+            (b"access-control-allow-origin", origin),
+            (b"access-control-expose-headers", _CORS_EXPOSED_HEADERS),
+            (b"vary", b"origin"),
+        ]
 
     def preflight_headers(self, origin: bytes | None, requested: bytes) -> Headers | None:
         """The answer to a CORS preflight that asks for the headers `requested`, None where there is none to give."""

@@ -4,6 +4,7 @@ Spec: 2026-07-28/basic/transports/streamable-http#sending-messages
 """
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -32,6 +33,19 @@ class ClientGoneError(Exception):
     """The client left before its request was complete."""
 
 
+def headers_of(scope: Scope) -> dict[bytes, bytes]:
+    """Header values by name (lower case), blanks around them stripped.
+
+    Of headers that come twice the first counts, but every `accept` does.
+    """
+    headers: list[tuple[bytes, bytes]] = scope["headers"]
+    found = {name: value.strip(b" \t") for name, value in headers}
+    if len(found) != len(headers):
+        found = {name: value.strip(b" \t") for name, value in reversed(headers)}
+        found[b"accept"] = b",".join(value for name, value in headers if name == b"accept")
+    return found
+
+
 def header(scope: Scope, name: bytes) -> bytes | None:
     """The value of the first header `name` (lower case), blanks around it stripped; None where absent."""
     for key, value in scope["headers"]:
@@ -40,15 +54,19 @@ def header(scope: Scope, name: bytes) -> bytes | None:
     return None
 
 
-def check_media_types(scope: Scope) -> None:
+def path_of(scope: Scope) -> str:
+    """The path below the point where a host application mounted this one."""
+    path, root = str(scope["path"]), str(scope.get("root_path", ""))
+    return path.removeprefix(root) if root else path
+
+
+def check_media_types(headers: Mapping[bytes, bytes]) -> None:
     """Raises HttpRefusalError 406 or 415 unless the client takes both kinds of answer and sends plain JSON."""
-    accept = b",".join(value for name, value in scope["headers"] if name == b"accept")
-    if not _accepts_both(accept):
+    if not _accepts_both(headers.get(b"accept", b"")):
         raise HttpRefusalError(406, "Accept must list application/json and text/event-stream")
-    if not _is_json(header(scope, b"content-type") or b""):
+    if not _is_json(headers.get(b"content-type", b"")):
         raise HttpRefusalError(415, "Content-Type must be application/json (UTF-8)")
-    encoding = header(scope, b"content-encoding")
-    if encoding is not None and encoding.lower() != b"identity":
+    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise HttpRefusalError(415, "Content-Encoding is not supported")
 
 
@@ -67,6 +85,11 @@ def _takes(ranges: list[bytes], media_type: bytes) -> bool:
     return False
 
 
+def accepts_events(scope: Scope) -> bool:
+    """Whether the client names an event stream among what it takes: a browser that looks around does not."""
+    return any(name == b"accept" and EVENT_STREAM in value.lower() for name, value in scope["headers"])
+
+
 @lru_cache(maxsize=64)
 def _is_json(content_type: bytes) -> bool:
     media_type, *parameters = content_type.lower().split(b";")
@@ -76,26 +99,36 @@ def _is_json(content_type: bytes) -> bool:
     return all(value.strip(b'"') in (b"utf-8", b"utf8") for value in charsets)
 
 
-async def read_body(scope: Scope, receive: Receive, limits: Limits) -> bytes:
-    """The whole body. Raises HttpRefusalError 413 or 408, ClientGoneError."""
-    length = header(scope, b"content-length")
+async def read_body(headers: Mapping[bytes, bytes], receive: Receive, limits: Limits) -> bytes:
+    """The whole body, however long it takes. Raises HttpRefusalError 413, ClientGoneError."""
+    length = headers.get(b"content-length")
     if length is not None and _is_past(length, limits.max_body_bytes):
         raise _too_large(limits)
     chunks: list[bytes] = []
     size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limits.max_body_bytes:
+            raise _too_large(limits)
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+async def read_body_in_time(headers: Mapping[bytes, bytes], receive: Receive, limits: Limits) -> bytes:
+    """The whole body, within `limits.body_timeout_s`. Raises HttpRefusalError 413 or 408, ClientGoneError."""
     with anyio.move_on_after(limits.body_timeout_s):
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise ClientGoneError
-            chunk = message.get("body", b"")
-            size += len(chunk)
-            if size > limits.max_body_bytes:
-                raise _too_large(limits)
-            chunks.append(chunk)
-            if not message.get("more_body", False):
-                return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-    raise HttpRefusalError(408, f"The request body took longer than {limits.body_timeout_s:g} s", _CLOSE)
+        return await read_body(headers, receive, limits)
+    raise too_slow(limits)
+
+
+def too_slow(limits: Limits) -> HttpRefusalError:
+    """The answer to a body that did not come in time."""
+    return HttpRefusalError(408, f"The request body took longer than {limits.body_timeout_s:g} s", _CLOSE)
 
 
 def _is_past(digits: bytes, limit: int) -> bool:

@@ -3,6 +3,7 @@
 Spec: 2026-07-28/basic/transports/streamable-http#receiving-messages
 """
 
+from contextlib import suppress
 from typing import Final
 
 import anyio
@@ -48,17 +49,18 @@ class PostResponse:
 
     async def notify(self, message: bytes) -> None:
         """Send a notification: the first one turns the response into an event stream."""
-        await self._stream(encode_event(message))
+        await self.send_event(encode_event(message))
 
     async def keep_alive(self) -> None:
         """Send a comment, so that whoever counts idle seconds on the way starts anew."""
-        await self._stream(KEEP_ALIVE)
+        await self.send_event(KEEP_ALIVE)
 
-    async def _stream(self, chunk: bytes) -> None:
+    async def send_event(self, chunk: bytes) -> None:
+        """Send one encoded event of an event stream. Does nothing once the response has ended or the client is gone."""
         # Some servers take what is sent to a client that left without waiting for anything. Here a cancelled call
         # stops, while nothing is torn yet, and others get their turn.
         await anyio.lowlevel.checkpoint()
-        if self._is_over():
+        if self._finished:
             return
         if self._lock is None:
             self._lock = anyio.Lock()
@@ -76,7 +78,21 @@ class PostResponse:
                 return  # The client is gone; the watch hears of it too, and ends the call.
             self._torn = False
 
+    async def end(self, chunk: bytes = b"") -> None:
+        """Send a last encoded event, if any, and end the event stream. Does nothing where the client is gone."""
+        if self._finished:
+            return
+        self._finished = True
+        async with self._lock or anyio.Lock():
+            if self._torn:
+                return
+            with suppress(OSError):  # As in `send_event`: the call goes on without the connection.
+                if not self._streaming:
+                    await self._start(200, _STREAM_HEADERS)
+                await self._send({"type": "http.response.body", "body": chunk})
+
     def _is_over(self) -> bool:
+        """Whether nothing more can be sent. Ask with the lock held: an event on its way looks torn to others."""
         return self._finished or self._torn
 
     async def finish(self, reply: Reply) -> None:

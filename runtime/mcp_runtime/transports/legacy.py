@@ -5,7 +5,9 @@ Rule: no word of an older revision beyond this file.
 Spec: 2026-07-28/basic/versioning#backward-compatibility-with-initialization-based-versions
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
@@ -16,27 +18,86 @@ from mcp_runtime.protocol.jsonrpc import Message, Request
 from mcp_runtime.protocol.meta import MetaProbe, require
 
 if TYPE_CHECKING:  # stdio uses this file too, and has no use for starlette
+    from starlette.routing import BaseRoute
     from starlette.types import Receive, Scope, Send
 
+    from mcp_runtime.observing import Observer
+    from mcp_runtime.transports.watch import Watch
+
 INITIALIZE: Final = "initialize"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegacyExchange:
+    """One HTTP request for a bridge: its ASGI ends, and headers for whatever is answered (CORS)."""
+
+    scope: "Scope"
+    receive: "Receive"
+    send: "Send"
+    headers: list[tuple[bytes, bytes]]
 
 
 class HttpBridge(Protocol):
     """Serves what clients of older revisions send over HTTP."""
 
-    async def serve(self, scope: "Scope", receive: "Receive", send: "Send", *, body: bytes | None) -> bool:
+    async def serve(self, exchange: LegacyExchange, *, body: bytes | None) -> bool:
         """Answer one HTTP request: True where it was answered, False where it is none of the bridge's.
 
         `body` is that of a POST to the MCP endpoint whose message is legacy, read already; None for any other request.
+        Raises PeerError and HttpRefusalError for the transport to answer.
         """
         ...
 
 
-class StdioBridge(Protocol):
-    """Serves what clients of older revisions send on stdin."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StdioWire:
+    """The way back to the client on stdio: `send` writes one encoded message, `start` runs something beside others."""
 
-    async def serve(self, message: Message, send: Callable[[bytes], Awaitable[None]]) -> None:
-        """Handle one legacy message, writing what there is to answer through `send`, one encoded message a time."""
+    send: Callable[[bytes], Awaitable[None]]
+    start: Callable[[Callable[[], Awaitable[None]]], None]
+
+
+class StdioBridge(Protocol):
+    """Serves what clients of older revisions send on stdin: the one conversation of this process."""
+
+    async def serve(self, message: Message) -> None:
+        """Take one legacy message; what takes time goes on beside. Raises PeerError for the transport to answer."""
+        ...
+
+    async def serve_batch(self, line: bytes) -> None:
+        """Take several messages in one line, a JSON array. Raises PeerError as `serve`."""
+        ...
+
+    def close(self) -> None:
+        """The input has ended: end what would go on forever."""
+        ...
+
+
+class Bridges(Protocol):
+    """All bridges of a server. A server without them serves 2026-07-28 alone."""
+
+    def http(self, watch: "Watch") -> HttpBridge:
+        """The bridge for HTTP; `watch` looks after its calls."""
+        ...
+
+    def stdio(self, wire: StdioWire) -> StdioBridge | None:
+        """A bridge for the client on stdio, None where it is off."""
+        ...
+
+    def observer(self) -> "Observer":
+        """Who wants to know of requests of modern revisions: a client that speaks them could leave the past."""
+        ...
+
+    def admin_routes(self) -> "Sequence[BaseRoute]":
+        """Pages for the operator."""
+        ...
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """What has to run around all of them."""
+        ...
+
+    def close(self) -> None:
+        """The server is stopping: streams end once what is at work on them is done."""
         ...
 
 

@@ -5,6 +5,7 @@ Spec: 2026-07-28/basic/transports/stdio
 
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from typing import TYPE_CHECKING
 
 import trio
 from msgspec import UnsetType
@@ -30,8 +31,11 @@ from mcp_runtime.protocol.meta import MetaProbe, probe
 from mcp_runtime.protocol.revisions import MODERN_REVISIONS, Era, classify
 from mcp_runtime.subscriptions import Subscription
 from mcp_runtime.transports.claimed_streams import ByteStream
-from mcp_runtime.transports.legacy import StdioBridge, refusal
+from mcp_runtime.transports.legacy import StdioBridge, StdioWire, refusal
 from mcp_runtime.transports.lines import LineSplitter
+
+if TYPE_CHECKING:  # nobody on stdio counts, as a rule
+    from mcp_runtime.observing import Observer
 
 CANCELLED = "notifications/cancelled"
 _NO_PROBE = MetaProbe(None, None, None)
@@ -48,14 +52,17 @@ class Stdio:
         *,
         limits: Limits,
         eof_grace_s: float,
-        bridge: StdioBridge | None = None,
+        bridge: Callable[[StdioWire], StdioBridge | None] | None = None,
+        observer: "Observer | None" = None,
     ) -> None:
         self._dispatcher = dispatcher
         self._reader = reader
         self._writer = writer
         self._limits = limits
         self._eof_grace_s = eof_grace_s
-        self._bridge = bridge
+        self._make_bridge = bridge
+        self._observer = observer
+        self._bridge: StdioBridge | None = None
         self._reading = trio.CancelScope()
         self._lines = 0
         # No buffer: whoever has something to say waits until the writer takes it, so a slow reader slows its own calls.
@@ -97,6 +104,8 @@ class Stdio:
     def _wind_up(self, writing: trio.Nursery) -> None:
         for subscription, _ in self._subscriptions.values():
             subscription.close()
+        if self._bridge is not None:
+            self._bridge.close()
         writing.cancel_scope.deadline = trio.current_time() + self._eof_grace_s
 
     async def _write_all(self) -> None:
@@ -123,6 +132,9 @@ class Stdio:
             return
         if not line.strip():
             return  # An empty line is no message; some clients end their input with one.
+        if self._bridge is not None and line.lstrip()[:1] == b"[":
+            await self._batch(self._bridge, line)
+            return
         try:
             message = decode(line)
         except MalformedMessageError as error:
@@ -134,19 +146,33 @@ class Stdio:
             if not isinstance(message, Notification):
                 await self._write(encode_error(message.id if isinstance(message, Request) else None, error))
 
+    async def _batch(self, bridge: StdioBridge, line: bytes) -> None:
+        try:
+            await bridge.serve_batch(line)
+        except PeerError as error:
+            await self._write(encode_error(None, error))
+
     async def _take(self, message: Message, calls: trio.Nursery) -> None:
         if isinstance(message, Notification) and message.method == CANCELLED:
             self._cancel(message)
         found = probe(message.params) if isinstance(message, Request) else _NO_PROBE
         era = classify(body_version=found.version, header_version=None)
-        if era is Era.LEGACY and self._bridge is not None:
-            await self._bridge.serve(message, self._write)
+        bridge = self._bridge_for(calls) if era is Era.LEGACY else None
+        if bridge is not None:
+            await bridge.serve(message)
         elif isinstance(message, Response):
             raise PeerError(INVALID_REQUEST, "Invalid request: clients do not send responses in this revision")
         elif isinstance(message, Request):
             if era is Era.LEGACY:
                 raise refusal(message, versions=MODERN_REVISIONS, header_version=None, has_headers=False, probe=found)
             self._start(message, found, calls)
+
+    def _bridge_for(self, calls: trio.Nursery) -> StdioBridge | None:
+        """The bridge, made when the first legacy message comes: a modern client does not wait for its import."""
+        if self._make_bridge is not None:
+            self._bridge = self._make_bridge(StdioWire(send=self._write, start=calls.start_soon))
+            self._make_bridge = None
+        return self._bridge
 
     def _start(self, request: Request, found: MetaProbe, calls: trio.Nursery) -> None:
         if request.id in self._calls or request.id in self._subscriptions:
@@ -161,8 +187,11 @@ class Stdio:
         calls.start_soon(self._serve_call, call)
 
     async def _serve_call(self, call: Call) -> None:
+        since = trio.current_time()
         try:
             answer = await self._dispatcher.dispatch(call)
+            if self._observer is not None:
+                self._observer.served(call, answer, trio.current_time() - since)
             if isinstance(answer, Reply):
                 await self._write(answer.body)
         finally:

@@ -3,21 +3,24 @@
 Spec: 2026-07-28/basic/transports/streamable-http
 """
 
-from collections.abc import AsyncGenerator
+import math
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import Final, cast
+from functools import partial
+from typing import Any, Final
 
 import anyio
-from sse_starlette import EventSourceResponse, ServerSentEvent
-from starlette.types import Message as AsgiMessage
+from msgspec import Struct
+from sse_starlette import ServerSentEvent
 from starlette.types import Receive, Scope, Send
 
-from mcp_runtime.call import Call, Reply, Stream
+from mcp_runtime.call import Answer, Call, Reply, Stream
 from mcp_runtime.dispatcher import Dispatcher
 from mcp_runtime.limits import Limits
-from mcp_runtime.protocol.errors import INVALID_REQUEST, PeerError
-from mcp_runtime.protocol.headers import MirroredHeaders, read_headers, version_of
+from mcp_runtime.metrics import Meter
+from mcp_runtime.observing import Observer
+from mcp_runtime.protocol.errors import INVALID_REQUEST, PeerError, unsupported_version
+from mcp_runtime.protocol.headers import PROTOCOL_VERSION, MirroredHeaders, pick_headers, read_headers, version_of
 from mcp_runtime.protocol.jsonrpc import (
     MalformedMessageError,
     Message,
@@ -28,35 +31,62 @@ from mcp_runtime.protocol.jsonrpc import (
     encode_error,
 )
 from mcp_runtime.protocol.meta import MetaProbe, probe
-from mcp_runtime.protocol.revisions import MODERN_REVISIONS, Era, classify
+from mcp_runtime.protocol.revisions import LEGACY_REVISIONS, MODERN_REVISIONS, Era, classify
+from mcp_runtime.scopes import new_scope
+from mcp_runtime.transports.event_stream import serve_event_stream
 from mcp_runtime.transports.http_guard import Guard
 from mcp_runtime.transports.http_request import (
     ClientGoneError,
     HttpRefusalError,
     check_media_types,
     discard_body,
-    header,
+    headers_of,
+    path_of,
     read_body,
+    too_slow,
 )
 from mcp_runtime.transports.http_response import PostResponse
-from mcp_runtime.transports.legacy import HttpBridge, refusal
+from mcp_runtime.transports.legacy import HttpBridge, LegacyExchange, refusal
 from mcp_runtime.transports.watch import Watch, Watched
 
 _PLAIN: Final = [(b"content-type", b"application/json")]
 _NO_PROBE: Final = MetaProbe(None, None, None)
-_FAREWELL_S: Final = 1.0
-"""Time for a stream to send what is pending and its final result once the server stops."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exchange:
-    """One HTTP request, with its ASGI ends and the response to it."""
+_Conclusion = Callable[[], Awaitable[None]]
+"""What is left to do for a request once nothing of it may be cut off any more."""
 
-    scope: Scope
-    receive: Receive
-    send: Send
-    origin: bytes | None
+
+def _nothing_yet() -> None:
+    """Nobody has said what to do."""
+
+
+async def _nothing() -> None:
+    """The client has left: there is nothing to do for it."""
+
+
+class Exchange(Struct, frozen=True, kw_only=True):
+    """One HTTP request, with its ASGI ends, its headers by name, and the response to it."""
+
+    scope: Any
+    receive: Any
+    send: Any
+    headers: dict[bytes, bytes]
     response: PostResponse
+
+    @property
+    def origin(self) -> bytes | None:
+        """The page that sent it, where a browser did."""
+        return self.headers.get(b"origin")
+
+
+class _Post(Struct):
+    """What is known of a POST so far, and what is to be done at its end."""
+
+    request_id: RequestId | None = None
+    call: Any = None
+    since: float = 0.0
+    conclude: Any = None
 
 
 class StreamableHttp:
@@ -72,6 +102,8 @@ class StreamableHttp:
         watch: Watch,
         keep_alive_interval_s: float,
         bridge: HttpBridge | None = None,
+        observer: Observer | None = None,
+        meter: Meter | None = None,
     ) -> None:
         self._dispatcher = dispatcher
         self._path = path
@@ -80,12 +112,15 @@ class StreamableHttp:
         self._watch = watch
         self._keep_alive_interval_s = keep_alive_interval_s
         self._bridge = bridge
+        self._observer = observer
+        self._meter = meter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
-        origin = header(scope, b"origin")
-        response = PostResponse(send, self._guard.response_headers(origin), head=scope["method"] == "HEAD")
-        exchange = Exchange(scope=scope, receive=receive, send=send, origin=origin, response=response)
+        headers = headers_of(scope)
+        extra = self._guard.response_headers(headers.get(b"origin"))
+        response = PostResponse(send, extra, head=scope["method"] == "HEAD")
+        exchange = Exchange(scope=scope, receive=receive, send=send, headers=headers, response=response)
         try:
             await self._answer(exchange)
         except (ClientGoneError, OSError):
@@ -93,114 +128,197 @@ class StreamableHttp:
 
     async def _answer(self, exchange: Exchange) -> None:
         try:
-            if await self._route(exchange):
+            self._check_origin(exchange)
+            if exchange.scope["method"] == "POST" and path_of(exchange.scope) == self._path:
                 await self._post(exchange)
+            else:
+                await self._other(exchange)
         except HttpRefusalError as error:
             body = encode_error(None, PeerError(INVALID_REQUEST, error.text))
             await exchange.response.send(error.status, body, [*_PLAIN, *error.headers])
             await discard_body(exchange.receive, self._limits)
 
-    async def _route(self, exchange: Exchange) -> bool:
-        """Everything that is no POST to the endpoint. True where it is one and remains to be answered."""
-        scope, origin = exchange.scope, exchange.origin
-        if not self._guard.allows_origin(origin):
+    def _check_origin(self, exchange: Exchange) -> None:
+        if not self._guard.allows_origin(exchange.origin):
             raise HttpRefusalError(403, "Origin is not allowed; the operator can add it to http.allowed_origins")
-        if not self._guard.allows_host(header(scope, b"host")):
+        if not self._guard.allows_host(exchange.headers.get(b"host")):
             raise HttpRefusalError(421, "Host is not served here; the operator can add it to http.allowed_hosts")
-        path = _path_of(scope)
-        if path == self._path and scope["method"] == "POST":
-            return True
-        if scope["method"] == "OPTIONS":
-            preflight = self._guard.preflight_headers(origin, header(scope, b"access-control-request-headers") or b"")
+
+    async def _other(self, exchange: Exchange) -> None:
+        """Everything that is no POST to the endpoint."""
+        if exchange.scope["method"] == "OPTIONS":
+            requested = exchange.headers.get(b"access-control-request-headers", b"")
+            preflight = self._guard.preflight_headers(exchange.origin, requested)
             if preflight is not None:
                 await PostResponse(exchange.send, []).send(204, b"", preflight)
-                return False
+                return
         if await self._bridged(exchange, None):
-            return False
-        if path != self._path:
+            return
+        if path_of(exchange.scope) != self._path:
             raise HttpRefusalError(404, f"Not found; the MCP endpoint is {self._path}")
         raise HttpRefusalError(405, "Method not allowed; send MCP messages with POST", ((b"allow", b"POST"),))
 
     async def _bridged(self, exchange: Exchange, body: bytes | None) -> bool:
         if self._bridge is None:
             return False
-        return await self._bridge.serve(exchange.scope, exchange.receive, exchange.send, body=body)
+        legacy = LegacyExchange(
+            scope=exchange.scope,
+            receive=exchange.receive,
+            send=exchange.send,
+            headers=self._guard.response_headers(exchange.origin),
+        )
+        return await self._bridge.serve(legacy, body=body)
 
     async def _post(self, exchange: Exchange) -> None:
-        check_media_types(exchange.scope)
-        body = await read_body(exchange.scope, exchange.receive, self._limits)
-        request_id: RequestId | None = None
+        check_media_types(exchange.headers)
+        post = _Post()
         try:
-            message = decode(body)
-            request_id = message.id if isinstance(message, Request) else None
-            await self._message(exchange, message, body)
+            # One scope for all that may take too long. What is sent is sent outside of it: a limit tears no answer.
+            with new_scope() as scope:
+                post.conclude = await self._take(exchange, post, scope)
+            if post.conclude is None:
+                post.conclude = self._cut_off(exchange, post)
+            await post.conclude()
         except PeerError as error:
-            if isinstance(error, MalformedMessageError):
-                request_id = error.id
+            request_id = error.id if isinstance(error, MalformedMessageError) else post.request_id
             await exchange.response.finish(Reply(body=encode_error(request_id, error), status=error.http_status))
 
-    async def _message(self, exchange: Exchange, message: Message, body: bytes) -> None:
-        headers = read_headers(exchange.scope["headers"])
+    async def _take(self, exchange: Exchange, post: "_Post", scope: anyio.CancelScope) -> _Conclusion:
+        """Read the body and serve what is in it; what is to be done once that is over."""
+        body, since = await self._read(exchange, scope)
+        if body.lstrip()[:1] == b"[" and self._is_legacy_batch(exchange):
+            return partial(self._batch, exchange, body)
+        message = decode(body)
+        if isinstance(message, Request):
+            post.request_id = message.id
+        raw: list[tuple[bytes, bytes]] = exchange.scope["headers"]
+        headers = pick_headers(exchange.headers) if len(raw) == len(exchange.headers) else read_headers(raw)
         version = version_of(headers)
         found = probe(message.params) if isinstance(message, Request) else _NO_PROBE
         if classify(body_version=found.version, header_version=version) is Era.LEGACY:
-            if not await self._bridged(exchange, body):
-                raise refusal(message, versions=MODERN_REVISIONS, header_version=version, has_headers=True, probe=found)
-        elif isinstance(message, Request):
-            await self._request(exchange, message, headers, found)
-        elif isinstance(message, Response):
+            return partial(self._legacy, exchange, message, body, version, found)
+        if isinstance(message, Request):
+            post.since = since
+            call = post.call = self._new_call(exchange, scope, message, headers, found)
+            return await self._serve(exchange, call, since)
+        if isinstance(message, Response):
             raise PeerError(INVALID_REQUEST, "Invalid request: clients do not send responses in this revision")
-        else:
-            # No notification means anything over HTTP in this revision; it is accepted and that is all.
-            # Spec: 2026-07-28/basic/transports/streamable-http#sending-messages
-            await exchange.response.send(202, b"", [])
+        if version not in MODERN_REVISIONS:
+            raise unsupported_version(version or "", MODERN_REVISIONS)
+        # No notification means anything over HTTP in this revision; it is accepted and that is all.
+        # Spec: 2026-07-28/basic/transports/streamable-http#sending-messages
+        return partial(exchange.response.send, 202, b"", [])
 
-    async def _request(self, exchange: Exchange, request: Request, headers: MirroredHeaders, found: MetaProbe) -> None:
+    def _cut_off(self, exchange: Exchange, post: "_Post") -> _Conclusion:
+        """What is to be done about a POST that was stopped."""
+        if post.call is None:
+            raise too_slow(self._limits)
+        return self._concluding(exchange, self._observed(post.call, self._dispatcher.cut_off(post.call), post.since))
+
+    async def _batch(self, exchange: Exchange, body: bytes) -> None:
+        if not await self._bridged(exchange, body):
+            decode(body)  # Says what is wrong with it.
+
+    async def _legacy(
+        self, exchange: Exchange, message: Message, body: bytes, version: str | None, found: MetaProbe
+    ) -> None:
+        if not await self._bridged(exchange, body):
+            raise refusal(message, versions=MODERN_REVISIONS, header_version=version, has_headers=True, probe=found)
+
+    def _is_legacy_batch(self, exchange: Exchange) -> bool:
+        """Whether a batch may be one of 2025-03-26, the only revision that has them; which has no version header."""
+        version = exchange.headers.get(PROTOCOL_VERSION)
+        return version is None or version.decode("latin-1") in LEGACY_REVISIONS
+
+    async def _read(self, exchange: Exchange, scope: anyio.CancelScope) -> tuple[bytes, float]:
+        """The body, and when its request began (loop seconds); `scope` is cancelled where it takes too long."""
+        timeout_s = self._limits.body_timeout_s
+
+        reading = Watched(aged=_nothing_yet)
+
+        def limit() -> None:
+            scope.deadline = reading.since + timeout_s
+
+        reading.aged = limit
+        if timeout_s <= self._watch.after_s:
+            limit()
+        self._watch.enter(reading)
+        try:
+            body = await read_body(exchange.headers, exchange.receive, self._limits)
+        finally:
+            self._watch.leave(reading)
+        if reading.is_old or timeout_s <= self._watch.after_s:
+            scope.deadline = math.inf
+        return body, reading.since
+
+    def _new_call(
+        self,
+        exchange: Exchange,
+        scope: anyio.CancelScope,
+        request: Request,
+        headers: MirroredHeaders,
+        found: MetaProbe,
+    ) -> Call:
         client = exchange.scope.get("client")
-        call = Call(
+        return Call(
             request=request,
             probe=found,
             transport="streamable_http",
             notify=exchange.response.notify,
             headers=headers,
             peer=client[0] if client else None,
+            http_headers=exchange.headers,
+            scope=scope,
+            in_scope=True,
+            watched_after_s=self._watch.after_s,
         )
-        watched = Watched(call=call, receive=exchange.receive, response=exchange.response)
+
+    async def _serve(self, exchange: Exchange, call: Call, since: float) -> _Conclusion:
+        watched = Watched(
+            aged=call.keep_time,
+            receive=exchange.receive,
+            gone=call.abandon,
+            keep_alive=exchange.response.keep_alive,
+            since=since,
+        )
         self._watch.enter(watched)
         try:
             answer = await self._dispatcher.dispatch(call)
-            if isinstance(answer, Reply):
-                await exchange.response.finish(answer)
         finally:
             self._watch.leave(watched)
-        if isinstance(answer, Stream):
-            await self._stream(exchange, answer)
+        return self._concluding(exchange, self._observed(call, answer, since))
+
+    def _observed(self, call: Call, answer: Answer | None, since: float) -> Answer | None:
+        if self._observer is not None:
+            self._observer.served(call, answer, anyio.current_time() - since)
+        return answer
+
+    def _concluding(self, exchange: Exchange, answer: Answer | None) -> _Conclusion:
+        match answer:
+            case Reply():
+                return partial(exchange.response.finish, answer)
+            case Stream():
+                return partial(self._stream, exchange, answer)
+            case None:
+                return _nothing
 
     async def _stream(self, exchange: Exchange, stream: Stream) -> None:
-        """A listen stream: sse-starlette pings it and notices when the client is gone."""
-        extra = self._guard.response_headers(exchange.origin)
-        events = _events(stream)
-        source = EventSourceResponse(
-            events,
-            ping=self._keep_alive_interval_s,
-            ping_message_factory=lambda: ServerSentEvent(comment="keep-alive"),
-            # Under uvicorn sse-starlette sees the shutdown before the lifespan does; elsewhere the drain comes first.
-            shutdown_event=cast("anyio.Event", _CloseWhenSet(stream)),
-            shutdown_grace_period=_FAREWELL_S,
-        )
-        # It adds Connection, which HTTP/2 forbids and HTTP/1.1 servers set themselves.
-        source.raw_headers = [item for item in source.raw_headers if item[0] != b"connection"] + extra
+        if self._meter is not None:
+            self._meter.stream_opened("modern", "streamable_http")
         try:
-            async with aclosing(events):
-                await source(exchange.scope, *_uninterrupted(exchange))
+            await serve_event_stream(
+                _events(stream),
+                exchange.scope,
+                exchange.receive,
+                exchange.send,
+                headers=self._guard.response_headers(exchange.origin),
+                keep_alive_interval_s=self._keep_alive_interval_s,
+                close=stream.subscription.close,
+            )
         finally:
             stream.subscription.leave()
-
-
-def _path_of(scope: Scope) -> str:
-    """The path below the point where a host application mounted this one."""
-    path, root = str(scope["path"]), str(scope.get("root_path", ""))
-    return path.removeprefix(root) if root else path
+            if self._meter is not None:
+                self._meter.stream_closed("modern", "streamable_http")
 
 
 async def _events(stream: Stream) -> AsyncGenerator[ServerSentEvent, None]:
@@ -208,35 +326,3 @@ async def _events(stream: Stream) -> AsyncGenerator[ServerSentEvent, None]:
         async for message in notifications:
             yield ServerSentEvent(data=message.decode())
     yield ServerSentEvent(data=stream.final.decode())
-
-
-def _uninterrupted(exchange: Exchange) -> tuple[Receive, Send]:
-    """The ends of `exchange` for sse-starlette, which takes a disconnect as a reason to cancel what it is sending.
-
-    A server reports the disconnect of its own making while the last piece of the body is on its way, and a connection
-    whose last send is cancelled is never closed. So from that piece on a disconnect is no news.
-    """
-    ended = False
-
-    async def send(message: AsgiMessage) -> None:
-        nonlocal ended
-        ended = ended or (message["type"] == "http.response.body" and not message.get("more_body", False))
-        await exchange.send(message)
-
-    async def receive() -> AsgiMessage:
-        message = await exchange.receive()
-        if ended:
-            await anyio.sleep_forever()
-        return message
-
-    return receive, send
-
-
-class _CloseWhenSet:
-    """What sse-starlette takes for an event to set at shutdown: it ends the stream with its final result."""
-
-    def __init__(self, stream: Stream) -> None:
-        self._stream = stream
-
-    def set(self) -> None:
-        self._stream.subscription.close()

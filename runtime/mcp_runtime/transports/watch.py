@@ -7,27 +7,31 @@ get a task that waits for the disconnect and sends keep-alive comments.
 Spec: 2026-07-28/basic/transports/streamable-http#cancellation
 """
 
-from collections.abc import AsyncGenerator
+import math
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
-from starlette.types import Receive
-
-from mcp_runtime.call import Call
-from mcp_runtime.transports.http_response import PostResponse
+from msgspec import Struct, field
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class Watched:
-    """A call at work: what to cancel, where its disconnect shows, what to keep alive, and since when (loop seconds)."""
+class Watched(Struct, eq=False, kw_only=True):
+    """Something at work: what to do once it has taken a while (`aged`), and how to look after its client from then on.
 
-    call: Call
-    receive: Receive
-    response: PostResponse
+    `receive` is where a disconnect shows, None where nobody may look; `gone` is called then, and `keep_alive` gives a
+    sign of life, every `every_s` seconds where that is sooner than the watch's own. `since` is in loop seconds.
+    """
+
+    aged: Callable[[], None]
+    receive: Any = None
+    gone: Callable[[], None] | None = None
+    keep_alive: Callable[[], Awaitable[None]] | None = None
+    every_s: float = math.inf
     since: float = field(default_factory=anyio.current_time)
-    scope: anyio.CancelScope | None = None
+    is_old: bool = False
+    scope: Any = None
 
 
 class Watch:
@@ -51,6 +55,11 @@ class Watch:
             finally:
                 self._tasks = None
                 tasks.cancel_scope.cancel()
+
+    @property
+    def after_s(self) -> float:
+        """How long a call runs before it is watched."""
+        return self._after_s
 
     @property
     def is_running(self) -> bool:
@@ -83,21 +92,26 @@ class Watch:
                 await anyio.sleep(wait_s)
             elif self._tasks is not None:
                 del self._young[oldest]
-                oldest.scope = anyio.CancelScope()
-                self._tasks.start_soon(self._accompany, oldest, oldest.scope)
+                oldest.is_old = True
+                oldest.aged()
+                if oldest.receive is not None:
+                    oldest.scope = anyio.CancelScope()
+                    self._tasks.start_soon(self._accompany, oldest, oldest.scope)
 
     async def _accompany(self, watched: Watched, scope: anyio.CancelScope) -> None:
         with scope:
             with suppress(OSError):  # Some servers tell of a disconnect this way.
                 await self._until_disconnect(watched)
-            watched.call.abandon()
+            if watched.gone is not None:
+                watched.gone()
 
     async def _until_disconnect(self, watched: Watched) -> None:
         while True:
             message = None
-            with anyio.move_on_after(self._keep_alive_interval_s):
+            with anyio.move_on_after(min(watched.every_s, self._keep_alive_interval_s)):
                 message = await watched.receive()
             if message is None:
-                await watched.response.keep_alive()
+                if watched.keep_alive is not None:
+                    await watched.keep_alive()
             elif message["type"] == "http.disconnect":
                 return

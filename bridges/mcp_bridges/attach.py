@@ -1,0 +1,165 @@
+"""Where bridges meet a runtime. Rule: made from a Runtime, and from nothing else; what is not used is not imported."""
+
+import secrets
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import msgspec
+from msgspec import Raw, Struct
+
+from mcp_bridges.conversation import Setting
+from mcp_bridges.gate import Gate, Transport
+from mcp_bridges.handshake_stdio import HandshakeStdio
+from mcp_bridges.legacy_call import LegacyServices
+from mcp_bridges.postures import PostureGate
+from mcp_runtime import call_log
+from mcp_runtime.call import Call, Reply
+from mcp_runtime.protocol.errors import PeerError
+from mcp_runtime.protocol.jsonrpc import NO_PARAMS, Request
+from mcp_runtime.protocol.meta import ClientCapabilities, MetaProbe, RequestMetaObject
+from mcp_runtime.protocol.revisions import LATEST
+from mcp_runtime.runtime import Runtime
+from mcp_runtime.transports.legacy import StdioWire
+
+if TYPE_CHECKING:
+    from mcp_bridges.http_bridge import HttpBridges
+    from mcp_runtime.state.engines import State
+    from mcp_runtime.transports.watch import Watch
+
+_ANONYMOUS: Final[dict[str, Any]] = {"name": "server", "version": "0"}
+"""Who answers `initialize` where the operator does not want to say: old revisions insist on a name."""
+_ID_BYTES: Final = 12
+"""96 random bits, 16 characters: no two sessions, streams or questions get the same."""
+
+_FEATURES: Final[dict[Transport, tuple[str, ...]]] = {"stdio": (), "http_sse": ("transport.http_sse",)}
+
+
+class _Problem(Struct):
+    code: int
+    message: str
+
+
+class _Discovered(Struct):
+    result: dict[str, Any] = {}
+    error: _Problem | None = None
+
+
+_discovered_decoder: Final = msgspec.json.Decoder(_Discovered)
+
+
+def attach(runtime: Runtime) -> "AttachedBridges":
+    """The bridges of `runtime`, as its configuration has them. Raises ConfigError."""
+    return AttachedBridges(runtime, gate=PostureGate(runtime.config))
+
+
+class AttachedBridges:
+    """All bridges of one runtime.
+
+    `now` gives Unix seconds, `new_id` short random ids, and `state` is used instead of what the configuration asks for;
+    all three are injected for tests.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        *,
+        gate: Gate,
+        now: Callable[[], float] = time.time,
+        new_id: Callable[[], str] = lambda: secrets.token_urlsafe(_ID_BYTES),
+        state: "State | None" = None,
+    ) -> None:
+        self._runtime = runtime
+        self._gate = gate
+        self._now = now
+        self._new_id = new_id
+        self._state = state
+        self._http: HttpBridges | None = None
+
+    def http(self, watch: "Watch") -> "HttpBridges":
+        """As the port says."""
+        from mcp_bridges.http_bridge import HttpBridges
+        from mcp_bridges.http_parts import HttpParts
+        from mcp_runtime.state.engines import open_state
+
+        runtime = self._runtime
+        parts = HttpParts(
+            config=runtime.config,
+            services=self._services(),
+            subscriptions=runtime.subscriptions,
+            state=self._state or open_state(runtime.config),
+            watch=watch,
+            discover=self._discover,
+            server=_ANONYMOUS,
+            new_id=self._new_id,
+        )
+        self._http = HttpBridges(parts, self._setting("http_sse"), now=self._now)
+        return self._http
+
+    def stdio(self, wire: StdioWire) -> HandshakeStdio | None:
+        """As the port says."""
+        if self._runtime.config.bridges.stdio_handshake.posture == "off":
+            return None
+        return HandshakeStdio(self._setting("stdio"), wire)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None, None]:
+        """As the port says."""
+        if self._http is None:
+            yield
+            return
+        async with self._http.running():
+            yield
+
+    def close(self) -> None:
+        """As the port says."""
+        if self._http is not None:
+            self._http.close()
+
+    def _services(self) -> LegacyServices:
+        return LegacyServices(
+            dispatcher=self._runtime.dispatcher,
+            gate=self._gate,
+            answer_timeout_s=self._runtime.config.bridges.clients.answer_timeout_s,
+            new_id=self._new_id,
+        )
+
+    def _setting(self, transport: Transport) -> Setting:
+        config = self._runtime.config
+        return Setting(
+            services=self._services(),
+            subscriptions=self._runtime.subscriptions,
+            limits=config.limits,
+            transport=transport,
+            features=_FEATURES[transport],
+            discover=self._discover,
+            server=_ANONYMOUS,
+            log_level=config.bridges.clients.log_level,
+            max_batch=config.bridges.http_sessions.max_batch_messages,
+        )
+
+    async def _discover(self) -> dict[str, Any]:
+        """What a client of 2026-07-28 would discover. Raises PeerError where it would be told to come back later."""
+        meta = RequestMetaObject(protocol_version=LATEST, client_capabilities=ClientCapabilities())
+        call = Call(
+            request=Request("discover", "server/discover", Raw(NO_PARAMS)),
+            probe=MetaProbe(meta, None, LATEST),
+            transport="stdio",
+            notify=_drop,
+        )
+        before = call_log.bind(dict)  # What the dispatcher binds is not for what this task does next.
+        try:
+            reply = cast("Reply", await self._runtime.dispatcher.dispatch(call))  # Nobody abandons it.
+        finally:
+            call_log.unbind(before)
+        found = _discovered_decoder.decode(reply.body)
+        if found.error is not None:
+            raise PeerError(
+                found.error.code, found.error.message, http_status=reply.status, retry_after_s=reply.retry_after_s
+            )
+        return found.result
+
+
+async def _drop(_: bytes) -> None:
+    """Nothing is sent for a discovery."""

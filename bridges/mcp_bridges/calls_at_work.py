@@ -1,0 +1,66 @@
+"""Which calls of old sessions are at work, and how a cancellation finds them. Rule: first here, then everywhere.
+
+A cancellation comes as a request of its own, perhaps at another process than its call.
+"""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from mcp_bridges.legacy_call import LegacyCall
+from mcp_bridges.session import Session
+from mcp_runtime.protocol.errors import INVALID_REQUEST, PeerError
+from mcp_runtime.protocol.jsonrpc import RequestId
+from mcp_runtime.state.port import Bus
+
+CHANNEL: Final = "cancelled"
+_MAX_PENDING: Final = 1000
+
+
+class _Cancelled(Struct, frozen=True, array_like=True):
+    session: str
+    request: RequestId
+
+
+_decoder: Final = msgspec.json.Decoder(_Cancelled)
+
+
+class CallsAtWork:
+    """The calls of this process, by session and request id."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._calls: dict[tuple[str, RequestId], LegacyCall] = {}
+
+    @contextmanager
+    def entered(self, session: Session, call: LegacyCall) -> Generator[None]:
+        """`call` is at work for as long as the block runs. Raises PeerError where its id is in use."""
+        key = (session.id, call.request.id)
+        if key in self._calls:
+            raise PeerError(INVALID_REQUEST, "Invalid request: a request with this id is still being served")
+        self._calls[key] = call
+        try:
+            yield
+        finally:
+            del self._calls[key]
+
+    async def cancel(self, session: Session, request_id: RequestId) -> None:
+        """Abandon the call, wherever it is at work; one that has ended is no concern of anybody's."""
+        if not self._abandon(session.id, request_id):
+            await self._bus.publish(CHANNEL, msgspec.json.encode(_Cancelled(session.id, request_id)))
+
+    async def heed(self) -> None:
+        """Abandon what is cancelled at other processes, forever."""
+        async with self._bus.subscribe(CHANNEL, max_pending=_MAX_PENDING) as messages:
+            async for message in messages:
+                cancelled = _decoder.decode(message)
+                self._abandon(cancelled.session, cancelled.request)
+
+    def _abandon(self, session_id: str, request_id: RequestId) -> bool:
+        call = self._calls.get((session_id, request_id))
+        if call is not None:
+            call.abandon()
+        return call is not None

@@ -1,0 +1,49 @@
+"""`mcp-runtime legacy ready`. Rule: 0 is a promise that the ledger can keep; everything else is 1."""
+
+import argparse
+import json
+from datetime import timedelta
+
+from mcp_bridges.deprecation.cli.asking import evidence_of, known
+from mcp_bridges.deprecation.cli.hits import hit_json, hit_lines
+from mcp_bridges.deprecation.cli.output import write
+from mcp_bridges.deprecation.readiness import Readiness, readiness
+from mcp_bridges.deprecation.report import in_words
+from mcp_runtime.config import Config
+
+
+def run(args: argparse.Namespace, config: Config) -> int:
+    """Print who would miss it; `args` has `feature`, `quiet` (days), `json` and `today`. Raises ConfigError."""
+    feature = known(args.feature)
+    evidence = evidence_of(config, since=args.today - timedelta(args.quiet - 1), until=args.today)
+    found = readiness(evidence, feature)
+    write(_as_json(found) if args.json else _as_text(found))
+    return 0 if found.is_ready else 1
+
+
+def _as_json(found: Readiness) -> str:
+    return json.dumps(
+        {
+            "feature": found.feature,
+            "ready": found.is_ready,
+            "days": found.days,
+            "watched_days": found.watched_days,
+            "watched_since": None if found.watched_since is None else found.watched_since.isoformat(),
+            "clients": [hit_json(hit) for hit in found.hits],
+        },
+        indent=2,
+    )
+
+
+def _as_text(found: Readiness) -> str:
+    if found.hits:
+        who = in_words(len(found.hits), "client")
+        return "\n".join(
+            [f"Not ready: {who} used {found.feature} in {in_words(found.days, 'day')}.", *hit_lines(found.hits)]
+        )
+    nobody = f"nobody used {found.feature} in {in_words(found.days, 'day')}"
+    watched = f"the ledger was watching on {found.watched_days} of them"
+    if found.covered:
+        return f"Ready: {nobody}; {watched}."
+    since = f", the first time on {found.watched_since}" if found.watched_since else ""
+    return f"Not ready: {nobody}, but {watched}{since}."

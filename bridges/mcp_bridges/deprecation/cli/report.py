@@ -1,0 +1,28 @@
+"""`mcp-runtime legacy report`. Rule: it says what the ledger says, in the format that was asked for."""
+
+import argparse
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Final
+
+from mcp_bridges.deprecation.cli.asking import evidence_of, known
+from mcp_bridges.deprecation.cli.output import write
+from mcp_bridges.deprecation.options import read_deprecation
+from mcp_bridges.deprecation.report import Report, make_report
+from mcp_bridges.deprecation.report_formats import as_csv, as_json, as_table
+from mcp_bridges.deprecation.report_html import as_html
+from mcp_runtime.config import Config
+
+FORMATS: Final[Mapping[str, Callable[[Report], str]]] = MappingProxyType(
+    {"table": as_table, "json": as_json, "html": as_html, "csv": as_csv}
+)
+
+
+def run(args: argparse.Namespace, config: Config) -> int:
+    """Print the report; `args` has `since` (days), `feature`, `format` and `today`. Raises ConfigError."""
+    policy = read_deprecation(config).policy
+    feature = None if args.feature is None else known(args.feature)
+    evidence = evidence_of(config, since=args.today - timedelta(args.since - 1), until=args.today)
+    write(FORMATS[args.format](make_report(evidence, policy, feature=feature)))
+    return 0

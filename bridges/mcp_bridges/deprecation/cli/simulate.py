@@ -1,0 +1,51 @@
+"""`mcp-runtime legacy simulate`. Rule: what has been seen is replayed; what is still to come is only ever estimated."""
+
+import argparse
+import json
+from datetime import date, timedelta
+from typing import Final
+
+from mcp_bridges.deprecation.cli.asking import evidence_of, known
+from mcp_bridges.deprecation.cli.hits import hit_json, hit_lines
+from mcp_bridges.deprecation.cli.output import write
+from mcp_bridges.deprecation.readiness import Readiness, readiness
+from mcp_bridges.deprecation.report import in_words
+from mcp_runtime.config import Config
+
+ESTIMATE_DAYS: Final = 30
+"""What the past of a day still to come is taken from."""
+
+
+def run(args: argparse.Namespace, config: Config) -> int:
+    """Print whom it would hit; `args` has `retire`, `on`, `json` and `today`. Returns 0. Raises ConfigError."""
+    feature = known(args.retire)
+    estimated = args.on > args.today
+    since = args.today - timedelta(ESTIMATE_DAYS - 1) if estimated else args.on
+    found = readiness(evidence_of(config, since=since, until=args.today), feature)
+    write(_as_json(found, args.on, since, args.today) if args.json else _as_text(found, args.on, since, args.today))
+    return 0
+
+
+def _as_json(found: Readiness, on: date, since: date, until: date) -> str:
+    return json.dumps(
+        {
+            "retire": found.feature,
+            "on": on.isoformat(),
+            "replayed_since": since.isoformat(),
+            "replayed_until": until.isoformat(),
+            "estimated": on > until,
+            "refused_calls": sum(hit.used.calls for hit in found.hits),
+            "clients": [hit_json(hit) for hit in found.hits],
+        },
+        indent=2,
+    )
+
+
+def _as_text(found: Readiness, on: date, since: date, until: date) -> str:
+    calls = sum(hit.used.calls for hit in found.hits)
+    who = in_words(len(found.hits), "client")
+    if on > until:
+        said = f"{on} is still to come. As in the {found.days} days to {until}, {who} would be refused, {calls:,} times"
+    else:
+        said = f"From {since} to {until}, {who} would have been refused, {calls:,} times"
+    return "\n".join([f"Without {found.feature} from {on} on:", f"{said}.", *(hit_lines(found.hits) if calls else [])])

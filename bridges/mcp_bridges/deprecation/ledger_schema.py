@@ -1,0 +1,146 @@
+"""The ledger's file. Rule: a file of any older version is brought to this one; one of a newer version is left alone.
+
+`use` has a row for each client, feature, revision and day. The feature `*` is the message itself, whatever it used, so
+that traffic can be told from the sum of its features. `client.modern_seen` is when a client last sent a modern request,
+NULL where it never did. Days are UTC; times are Unix seconds.
+"""
+
+import os
+import sqlite3
+from collections.abc import Generator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Final
+
+VERSION: Final = 2
+MESSAGE: Final = "*"
+"""The feature of a row that counts messages."""
+
+# `ON CONFLICT DO UPDATE` takes aggregates of the excluded row from 3.24 on, and `WITHOUT ROWID` is older still.
+_BUSY_TIMEOUT_S: Final = 1.0
+"""How long another process may hold the file: its own writes take milliseconds."""
+
+_CREATE: Final = (
+    """CREATE TABLE client (
+        id TEXT PRIMARY KEY, principal TEXT NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL,
+        user_agent TEXT NOT NULL, transport TEXT NOT NULL, first_seen REAL NOT NULL, last_seen REAL NOT NULL,
+        modern_seen REAL
+    ) WITHOUT ROWID""",
+    """CREATE TABLE network (
+        client TEXT NOT NULL, network TEXT NOT NULL, calls INTEGER NOT NULL,
+        first_seen REAL NOT NULL, last_seen REAL NOT NULL, PRIMARY KEY (client, network)
+    ) WITHOUT ROWID""",
+    """CREATE TABLE use (
+        day TEXT NOT NULL, client TEXT NOT NULL, feature TEXT NOT NULL, revision TEXT NOT NULL,
+        calls INTEGER NOT NULL, refused INTEGER NOT NULL, would_refuse INTEGER NOT NULL,
+        first_seen REAL NOT NULL, last_seen REAL NOT NULL, PRIMARY KEY (day, client, feature, revision)
+    ) WITHOUT ROWID""",
+    # The days on which somebody was watching: without them, a quiet month and a month switched off look the same.
+    "CREATE TABLE watched (day TEXT PRIMARY KEY, lost INTEGER NOT NULL) WITHOUT ROWID",
+)
+
+_MIGRATIONS: Final = {
+    # Version 1 kept one address in the client's own row, did not count dry runs, and did not say when it was watching.
+    1: (
+        """CREATE TABLE network (
+            client TEXT NOT NULL, network TEXT NOT NULL, calls INTEGER NOT NULL,
+            first_seen REAL NOT NULL, last_seen REAL NOT NULL, PRIMARY KEY (client, network)
+        ) WITHOUT ROWID""",
+        """INSERT INTO network SELECT client.id, client.peer,
+            coalesce((SELECT sum(calls) FROM use WHERE use.client = client.id AND use.feature = '*'), 0),
+            client.first_seen, client.last_seen FROM client WHERE client.peer <> ''""",
+        "ALTER TABLE client DROP COLUMN peer",
+        "ALTER TABLE client ADD COLUMN modern_seen REAL",
+        """UPDATE client SET modern_seen = (SELECT max(last_seen) FROM use
+            WHERE use.client = client.id AND feature = '*' AND revision = '2026-07-28')""",
+        "ALTER TABLE use ADD COLUMN would_refuse INTEGER NOT NULL DEFAULT 0",
+        "CREATE TABLE watched (day TEXT PRIMARY KEY, lost INTEGER NOT NULL) WITHOUT ROWID",
+        "INSERT INTO watched SELECT DISTINCT day, 0 FROM use",
+    ),
+}
+"""How a file of each older version becomes one of the next."""
+
+
+class LedgerUnusable(Exception):
+    """The file is not one that this version can use; the text says why and what to do."""
+
+
+@contextmanager
+def opened_for_writing(path: Path, *, max_bytes: int) -> Generator[sqlite3.Connection]:
+    """The file at `path`, made where it is missing (readable by its owner alone), of this version, bounded in size.
+
+    Transactions are the caller's. Raises OSError, sqlite3.Error, LedgerUnusable.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    with closing(_connect(path, "rw")) as connection:
+        _upgrade(connection, path)
+        (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
+        connection.execute(f"PRAGMA max_page_count = {max(max_bytes // page_bytes, 1):d}").fetchone()
+        yield connection
+
+
+@contextmanager
+def opened_for_reading(path: Path) -> Generator[sqlite3.Connection]:
+    """The existing file at `path` in one state, whatever is written meanwhile.
+
+    A file of an older version is brought to this one, which takes a right to write. Raises LedgerUnusable.
+    """
+    if not path.exists():
+        raise LedgerUnusable(f"there is no ledger at {path}; a server that serves old clients makes it")
+    try:
+        # Writable where it may be: after a crash the first who opens the file has to put it right.
+        with closing(_connect(path, "rw")) as connection:
+            if _version(connection) != VERSION:
+                _upgrade(connection, path)
+            connection.execute("PRAGMA query_only = ON")
+            connection.execute("BEGIN")
+            yield connection
+    except sqlite3.Error as error:
+        raise LedgerUnusable(f"{path} cannot be read: {error}") from error
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    # isolation_level None: transactions begin and end where they are written, in plain sight. SQLite opens a file that
+    # it may not write for reading alone, by itself.
+    # The journal is SQLite's default, not WAL: a WAL file cannot be opened by a reader without a right to write.
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    return sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
+def _upgrade(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring the schema to VERSION in one transaction; of two processes that start at once, one finds it done."""
+    if _version(connection) == VERSION:
+        return
+    with transaction(connection):
+        version = _version(connection)
+        if version > VERSION:
+            raise LedgerUnusable(
+                f"{path} was made by a newer mcp-runtime (schema {version}); set ledger.database, or upgrade"
+            )
+        statements = (
+            _CREATE if version == 0 else tuple(one for step in range(version, VERSION) for one in _MIGRATIONS[step])
+        )
+        if version != VERSION:
+            for statement in statements:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {VERSION:d}")
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Generator[None]:
+    """All of the block, or nothing of it. Takes the write lock at once: two writers queue instead of failing."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # Some errors, a full disk for one, have ended the transaction already.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

@@ -1,0 +1,98 @@
+"""From `[deprecation]` to a gate. Rule: what a text means is in `option_texts`; here it is put together."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, TypeVar
+
+from mcp_bridges.deprecation.enforcement import STAGES, Enforcement
+from mcp_bridges.deprecation.gatekeeper import DeprecationGate, Notebook
+from mcp_bridges.deprecation.logs import CADENCES, EventLog, UsageLog
+from mcp_bridges.deprecation.option_texts import (
+    parse_brownout,
+    parse_cadence,
+    parse_day,
+    parse_dry_run,
+    parse_scoped_rule,
+    parse_stage,
+    parse_sunset,
+)
+from mcp_bridges.deprecation.policy import Policy
+from mcp_bridges.deprecation.refusals import Refusals
+from mcp_bridges.deprecation.signals import FEATURE_LIFECYCLE_URL, Links, Signals
+from mcp_runtime.config import Config, ConfigError
+
+_DAY_S: Final = 86_400
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deprecation:
+    """What the operator has decided."""
+
+    policy: Policy
+    enforcement: Enforcement
+    links: Links
+
+
+def read_deprecation(config: Config) -> Deprecation:
+    """The decisions in `config`. Raises ConfigError where two of them are about the same thing."""
+    section = config.deprecation
+    return Deprecation(
+        policy=Policy(
+            announced=parse_day(section.announced),
+            window_months=section.window_months,
+            sunsets=MappingProxyType(_each_once(config, "sunsets", section.sunsets, parse_sunset)),
+        ),
+        enforcement=Enforcement(
+            stage=STAGES[section.stage],
+            stages=MappingProxyType(_each_once(config, "stages", section.stages, parse_stage)),
+            dry_run=frozenset(map(parse_dry_run, section.dry_run)),
+            brownouts=tuple(map(parse_brownout, section.brownouts)),
+            notice_s=section.brownout_notice_days * _DAY_S,
+            exempt=tuple(map(parse_scoped_rule, section.exempt)),
+            deny=tuple(map(parse_scoped_rule, section.deny)),
+        ),
+        links=Links(
+            documentation_url=section.documentation_url,
+            sunset_url=section.sunset_url or FEATURE_LIFECYCLE_URL,
+            replacement_url=section.replacement_url or config.http.path,
+        ),
+    )
+
+
+def build_gate(config: Config, *, notebook: Notebook, now: Callable[[], float], log: EventLog) -> DeprecationGate:
+    """The gate that `config` asks for. `now` gives Unix seconds. Raises ConfigError as `read_deprecation` does."""
+    decided, section = read_deprecation(config), config.deprecation
+    cadences = dict(CADENCES) | _each_once(config, "log_cadences", section.log_cadences, parse_cadence)
+    return DeprecationGate(
+        enforcement=decided.enforcement,
+        signals=Signals(decided.policy, decided.links),
+        refusals=Refusals(
+            policy=decided.policy, enforcement=decided.enforcement, links=decided.links, message=section.message
+        ),
+        log=UsageLog(decided.policy, decided.links, log=log, cadences=cadences, max_streams=section.max_log_streams),
+        notebook=notebook,
+        now=now,
+    )
+
+
+def advice(config: Config) -> list[str]:
+    """What `mcp-runtime check` points out. Raises ConfigError as `read_deprecation` does.
+
+    Nothing where the operator has set no date: whoever begins has no use for it, and `legacy plan` says it too.
+    """
+    policy = read_deprecation(config).policy
+    return [] if policy == Policy() else policy.advice()
+
+
+def _each_once(config: Config, key: str, texts: Iterable[str], parse: Callable[[str], tuple[K, V]]) -> dict[K, V]:
+    found: dict[K, V] = {}
+    for text in texts:
+        name, value = parse(text)
+        if name in found:
+            where = config.origin.file or "environment"
+            raise ConfigError(where, f"deprecation.{key}", f'"{text}" is about what another one is about', "remove one")
+        found[name] = value
+    return found

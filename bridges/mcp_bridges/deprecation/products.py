@@ -1,0 +1,77 @@
+"""Programs that are known to speak 2026-07-28. Rule: a row says who found out, and when; nothing in it is hearsay.
+
+A client that announces one of these and still speaks the past needs a changed setting, not a new version.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+from mcp_bridges.deprecation.identity import Identity
+from mcp_bridges.gate import Transport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """A program: by the `clientInfo` name that it announces, from a version on, on these transports.
+
+    `action` is what to change in it; `source` and `checked` say where that is from and when it was so.
+    """
+
+    title: str
+    name: str
+    since: tuple[int, ...]
+    transports: frozenset[Transport]
+    action: str
+    source: str
+    checked: date
+
+
+PRODUCTS: Final = (
+    Product(
+        title="Claude Code",
+        name="claude-code",
+        since=(2, 1, 330),
+        transports=frozenset({"http_sse"}),
+        action='edit the URL of its entry of type "sse": it takes that of the Streamable HTTP endpoint',
+        source='observed with 2.1.330: an entry of type "sse" needs its URL edited, and nothing else',
+        checked=date(2026, 11, 25),
+    ),
+    Product(
+        title="MCP Inspector",
+        name="mcp-inspector",
+        since=(2, 12, 0),
+        transports=frozenset({"stdio", "streamable_http"}),
+        action='set the server\'s protocolEra to "auto" or "modern"; "legacy" is its default',
+        source="https://modelcontextprotocol.io/docs/2026-07-28/tools/inspector/protocol-eras",
+        checked=date(2026, 11, 25),
+    ),
+)
+
+SDK_DEFAULTS: Final = frozenset({("mcp", "0.1.0")})
+"""Names and versions that an SDK announces for every program that sets none of its own.
+
+"mcp", "0.1.0": the Python SDK, in its versions 1 and 2 alike. python-sdk `src/mcp/client/session.py`, 2026-08-20
+"""
+
+
+def product_of(identity: Identity) -> Product | None:
+    """The row for this client, None where there is none for its version and transport."""
+    for product in PRODUCTS:
+        if identity.name.lower() == product.name and identity.transport in product.transports:
+            return product if _version(identity.version) >= product.since else None
+    return None
+
+
+def is_anonymous(identity: Identity) -> bool:
+    """Whether many programs may look like this: nobody was authenticated, and the name is an SDK's or none at all."""
+    if identity.principal:
+        return False
+    return not identity.name or (identity.name, identity.version) in SDK_DEFAULTS
+
+
+def _version(text: str) -> tuple[int, ...]:
+    """The numbers that a version begins with: (2, 1, 330) of "2.1.330 (cli)". Empty for none, which is before all."""
+    found = re.match(r"v?(\d{1,9}(?:\.\d{1,9})*)", text)
+    return tuple(int(part) for part in found[1].split(".")) if found else ()

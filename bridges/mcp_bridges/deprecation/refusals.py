@@ -1,0 +1,99 @@
+"""What a refused client reads. Rule: every refusal says what ended, what takes its place, and where that is."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Final
+
+from mcp_bridges.deprecation.enforcement import Enforcement, Objection, Reason
+from mcp_bridges.deprecation.policy import Policy
+from mcp_bridges.deprecation.registry import FEATURES
+from mcp_bridges.deprecation.schedule import Window
+from mcp_bridges.deprecation.signals import Links
+from mcp_bridges.gate import Refusal, Sighting
+from mcp_runtime.protocol.errors import (
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    METHOD_NOT_FOUND,
+    UNSUPPORTED_PROTOCOL_VERSION,
+)
+from mcp_runtime.protocol.revisions import LEGACY_REVISIONS, MODERN_REVISIONS
+
+CODES: Final[Mapping[str, int]] = MappingProxyType(
+    {
+        "jsonrpc.batch": INVALID_REQUEST,
+        "sampling.include_context": INVALID_PARAMS,
+        "auth.dynamic_client_registration": INVALID_REQUEST,
+        "resources.subscribe": METHOD_NOT_FOUND,
+        "logging.set_level": METHOD_NOT_FOUND,
+        "ping": METHOD_NOT_FOUND,
+        "feature.roots": METHOD_NOT_FOUND,
+        "feature.sampling": METHOD_NOT_FOUND,
+        "feature.logging": METHOD_NOT_FOUND,
+        "tasks.experimental_2025_11_25": METHOD_NOT_FOUND,
+    }
+)
+"""JSON-RPC codes of features that are less than a way to speak; for those, -32022 makes a client of both eras move."""
+
+_SAYS: Final[Mapping[Reason, str]] = MappingProxyType(
+    {
+        Reason.DENIED: "No longer served to this client: {title}",
+        Reason.GONE: "No longer served here: {title}",
+        Reason.REFUSE_NEW: "No longer served to new sessions: {title}",
+        Reason.BROWNOUT: "Refused until {until}, because it ends on {sunset}: {title}",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusals:
+    """Makes refusals. `message` is the operator's own text, which follows ours; empty for none."""
+
+    policy: Policy
+    enforcement: Enforcement
+    links: Links
+    message: str = ""
+
+    def refusal(self, objection: Objection, sighting: Sighting, at: float) -> Refusal:
+        """What `sighting` is answered, at `at` in Unix seconds."""
+        feature = FEATURES[objection.feature]
+        sunset = self.policy.sunset(feature.id).isoformat()
+        window = objection.window
+        said = _SAYS[objection.reason].format(title=feature.title, sunset=sunset, until=_time(window))
+        instead = f"Instead: {feature.replacement}, at {self.links.replacement_url}"
+        is_for_now = window is not None and objection.status == _UNAVAILABLE
+        return Refusal(
+            status=objection.status,
+            code=CODES.get(feature.id, UNSUPPORTED_PROTOCOL_VERSION),
+            message=". ".join(part for part in (said, instead, self.message) if part),
+            data={
+                "supported": self._supported(objection, sighting),
+                "requested": sighting.revision or "",
+                "feature": feature.id,
+                "reason": objection.reason.name.lower(),
+                "replacement": feature.replacement,
+                "replacementUrl": self.links.replacement_url,
+                "documentationUrl": self.links.documentation_of(feature.id),
+                "sunset": sunset,
+            },
+            retry_after_s=max(1, math.ceil(window.ends_s - at)) if window is not None and is_for_now else None,
+        )
+
+    def _supported(self, objection: Objection, sighting: Sighting) -> list[str]:
+        """The revisions that this client can still open a conversation in."""
+        enforcement = self.enforcement
+        shut = {f for f in FEATURES if enforcement.is_closed(f)} | {objection.feature}
+        if objection.reason is Reason.DENIED:
+            shut |= set(sighting.features)
+        if "protocol.handshake" in shut:
+            return list(MODERN_REVISIONS)
+        return [*MODERN_REVISIONS, *(old for old in LEGACY_REVISIONS if f"revision.{old}" not in shut)]
+
+
+_UNAVAILABLE: Final = 503
+
+
+def _time(window: Window | None) -> str:
+    return "" if window is None else f"{datetime.fromtimestamp(window.ends_s, UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,39 @@
+"""`initialize` on stdin. Rule: one process, one conversation; yet each message says for itself which era it is of.
+
+Spec: 2025-11-25/basic/transports#stdio
+"""
+
+from mcp_bridges.conversation import Conversation, Setting
+from mcp_bridges.gate import LegacyClient, Sighting
+from mcp_bridges.refusals import RefusedError
+from mcp_runtime.protocol.jsonrpc import Message, Response
+from mcp_runtime.transports.legacy import StdioWire
+
+
+class HandshakeStdio:
+    """The old conversation of this process."""
+
+    def __init__(self, setting: Setting, wire: StdioWire) -> None:
+        self._gate = setting.services.gate
+        self._conversation = Conversation(
+            setting, client=LegacyClient(transport="stdio"), send=wire.send, start=wire.start
+        )
+
+    async def serve(self, message: Message) -> None:
+        """As the port says."""
+        self._admit(self._conversation.sighting(None if isinstance(message, Response) else message.method))
+        await self._conversation.take(message)
+
+    async def serve_batch(self, line: bytes) -> None:
+        """As the port says."""
+        self._admit(self._conversation.sighting(None, "jsonrpc.batch"))
+        await self._conversation.take_batch(line)
+
+    def close(self) -> None:
+        """As the port says."""
+        self._conversation.close()
+
+    def _admit(self, sighting: Sighting) -> None:
+        refusal = self._gate.admit(sighting).refusal
+        if refusal is not None:
+            raise RefusedError(refusal)

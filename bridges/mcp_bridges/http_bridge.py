@@ -1,0 +1,85 @@
+"""Which bridge an HTTP request is for. Rule: by path, method and session id; one of no bridge is the transport's.
+
+Spec: 2025-11-25/basic/transports#backwards-compatibility
+"""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+
+import anyio
+
+from mcp_bridges import http_sse, session_ids
+from mcp_bridges.calls_at_work import CallsAtWork
+from mcp_bridges.conversation import Setting
+from mcp_bridges.http_parts import HttpParts
+from mcp_bridges.http_sse import HttpSse
+from mcp_bridges.session_ids import SessionIds
+from mcp_bridges.session_state import SessionStates
+from mcp_bridges.session_visit import SESSION_ID
+from mcp_bridges.sessions_http import SessionsHttp
+from mcp_runtime.protocol.headers import PROTOCOL_VERSION
+from mcp_runtime.protocol.revisions import LEGACY_REVISIONS
+from mcp_runtime.sealers import LazySealer
+from mcp_runtime.transports.http_request import accepts_events, header, path_of
+from mcp_runtime.transports.legacy import LegacyExchange
+
+
+class HttpBridges:
+    """The bridges over HTTP: sessions on the endpoint, HTTP+SSE beside it. `now` gives Unix seconds."""
+
+    def __init__(self, parts: HttpParts, setting: Setting, *, now: Callable[[], float]) -> None:
+        config = parts.config
+        self._parts = parts
+        self._path = config.http.path
+        self._sse = config.bridges.http_sse
+        self._has_sessions = config.bridges.http_sessions.posture != "off"
+        self._calls = CallsAtWork(parts.state.bus)
+
+        def ids(purpose: str) -> SessionIds:
+            sealer = LazySealer(config, purpose=purpose)
+            ttl_s = config.bridges.http_sessions.session_ttl_s
+            return SessionIds(sealer, ttl_s=ttl_s, now=now, new_id=parts.new_id)
+
+        states = SessionStates(parts.state.durable, max_uris=config.limits.max_subscription_uris, now=now)
+        self._sessions = SessionsHttp(parts, ids(session_ids.PURPOSE), states, self._calls)
+        self._streams = HttpSse(parts, setting, ids(http_sse.PURPOSE))
+
+    async def serve(self, exchange: LegacyExchange, *, body: bytes | None) -> bool:
+        """As the port says."""
+        if body is not None:
+            return self._has_sessions and await self._sessions.serve(exchange, body)
+        path, method = path_of(exchange.scope), exchange.scope["method"]
+        if path == self._path and self._has_sessions and await self._sessions.serve(exchange, None):
+            return True
+        if self._sse.posture == "off":
+            return False
+        if method == "POST" and path == self._sse.messages_path:
+            await self._streams.post(exchange)
+            return True
+        if method == "GET" and (path == self._sse.path or self._is_stream_at_endpoint(path, exchange)):
+            await self._streams.stream(exchange)
+            return True
+        return False
+
+    def _is_stream_at_endpoint(self, path: str, exchange: LegacyExchange) -> bool:
+        """Whether a client of 2024-11-05 was given the endpoint's own URL: it begins with a GET."""
+        version = header(exchange.scope, PROTOCOL_VERSION)
+        return (
+            path == self._path
+            and self._sse.at_endpoint
+            and header(exchange.scope, SESSION_ID) is None
+            and (version is None or version.decode("latin-1") in LEGACY_REVISIONS)
+            and accepts_events(exchange.scope)
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None, None]:
+        """Keep state open, and heed cancellations that come in at other processes, for as long as the block runs."""
+        async with self._parts.state.running(), anyio.create_task_group() as tasks:
+            tasks.start_soon(self._calls.heed)
+            yield
+            tasks.cancel_scope.cancel()
+
+    def close(self) -> None:
+        """The server is stopping."""
+        self._streams.close()

@@ -1,0 +1,98 @@
+"""What the HTTP bridges share. Rule: they differ in how messages travel, and in nothing else."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from mcp_bridges.gate import Gate, LegacyClient, Sighting, Transport, Verdict
+from mcp_bridges.legacy_call import LegacyServices
+from mcp_bridges.refusals import RefusedError
+from mcp_runtime.config import Config
+from mcp_runtime.protocol.errors import PeerError
+from mcp_runtime.protocol.jsonrpc import RequestId, encode_error
+from mcp_runtime.state.engines import State
+from mcp_runtime.subscriptions import Subscriptions
+from mcp_runtime.transports.http_request import header
+from mcp_runtime.transports.http_response import PostResponse
+from mcp_runtime.transports.legacy import LegacyExchange
+from mcp_runtime.transports.watch import Watch
+
+_JSON: Final = (b"content-type", b"application/json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpParts:
+    """What a bridge over HTTP works with. `discover` gives a DiscoverResult, `server` an Implementation.
+
+    `new_id` makes short random ids.
+    """
+
+    config: Config
+    services: LegacyServices
+    subscriptions: Subscriptions
+    state: State
+    watch: Watch
+    discover: Callable[[], Awaitable[dict[str, Any]]]
+    server: dict[str, Any]
+    new_id: Callable[[], str]
+
+    @property
+    def gate(self) -> Gate:
+        """Who decides what is still served."""
+        return self.services.gate
+
+
+def client_of(exchange: LegacyExchange, transport: Transport) -> LegacyClient:
+    """Who sent the request, as far as HTTP shows."""
+    agent = header(exchange.scope, b"user-agent")
+    peer = exchange.scope.get("client")
+    return LegacyClient(
+        transport=transport,
+        user_agent=None if agent is None else agent.decode("latin-1"),
+        peer=peer[0] if peer else None,
+    )
+
+
+def named(client: LegacyClient, name: str, version: str) -> LegacyClient:
+    """The client with the name and version that it gave, where it gave any."""
+    return replace(client, name=name or None, version=version or None)
+
+
+class LegacyResponse:
+    """The response to one HTTP request of an old client, with what the gate has to say in its headers."""
+
+    def __init__(self, exchange: LegacyExchange, gate: Gate) -> None:
+        self._exchange = exchange
+        self._gate = gate
+        self._verdict = Verdict()
+
+    def admit(self, sighting: Sighting) -> None:
+        """Ask the gate. Raises RefusedError; what it wants said in headers is kept for the response."""
+        self._verdict = self._gate.admit(sighting)
+        if self._verdict.refusal is not None:
+            raise RefusedError(self._verdict.refusal)
+
+    def open(self, *more: tuple[bytes, bytes]) -> PostResponse:
+        """The response itself, with these headers too."""
+        return PostResponse(self._exchange.send, [*self._exchange.headers, *self._verdict.headers, *more])
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Headers of a response that is made elsewhere."""
+        return [*self._exchange.headers, *self._verdict.headers]
+
+    async def accepted(self) -> None:
+        """Say that the message was taken, and nothing else."""
+        await self.open().send(202, b"", [])
+
+    async def refuse(self, request_id: RequestId | None, error: PeerError) -> None:
+        """Answer with the error and its status."""
+        status = error.http_status
+        headers: list[tuple[bytes, bytes]] = [_JSON]
+        if error.retry_after_s is not None:
+            headers.append((b"retry-after", str(error.retry_after_s).encode()))
+        if status == 400 and self._exchange.scope["method"] == "GET":
+            # A GET may be declined with 405 alone; some clients take 400 for a reason to ask again at once.
+            status = 405
+            headers.append((b"allow", b"POST"))
+        await self.open().send(status, encode_error(request_id, error), headers)

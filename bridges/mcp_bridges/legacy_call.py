@@ -1,0 +1,239 @@
+"""One request of an old client from its first to its last round. Rule: the dispatcher is called as often as it takes.
+
+A call that ends as `input_required` is not over for an old client: it is asked over its own stream, and its answers go
+into the next call. So one handler serves both eras.
+Spec: 2026-07-28/basic/patterns/mrtr, 2025-11-25/client/elicitation
+"""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import anyio
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from mcp_bridges.client_requests import UnaskableError, UnusableResultError, answer_from, question_for
+from mcp_bridges.gate import Gate, LegacyClient, Sighting
+from mcp_bridges.growing_progress import GrowingProgress
+from mcp_bridges.revisions import at_least, error_for, notification_for, result_for
+from mcp_bridges.session import FEATURES, Session, stateless_probe, with_answers
+from mcp_runtime.call import Call, CloseStream, Notify, Reply, Transport
+from mcp_runtime.dispatcher import Dispatcher
+from mcp_runtime.protocol.errors import INTERNAL_ERROR, PeerError
+from mcp_runtime.protocol.json_types import is_object
+from mcp_runtime.protocol.jsonrpc import (
+    Request,
+    Response,
+    encode_error,
+    encode_json,
+    encode_notification,
+    encode_result,
+)
+from mcp_runtime.protocol.meta import LoggingLevel
+
+Ask = Callable[[str], AbstractAsyncContextManager[Callable[[], Awaitable[Response]]]]
+"""Opens the ear for the answer to the question with this id: inside, a function that waits for it."""
+
+KEEP_STATUS: Final = frozenset({429, 503})
+"""Statuses that say "not now". Every other answer travels as 200: old clients read no JSON-RPC error off the rest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegacyServices:
+    """What every call of an old client works with. `new_id` makes ids for questions, unique in a session."""
+
+    dispatcher: Dispatcher
+    gate: Gate
+    answer_timeout_s: float
+    new_id: Callable[[], str]
+
+
+class _Outcome(Struct):
+    """A response as the dispatcher encoded it: it has an error, or else a result."""
+
+    result: Raw = Raw(b"{}")
+    error: Raw | UnsetType = UNSET
+
+
+class _Head(Struct, rename="camel"):
+    result_type: str = "complete"
+    input_requests: dict[str, Any] = {}
+    request_state: str | None = None
+
+
+_outcome_decoder: Final = msgspec.json.Decoder(_Outcome)
+_head_decoder: Final = msgspec.json.Decoder(_Head)
+_object_decoder: Final = msgspec.json.Decoder(dict[str, Any])
+
+
+_UNREADABLE: Final = (msgspec.DecodeError, RecursionError)
+"""What the decoder raises for JSON that is well-formed and yet more than Python holds: 1e999."""
+
+
+class _UnansweredError(Exception):
+    """The client was asked and gave nothing to go on with; the text says why."""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class LegacyCall:
+    """A request at work. `notify` and `ask` reach the client on the request's own stream.
+
+    `close_stream` lets go of that stream's connection, where the client would come back.
+    """
+
+    services: LegacyServices
+    session: Session
+    client: LegacyClient
+    request: Request
+    transport: Transport
+    log_level: LoggingLevel
+    notify: Notify
+    ask: Ask
+    close_stream: CloseStream | None = None
+    abandoned: bool = False
+    _at_work: Call | None = None
+    _asking: anyio.CancelScope | None = None
+    _progress: GrowingProgress = field(default_factory=GrowingProgress)
+
+    def abandon(self) -> None:
+        """The client gave up: stop, and answer nothing."""
+        self.abandoned = True
+        if self._asking is not None:
+            self._asking.cancel()
+        if self._at_work is not None:
+            self._at_work.abandon()
+
+    async def run(self) -> Reply | None:
+        """The response in the session's revision, None where the client gave up."""
+        params = self.request.params
+        while not self.abandoned:
+            reply = await self._dispatch(params)
+            if reply is None:
+                return None
+            outcome = _outcome_decoder.decode(reply.body)
+            if isinstance(outcome.error, Raw):
+                return self._error(reply, outcome.error)
+            head = _head_decoder.decode(outcome.result)
+            if head.result_type != "input_required":
+                return self._result(outcome.result)
+            try:
+                with anyio.CancelScope() as self._asking:
+                    answers = await self._ask_all(head.input_requests)
+                    params = with_answers(self.request.params, answers, head.request_state)
+            except _UnansweredError as error:
+                return self._fail(str(error))
+        return None
+
+    async def _dispatch(self, params: Raw) -> Reply | None:
+        request = Request(self.request.id, self.request.method, params)
+        call = Call(
+            request=request,
+            probe=stateless_probe(self.session, request, self.log_level),
+            transport=self.transport,
+            notify=self._notify_in_revision(),
+            principal=self.client.principal,
+            peer=self.client.peer,
+            close_stream=self.close_stream,
+        )
+        self._at_work = call
+        answer = await self.services.dispatcher.dispatch(call)
+        self._at_work = None
+        return answer if isinstance(answer, Reply) else None
+
+    def _notify_in_revision(self) -> Notify:
+        async def notify(message: bytes) -> None:
+            if self._progress.is_news(message):
+                translated = _translated(message, self.session.revision)
+                if translated is not None:
+                    await self.notify(translated)
+
+        return notify
+
+    async def _ask_all(self, questions: dict[str, Any]) -> dict[str, Any]:
+        """One question after the other: old clients put them to a user, who answers one at a time."""
+        return {key: await self._ask_one(question) for key, question in questions.items()}
+
+    async def _ask_one(self, question: dict[str, Any]) -> dict[str, Any]:
+        services, revision = self.services, self.session.revision
+        try:
+            translated = question_for(question, revision, elicitation_id=services.new_id)
+        except UnaskableError as error:
+            raise _UnansweredError(f"This client cannot be asked: {error}") from None
+        method = translated["method"]
+        self._pass_gate(method)
+        question_id = services.new_id()
+        response: Response | None = None
+        async with self.ask(question_id) as answer:
+            await self.notify(_encode_request(question_id, translated))
+            with anyio.move_on_after(services.answer_timeout_s):
+                response = await answer()
+        if response is None:
+            why = f"The client did not answer {method} within {services.answer_timeout_s:g} s"
+            cancelled = {"requestId": question_id, "reason": why}
+            await self.notify(encode_notification("notifications/cancelled", cancelled))
+            raise _UnansweredError(why)
+        return _read_answer(method, response, revision)
+
+    def _pass_gate(self, method: str) -> None:
+        features = FEATURES.get(method, ())
+        if not features:
+            return
+        seen = Sighting(client=self.client, revision=self.session.revision, features=features, method=method)
+        refusal = self.services.gate.admit(seen).refusal
+        if refusal is not None:
+            raise _UnansweredError(refusal.message)
+
+    def _result(self, raw: Raw) -> Reply:
+        result = result_for(self.request.method, _object_decoder.decode(raw), self.session.revision)
+        return Reply(body=encode_result(self.request.id, result))
+
+    def _error(self, reply: Reply, raw: Raw) -> Reply:
+        error = error_for(self.request.method, _object_decoder.decode(raw), self.session.revision)
+        status = reply.status if reply.status in KEEP_STATUS else 200
+        return Reply(
+            body=_encode_error_object(self.request.id, error), status=status, retry_after_s=reply.retry_after_s
+        )
+
+    def _fail(self, text: str) -> Reply:
+        """As the dispatcher has it: tools fail in a result that the model can read, everything else in an error."""
+        if self.request.method == "tools/call":
+            result = {"content": [{"type": "text", "text": text}], "isError": True}
+            return Reply(body=encode_result(self.request.id, result))
+        return Reply(body=encode_error(self.request.id, PeerError(INTERNAL_ERROR, text)))
+
+
+def _translated(notification: bytes, revision: str) -> bytes | None:
+    """A notification in an older revision, None where that has no such thing."""
+    if at_least(revision, "2025-03-26"):
+        return notification  # They travel as they are.
+    decoded = _object_decoder.decode(notification)
+    params = notification_for(decoded["method"], decoded["params"], revision)
+    return None if params is None else encode_notification(decoded["method"], params)
+
+
+def _read_answer(method: str, response: Response, revision: str) -> dict[str, Any]:
+    if isinstance(response.error, Raw):
+        raise _UnansweredError(f"The client answered {method} with an error: {_message_of(response.error)}")
+    try:
+        return answer_from(method, msgspec.json.decode(response.result or b"null"), revision)
+    except (UnusableResultError, *_UNREADABLE) as error:
+        raise _UnansweredError(f"The client's answer to {method} is of no use: {error}") from None
+
+
+def _message_of(error: Raw) -> str:
+    try:
+        decoded = msgspec.json.decode(error)
+    except _UNREADABLE:
+        decoded = None
+    message = decoded.get("message") if is_object(decoded) else None
+    return message if isinstance(message, str) and message else "it gave no reason"
+
+
+def _encode_request(request_id: str, request: dict[str, Any]) -> bytes:
+    return encode_json({"jsonrpc": "2.0", "id": request_id, **request})
+
+
+def _encode_error_object(request_id: int | str, error: dict[str, Any]) -> bytes:
+    return encode_json({"jsonrpc": "2.0", "id": request_id, "error": error})

@@ -1,0 +1,90 @@
+"""The answer to an old client's POST: JSON, or an event stream that the client can come back to.
+
+Rule: what is on the log reaches the client, on this connection or on the next.
+
+A lost connection is no cancellation: the call goes on, and its events wait on the log.
+Spec: 2025-11-25/basic/transports#sending-messages-to-the-server
+"""
+
+import anyio
+from sse_starlette import ServerSentEvent
+
+from mcp_bridges.replay import StreamLog
+from mcp_runtime.call import Reply
+from mcp_runtime.transports.http_response import PostResponse, encode_event
+
+
+class PostStream:
+    """The response to one POST. `log` is None where nothing is kept.
+
+    `retry_ms` is None for clients that do not come back to a stream on their own: they get no priming event, and their
+    connection is not let go. The others' is, at a sign of life after `let_go_after_s` seconds.
+    """
+
+    def __init__(
+        self, response: PostResponse, log: StreamLog | None, *, retry_ms: int | None, let_go_after_s: float
+    ) -> None:
+        self._response = response
+        self._log = log
+        self._retry_ms = retry_ms
+        self._let_go_at = anyio.current_time() + let_go_after_s
+        self._streaming = False
+        # Ids go out in the order in which they were given.
+        self._lock = anyio.Lock()
+
+    @property
+    def can_let_go(self) -> bool:
+        """Whether the client would come back for the rest."""
+        return self._log is not None and self._retry_ms is not None
+
+    async def notify(self, message: bytes) -> None:
+        """Send a message ahead of the answer; the first one makes an event stream of the response."""
+        async with self._lock:
+            await self._begin()
+            await self._response.send_event(await self._event(message))
+
+    async def keep_alive(self) -> None:
+        """Send a comment, for whoever counts idle seconds on the way; or let go, once it is time."""
+        if self.can_let_go and anyio.current_time() >= self._let_go_at:
+            await self.let_go()
+            return
+        async with self._lock:
+            await self._begin()
+            await self._response.keep_alive()
+
+    async def let_go(self) -> None:
+        """End the connection and keep the stream. Does nothing for a client that would not come back."""
+        if self.can_let_go:
+            async with self._lock:
+                await self._begin()
+                await self._response.end()
+
+    async def finish(self, replies: list[Reply], plain: Reply | None) -> None:
+        """Send the answer and end the stream: `plain` as it is where nothing was streamed, else `replies` as events.
+
+        No `plain` means that the client gave up: the stream ends without an answer.
+        """
+        async with self._lock:
+            if plain is not None and not self._streaming:
+                await self._response.finish(plain)
+                return
+            *ahead, last = [reply.body for reply in replies] or [b""]
+            for body in ahead:
+                await self._response.send_event(await self._event(body))
+            await self._response.end(await self._event(last, ended=True))
+
+    async def _begin(self) -> None:
+        if self._streaming:
+            return
+        self._streaming = True
+        if self._log is not None:
+            await self._log.begin()
+            if self._retry_ms is not None:
+                prime = ServerSentEvent(data="", id=self._log.position, retry=self._retry_ms)
+                await self._response.send_event(prime.encode())
+
+    async def _event(self, message: bytes, *, ended: bool = False) -> bytes:
+        if self._log is None:
+            return encode_event(message) if message else b""
+        event_id = await self._log.append(message, ended=ended)
+        return ServerSentEvent(data=message.decode(), id=event_id).encode() if message else b""

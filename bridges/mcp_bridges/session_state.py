@@ -1,0 +1,113 @@
+"""What an old session changed after it began. Rule: a session that changed nothing is not kept at all.
+
+Log level, resource subscriptions and the end of the session live in the durable store until the id expires: so every
+process knows them, and a restarted one does too.
+"""
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from mcp_bridges.session import Session
+from mcp_runtime import call_log
+from mcp_runtime.protocol.errors import INTERNAL_ERROR, INVALID_PARAMS, PeerError
+from mcp_runtime.protocol.meta import LoggingLevel
+from mcp_runtime.state.errors import StateError
+from mcp_runtime.state.port import Store
+
+_ATTEMPTS: Final = 16
+"""Of a change that somebody else's came before. A session has one client: more than a few are no accident."""
+
+
+class SessionState(Struct, frozen=True, omit_defaults=True):
+    """What was changed: `log_level` None where it was never set, `uris` the resources subscribed to."""
+
+    ended: bool = False
+    log_level: LoggingLevel | None = None
+    uris: tuple[str, ...] = ()
+
+
+UNCHANGED: Final = SessionState()
+ENDED: Final = SessionState(ended=True)
+
+_decoder: Final = msgspec.json.Decoder(SessionState)
+
+
+class SessionStates:
+    """The states of all sessions. `max_uris` bounds the subscriptions of one; `now` gives Unix seconds."""
+
+    def __init__(self, store: Store, *, max_uris: int, now: Callable[[], float]) -> None:
+        self._store = store
+        self._max_uris = max_uris
+        self._now = now
+
+    async def get(self, session: Session) -> SessionState:
+        """The state as of now."""
+        with _reachable():
+            raw = await self._store.get(_key(session))
+        return UNCHANGED if raw is None else _decoder.decode(raw)
+
+    async def end(self, session: Session) -> None:
+        """The session is over; its id opens nothing any more."""
+        with _reachable():
+            await self._store.put(_key(session), msgspec.json.encode(ENDED), ttl_s=self._ttl_s(session))
+
+    async def set_level(self, session: Session, level: LoggingLevel) -> None:
+        """Keep the log level."""
+        await self._change(session, lambda state: msgspec.structs.replace(state, log_level=level))
+
+    async def subscribe(self, session: Session, uri: str) -> None:
+        """Keep a subscription. Raises PeerError -32602 past `limits.max_subscription_uris`."""
+
+        def add(state: SessionState) -> SessionState:
+            if uri in state.uris:
+                return state
+            if len(state.uris) >= self._max_uris:
+                raise PeerError(
+                    INVALID_PARAMS, f"This session has its {self._max_uris} subscriptions; unsubscribe from one first"
+                )
+            return msgspec.structs.replace(state, uris=(*state.uris, uri))
+
+        await self._change(session, add)
+
+    async def unsubscribe(self, session: Session, uri: str) -> None:
+        """Drop a subscription, if there is one."""
+        await self._change(
+            session,
+            lambda state: msgspec.structs.replace(state, uris=tuple(one for one in state.uris if one != uri)),
+        )
+
+    async def _change(self, session: Session, change: Callable[[SessionState], SessionState]) -> None:
+        key = _key(session)
+        with _reachable():
+            for _ in range(_ATTEMPTS):
+                raw = await self._store.get(key)
+                state = UNCHANGED if raw is None else _decoder.decode(raw)
+                changed = change(state)
+                if state.ended or changed == state:
+                    return
+                value = msgspec.json.encode(changed)
+                if await self._store.swap(key, value, expected=raw, ttl_s=self._ttl_s(session)):
+                    return
+        raise PeerError(INTERNAL_ERROR, "The session is being changed by many requests at once; try again")
+
+    def _ttl_s(self, session: Session) -> float:
+        return max(session.expires_s - self._now(), 1.0)
+
+
+@contextmanager
+def _reachable() -> Generator[None]:
+    """Make the operator's trouble with the store an answer for the client, and a line in the log for the operator."""
+    try:
+        yield
+    except StateError as error:
+        call_log.logger().error("state_unreachable", problem=str(error))
+        text = "The server cannot reach what it keeps of sessions; try again"
+        raise PeerError(INTERNAL_ERROR, text, http_status=503, retry_after_s=1) from None
+
+
+def _key(session: Session) -> str:
+    return f"session/{session.id}"

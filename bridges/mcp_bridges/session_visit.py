@@ -1,0 +1,53 @@
+"""One request within an old session. Rule: who it is, what it may use, and how to answer are settled before it is read.
+
+Spec: 2025-11-25/basic/transports#session-management
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from mcp_bridges.gate import LegacyClient, Sighting
+from mcp_bridges.http_parts import LegacyResponse
+from mcp_bridges.session import Session
+from mcp_bridges.session_state import SessionState
+from mcp_runtime.protocol.errors import INVALID_REQUEST, PeerError
+from mcp_runtime.transports.legacy import LegacyExchange
+
+SESSION_ID: Final = b"mcp-session-id"
+
+_REASONS: Final = {
+    "ended": "it was ended",
+    "expired": "it has expired",
+    "forged": "its id does not verify",
+    "malformed": "its id is malformed",
+    "unknown_key": "it was not opened here, or the key was retired",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """A request in `session`, which stands at `state`, from `client`; it came as `exchange` and `response` answers."""
+
+    exchange: LegacyExchange
+    response: LegacyResponse
+    session: Session
+    client: LegacyClient
+    state: SessionState
+
+    def admit(self, *features: str, method: str | None = None) -> None:
+        """Ask the gate about this use of the session, and of `features` beside. Raises RefusedError."""
+        self.response.admit(
+            Sighting(
+                client=self.client,
+                revision=self.session.revision,
+                features=("transport.session_id", *features, f"revision.{self.session.revision}"),
+                method=method,
+            )
+        )
+
+
+def session_gone(reason: str) -> PeerError:
+    """The answer to an id that opens no session: `reason` is a key of the table above."""
+    return PeerError(
+        INVALID_REQUEST, f"Session not found: {_REASONS[reason]}; initialize to begin another", http_status=404
+    )

@@ -1,0 +1,49 @@
+"""Who is told of what was served. Rule: told after the answer is known, and never waited for.
+
+Observers see requests of modern revisions: what older ones are bridged from, their bridges count themselves.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from mcp_runtime.call import Answer, Call, Reply
+from mcp_runtime.metrics import Meter, OutcomeName
+
+
+class Observer(Protocol):
+    """Is told of requests."""
+
+    def served(self, call: Call, answer: Answer | None, duration_s: float) -> None:
+        """A request has its answer, None where its client gave up. Called on the event loop; never waits or fails."""
+        ...
+
+
+class MeteringObserver:
+    """Tells a meter."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+
+    def served(self, call: Call, answer: Answer | None, duration_s: float) -> None:
+        """As the port says."""
+        version = call.probe.version or ""
+        self._meter.request("modern", version, call.transport, call.request.method, outcome_of(answer), duration_s)
+
+
+class Observers:
+    """Several, told one after the other."""
+
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        self._observers = tuple(observers)
+
+    def served(self, call: Call, answer: Answer | None, duration_s: float) -> None:
+        """As the port says."""
+        for observer in self._observers:
+            observer.served(call, answer, duration_s)
+
+
+def outcome_of(answer: Answer | None) -> OutcomeName:
+    """How a request ended."""
+    if answer is None:
+        return "abandoned"
+    return answer.outcome if isinstance(answer, Reply) else "ok"

@@ -1,0 +1,69 @@
+"""The engines that the configuration asks for. Rule: only this file knows which engine stands behind which port."""
+
+import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from mcp_runtime.config import Config, default_state_directory
+from mcp_runtime.state.memory import MemoryBus, MemoryStore
+from mcp_runtime.state.port import Bus, Store
+from mcp_runtime.state.sqlite import SqliteStore
+
+FILE_NAME: Final = "state.db"
+
+
+class Engine(Protocol):
+    """What an engine with something to open and close offers beside its port."""
+
+    async def open(self) -> None:
+        """Open what is there. Raises StateError where it cannot be used."""
+        ...
+
+    async def close(self) -> None:
+        """Close what was opened."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """Where what outlives a request is kept: `durable` past a restart, `volatile` and `bus` with this process."""
+
+    durable: Store
+    volatile: Store
+    bus: Bus
+    engine: Engine | None = None
+    """What `running` opens and closes."""
+
+    @asynccontextmanager
+    async def running(self, *, open_now: bool = True) -> AsyncGenerator[None, None]:
+        """Close, after the block, what was opened.
+
+        With `open_now`, kept state that cannot be used is a StateError at once; without, it costs nothing until it is
+        first used, which is what a client on stdio waits for.
+        """
+        if self.engine is None:
+            yield
+            return
+        try:
+            if open_now:
+                await self.engine.open()
+            yield
+        finally:
+            await self.engine.close()
+
+
+def open_state(config: Config) -> State:
+    """The stores and the bus that `config` asks for. Touches no file: `State.running` and first use do."""
+    volatile, bus = _memory_store(config), MemoryBus()
+    if config.state.engine == "memory":
+        return State(durable=_memory_store(config), volatile=volatile, bus=bus)
+    directory = Path(config.state.directory) if config.state.directory else default_state_directory(os.environ)
+    durable = SqliteStore(directory / FILE_NAME, max_entries=config.limits.max_state_entries)
+    return State(durable=durable, volatile=volatile, bus=bus, engine=durable)
+
+
+def _memory_store(config: Config) -> MemoryStore:
+    return MemoryStore(max_entries=config.limits.max_state_entries, max_bytes=config.limits.max_replay_bytes)

@@ -1,0 +1,68 @@
+"""Spans of requests. Rule: the port is here and costs nothing; OpenTelemetry is behind it, where its SDK is installed.
+
+Spec: 2026-07-28/basic#meta (OpenTelemetry trace context)
+"""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Final, Literal, Protocol
+
+from mcp_runtime.protocol.jsonrpc import RequestId
+from mcp_runtime.protocol.meta import TraceContext
+
+NO_TRACE: Final = TraceContext()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracedRequest:
+    """What a span says of its request.
+
+    `name` is the tool's or prompt's, `uri` the resource's. `meta` is the trace context of the message, `http` the one
+    in the headers of the HTTP request that brought it; `peer` is a network address.
+    """
+
+    method: str
+    request_id: RequestId | None
+    revision: str
+    transport: Literal["stdio", "streamable_http", "http_sse"]
+    name: str | None = None
+    uri: str | None = None
+    peer: str | None = None
+    meta: TraceContext = NO_TRACE
+    http: TraceContext = NO_TRACE
+
+
+class RequestSpan(Protocol):
+    """An open span. Saying nothing means that the request went well."""
+
+    def failed(self, code: int, message: str) -> None:
+        """It was answered with a JSON-RPC error."""
+        ...
+
+    def tool_failed(self) -> None:
+        """It was answered with a result whose `isError` is true."""
+        ...
+
+
+class Tracer(Protocol):
+    """Makes spans."""
+
+    def request(self, request: TracedRequest) -> AbstractContextManager[RequestSpan]:
+        """A span around the block, current in it: what the handler traces becomes its child."""
+        ...
+
+
+def load_tracer() -> Tracer | None:
+    """OpenTelemetry's tracer, None where its SDK is not installed: then there is nothing that spans could go to.
+
+    Where the spans go is the SDK's own configuration, by the host application or `opentelemetry-instrument`.
+    """
+    try:
+        if find_spec("opentelemetry.sdk.trace") is None:
+            return None
+    except ModuleNotFoundError:
+        return None
+    from mcp_runtime.opentelemetry_tracing import OpenTelemetryTracer
+
+    return OpenTelemetryTracer()

@@ -1,0 +1,101 @@
+"""Looking after calls that take a while. Rule: signs of life come as often as the call wants, and at least as often as
+the operator does.
+"""
+
+import math
+from typing import Any, Final
+
+import anyio
+import pytest
+
+from mcp_runtime.transports.watch import Watch, Watched
+from tests.support.clocks import Backend, run
+
+BACKENDS: Final[tuple[Backend, ...]] = ("trio", "asyncio")
+
+
+class Wire:
+    """A connection whose client says nothing until it leaves."""
+
+    def __init__(self) -> None:
+        self.messages: list[dict[str, Any]] = []
+        self.changed = anyio.Event()
+        self.signs: list[float] = []
+        self.gone_at: float | None = None
+        self.began = anyio.current_time()
+
+    async def receive(self) -> Any:
+        while not self.messages:
+            await self.changed.wait()
+        return self.messages.pop(0)
+
+    def say(self, kind: str) -> None:
+        self.messages.append({"type": kind})
+        self.changed.set()
+        self.changed = anyio.Event()
+
+    async def keep_alive(self) -> None:
+        self.signs.append(round(anyio.current_time() - self.began, 2))
+
+    def gone(self) -> None:
+        self.gone_at = round(anyio.current_time() - self.began, 2)
+
+    def watched(self, every_s: float = math.inf) -> Watched:
+        return Watched(gone=self.gone, receive=self.receive, keep_alive=self.keep_alive, every_s=every_s)
+
+
+@pytest.mark.parametrize(
+    ("every_s", "signs"),
+    [
+        (math.inf, [10.25, 20.25, 30.25]),
+        (100.0, [10.25, 20.25, 30.25]),
+        (10.0, [10.25, 20.25, 30.25]),
+        (8.0, [8.25, 16.25, 24.25, 32.25]),
+        (20.0, [10.25, 20.25, 30.25]),
+    ],
+)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_signs_of_life_come_at_the_shorter_of_two_intervals(
+    backend: Backend, every_s: float, signs: list[float]
+) -> None:
+    async def test() -> None:
+        watch, wire = Watch(after_s=0.25, keep_alive_interval_s=10), Wire()
+        async with watch.running():
+            watched = wire.watched(every_s)
+            watch.enter(watched)
+            await anyio.sleep(33)
+            watch.leave(watched)
+            await anyio.sleep(33)
+        assert (wire.signs, wire.gone_at) == (signs, None)
+
+    run(backend, test)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_disconnect_is_noticed_between_two_signs_of_life_and_ends_them(backend: Backend) -> None:
+    async def test() -> None:
+        watch, wire = Watch(after_s=0.25, keep_alive_interval_s=10), Wire()
+        async with watch.running():
+            watch.enter(watched := wire.watched(4))
+            await anyio.sleep(5)
+            wire.say("http.request")  # more of a body that nobody wants
+            await anyio.sleep(1)
+            wire.say("http.disconnect")
+            await anyio.sleep(20)
+            watch.leave(watched)
+        assert (wire.signs, wire.gone_at) == ([4.25], 6)
+
+    run(backend, test)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_calls_of_different_patience_do_not_disturb_each_other(backend: Backend) -> None:
+    async def test() -> None:
+        watch, often, seldom = Watch(after_s=0.25, keep_alive_interval_s=10), Wire(), Wire()
+        async with watch.running():
+            for watched in (often.watched(3), seldom.watched()):
+                watch.enter(watched)
+            await anyio.sleep(11)
+        assert (often.signs, seldom.signs) == ([3.25, 6.25, 9.25], [10.25])
+
+    run(backend, test)
