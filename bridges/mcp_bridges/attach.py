@@ -2,10 +2,12 @@
 
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
+import anyio
 import msgspec
 from msgspec import Raw, Struct
 
@@ -24,7 +26,11 @@ from mcp_runtime.runtime import Runtime
 from mcp_runtime.transports.legacy import StdioWire
 
 if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
     from mcp_bridges.http_bridge import HttpBridges
+    from mcp_bridges.past import Past
+    from mcp_runtime.observing import Observer
     from mcp_runtime.state.engines import State
     from mcp_runtime.transports.watch import Watch
 
@@ -51,21 +57,22 @@ _discovered_decoder: Final = msgspec.json.Decoder(_Discovered)
 
 def attach(runtime: Runtime) -> "AttachedBridges":
     """The bridges of `runtime`, as its configuration has them. Raises ConfigError."""
-    return AttachedBridges(runtime, gate=PostureGate(runtime.config))
+    PostureGate(runtime.config)  # A rule that cannot be read is an error now, not when a client comes.
+    return AttachedBridges(runtime)
 
 
 class AttachedBridges:
     """All bridges of one runtime.
 
-    `now` gives Unix seconds, `new_id` short random ids, and `state` is used instead of what the configuration asks for;
-    all three are injected for tests.
+    `now` gives Unix seconds, `new_id` short random ids; `state` and `gate` are used instead of what the configuration
+    asks for. All four are injected for tests.
     """
 
     def __init__(
         self,
         runtime: Runtime,
         *,
-        gate: Gate,
+        gate: Gate | None = None,
         now: Callable[[], float] = time.time,
         new_id: Callable[[], str] = lambda: secrets.token_urlsafe(_ID_BYTES),
         state: "State | None" = None,
@@ -76,6 +83,7 @@ class AttachedBridges:
         self._new_id = new_id
         self._state = state
         self._http: HttpBridges | None = None
+        self._known: Past | None = None
 
     def http(self, watch: "Watch") -> "HttpBridges":
         """As the port says."""
@@ -101,7 +109,27 @@ class AttachedBridges:
         """As the port says."""
         if self._runtime.config.bridges.stdio_handshake.posture == "off":
             return None
-        return HandshakeStdio(self._setting("stdio"), wire)
+        setting, closed = self._setting("stdio"), anyio.Event()
+        if self._http is None and self._known is not None:
+            # Beside the client's calls: a process that has served no old client yet has had nothing to keep.
+            wire.start(partial(_keep, self._known, closed))
+        return HandshakeStdio(setting, wire, closed=closed.set)
+
+    def observer(self) -> "Observer":
+        """As the port says."""
+        from mcp_runtime.observing import Observers
+
+        modern = self._past().modern
+        return Observers(() if modern is None else (modern,))
+
+    def admin_routes(self) -> "Sequence[BaseRoute]":
+        """As the port says."""
+        past = self._past()
+        if past.ledger is None:
+            return ()
+        from mcp_bridges.deprecation.page import legacy_page
+
+        return (legacy_page(past.ledger.path, past.policy, now=self._now),)
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None, None]:
@@ -109,8 +137,25 @@ class AttachedBridges:
         if self._http is None:
             yield
             return
-        async with self._http.running():
+        ended = anyio.Event()
+        async with self._http.running(), anyio.create_task_group() as tasks:
+            if self._known is not None:
+                tasks.start_soon(_keep, self._known, ended)
             yield
+            ended.set()
+
+    def _past(self) -> "Past":
+        """Evidence and decisions, made now if they were not needed before."""
+        if self._known is None:
+            from mcp_bridges.past import make_past
+
+            past = self._known = make_past(self._runtime.config, now=self._now)
+            if self._runtime.metrics is not None and past.ledger is not None:
+                from mcp_bridges.deprecation.ledger_metrics import ledger_families
+
+                for family in ledger_families(past.ledger, past.policy, now=self._now):
+                    self._runtime.metrics.add(family)
+        return self._known
 
     def close(self) -> None:
         """As the port says."""
@@ -120,7 +165,8 @@ class AttachedBridges:
     def _services(self) -> LegacyServices:
         return LegacyServices(
             dispatcher=self._runtime.dispatcher,
-            gate=self._gate,
+            gate=self._gate or self._past().gate,
+            meter=self._runtime.metrics,
             answer_timeout_s=self._runtime.config.bridges.clients.answer_timeout_s,
             new_id=self._new_id,
         )
@@ -159,6 +205,12 @@ class AttachedBridges:
                 found.error.code, found.error.message, http_status=reply.status, retry_after_s=reply.retry_after_s
             )
         return found.result
+
+
+async def _keep(past: "Past", ended: anyio.Event) -> None:
+    """Run what `past` needs to run, until `ended`."""
+    async with past.running():
+        await ended.wait()
 
 
 async def _drop(_: bytes) -> None:

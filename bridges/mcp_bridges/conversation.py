@@ -50,6 +50,7 @@ from mcp_runtime.subscriptions import Subscriptions
 
 _EMPTY: Final = Raw(b"{}")
 INITIALIZED: Final = "notifications/initialized"
+PING: Final = "ping"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +161,8 @@ class Conversation:
 
     async def _request(self, request: Request) -> None:
         self._check_id(request)
-        self._check_room()
+        if request.method != PING:  # Whoever asks whether anybody is there is told so, however busy it is.
+            self._check_room()
         session = self._session
         if session is None or request.method == INITIALIZE or not isinstance(plan(request), Forward):
             for response in await self._respond(request):
@@ -314,7 +316,7 @@ class Conversation:
 
 def _answer_early(request: Request) -> bytes:
     """Before `initialize` a client may ask whether anybody is there, and no more. Spec: 2025-11-25/basic/lifecycle"""
-    if request.method != "ping":
+    if request.method != PING:
         raise PeerError(
             INVALID_PARAMS,
             f"Invalid params: {request.method} came before initialize, and without the _meta of MCP 2026-07-28",

@@ -3,6 +3,8 @@
 Spec: 2025-11-25/basic/transports#stdio
 """
 
+from collections.abc import Callable
+
 from mcp_bridges.conversation import Conversation, Setting
 from mcp_bridges.gate import LegacyClient, Sighting
 from mcp_bridges.refusals import RefusedError
@@ -11,10 +13,11 @@ from mcp_runtime.transports.legacy import StdioWire
 
 
 class HandshakeStdio:
-    """The old conversation of this process."""
+    """The old conversation of this process. `closed` is called when its input has ended."""
 
-    def __init__(self, setting: Setting, wire: StdioWire) -> None:
+    def __init__(self, setting: Setting, wire: StdioWire, *, closed: Callable[[], None]) -> None:
         self._gate = setting.services.gate
+        self._closed = closed
         self._conversation = Conversation(
             setting, client=LegacyClient(transport="stdio"), send=wire.send, start=wire.start
         )
@@ -32,6 +35,7 @@ class HandshakeStdio:
     def close(self) -> None:
         """As the port says."""
         self._conversation.close()
+        self._closed()
 
     def _admit(self, sighting: Sighting) -> None:
         refusal = self._gate.admit(sighting).refusal

@@ -19,7 +19,7 @@ from mcp_bridges.batches import is_batch
 from mcp_bridges.conversation import Conversation, Setting
 from mcp_bridges.gate import LegacyClient, Sighting
 from mcp_bridges.http_parts import HttpParts, LegacyResponse, client_of
-from mcp_bridges.session import Opening, Session
+from mcp_bridges.session import FEATURES, INITIALIZE, Opening, Session
 from mcp_bridges.session_ids import SessionGoneError, SessionIds
 from mcp_bridges.session_visit import session_gone
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, INVALID_REQUEST, PeerError
@@ -151,23 +151,22 @@ class HttpSse:
         token, session = self._ids.issue(_UNKNOWN, principal=client.principal)
         endpoint = _relative(path_of(exchange.scope), self._config.messages_path)
         channel = _channel(session)
-        async with (
-            self._parts.state.bus.subscribe(channel, max_pending=_MAX_PENDING) as messages,
-            anyio.create_task_group() as tasks,
-        ):
+        async with anyio.create_task_group() as tasks:
+            # Before anything is waited for: it counts, and a stop finds it.
             stream = self._open[session.id] = SseStream(self._setting, client, session, tasks)
             try:
-                tasks.start_soon(stream.take_all)
-                tasks.start_soon(stream.take_from, messages)
-                await serve_event_stream(
-                    stream.events(f"{endpoint}?session_id={token}"),
-                    exchange.scope,
-                    exchange.receive,
-                    exchange.send,
-                    headers=response.headers,
-                    keep_alive_interval_s=self._parts.config.http.keep_alive_interval_s,
-                    close=stream.close,
-                )
+                async with self._parts.state.bus.subscribe(channel, max_pending=_MAX_PENDING) as messages:
+                    tasks.start_soon(stream.take_all)
+                    tasks.start_soon(stream.take_from, messages)
+                    await serve_event_stream(
+                        stream.events(f"{endpoint}?session_id={token}"),
+                        exchange.scope,
+                        exchange.receive,
+                        exchange.send,
+                        headers=response.headers,
+                        keep_alive_interval_s=self._parts.config.http.keep_alive_interval_s,
+                        close=stream.close,
+                    )
             finally:
                 del self._open[session.id]
                 tasks.cancel_scope.cancel()
@@ -205,7 +204,13 @@ class HttpSse:
         more = ("jsonrpc.batch",) if message is None else ()
         if stream is not None:
             return stream.conversation.sighting(method, *more)
-        return Sighting(client=client_of(exchange, "http_sse"), revision=None, features=(FEATURE, *more), method=method)
+        return Sighting(
+            client=client_of(exchange, "http_sse"),
+            revision=None,
+            features=(FEATURE, *FEATURES.get(method or "", ()), *more),
+            method=method,
+            opening=method == INITIALIZE,
+        )
 
     async def _deliver(self, session: Session, stream: SseStream | None, body: bytes) -> None:
         if stream is not None:

@@ -21,6 +21,8 @@ from mcp_bridges.revisions import at_least, error_for, notification_for, result_
 from mcp_bridges.session import FEATURES, Session, stateless_probe, with_answers
 from mcp_runtime.call import Call, CloseStream, Notify, Reply, Transport
 from mcp_runtime.dispatcher import Dispatcher
+from mcp_runtime.metrics import Meter, OutcomeName
+from mcp_runtime.observing import outcome_of
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, PeerError
 from mcp_runtime.protocol.json_types import is_object
 from mcp_runtime.protocol.jsonrpc import (
@@ -42,12 +44,16 @@ KEEP_STATUS: Final = frozenset({429, 503})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegacyServices:
-    """What every call of an old client works with. `new_id` makes ids for questions, unique in a session."""
+    """What every call of an old client works with. `new_id` makes ids for questions, unique in a session.
+
+    `meter` counts requests, None where nobody looks.
+    """
 
     dispatcher: Dispatcher
     gate: Gate
     answer_timeout_s: float
     new_id: Callable[[], str]
+    meter: Meter | None = None
 
 
 class _Outcome(Struct):
@@ -107,6 +113,22 @@ class LegacyCall:
 
     async def run(self) -> Reply | None:
         """The response in the session's revision, None where the client gave up."""
+        meter = self.services.meter
+        if meter is None:
+            return await self._run()
+        began = anyio.current_time()
+        reply = await self._run()
+        meter.request(
+            "legacy",
+            self.session.revision,
+            self.transport,
+            self.request.method,
+            outcome_of(reply),
+            anyio.current_time() - began,
+        )
+        return reply
+
+    async def _run(self) -> Reply | None:
         params = self.request.params
         while not self.abandoned:
             reply = await self._dispatch(params)
@@ -117,7 +139,7 @@ class LegacyCall:
                 return self._error(reply, outcome.error)
             head = _head_decoder.decode(outcome.result)
             if head.result_type != "input_required":
-                return self._result(outcome.result)
+                return self._result(outcome.result, reply.outcome)
             try:
                 with anyio.CancelScope() as self._asking:
                     answers = await self._ask_all(head.input_requests)
@@ -185,23 +207,26 @@ class LegacyCall:
         if refusal is not None:
             raise _UnansweredError(refusal.message)
 
-    def _result(self, raw: Raw) -> Reply:
+    def _result(self, raw: Raw, outcome: OutcomeName) -> Reply:
         result = result_for(self.request.method, _object_decoder.decode(raw), self.session.revision)
-        return Reply(body=encode_result(self.request.id, result))
+        return Reply(body=encode_result(self.request.id, result), outcome=outcome)
 
     def _error(self, reply: Reply, raw: Raw) -> Reply:
         error = error_for(self.request.method, _object_decoder.decode(raw), self.session.revision)
         status = reply.status if reply.status in KEEP_STATUS else 200
         return Reply(
-            body=_encode_error_object(self.request.id, error), status=status, retry_after_s=reply.retry_after_s
+            body=_encode_error_object(self.request.id, error),
+            status=status,
+            retry_after_s=reply.retry_after_s,
+            outcome=reply.outcome,
         )
 
     def _fail(self, text: str) -> Reply:
         """As the dispatcher has it: tools fail in a result that the model can read, everything else in an error."""
         if self.request.method == "tools/call":
             result = {"content": [{"type": "text", "text": text}], "isError": True}
-            return Reply(body=encode_result(self.request.id, result))
-        return Reply(body=encode_error(self.request.id, PeerError(INTERNAL_ERROR, text)))
+            return Reply(body=encode_result(self.request.id, result), outcome="tool_error")
+        return Reply(body=encode_error(self.request.id, PeerError(INTERNAL_ERROR, text)), outcome="error")
 
 
 def _translated(notification: bytes, revision: str) -> bytes | None:

@@ -15,7 +15,7 @@ from mcp_runtime.config.sections import Posture
 
 _NAMES: Final[Mapping[Transport, str]] = {
     "stdio": "The initialize handshake",
-    "streamable_http": "Sessions over HTTP",
+    "streamable_http": "HTTP with sessions",
     "http_sse": "HTTP+SSE",
 }
 _KEY: Final = "bridges.clients.rules"

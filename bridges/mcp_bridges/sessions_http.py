@@ -183,26 +183,25 @@ class SessionsHttp:
             raise not_here(visit.session.revision)
         visit.admit("jsonrpc.batch")
         messages = read_batch(body, max_messages=self._config.max_batch_messages)
+        stream = self._new_stream(visit, None)
         if all(isinstance(message, Notification | Response) for message in messages):
-            refused = [reply for message in messages if (reply := await self._one_of_batch(visit, None, message))]
+            refused = [reply for message in messages if (reply := await self._one_of_batch(visit, stream, message))]
             if refused:
                 await visit.response.open().finish(Reply(body=join([reply.body for reply in refused]), status=400))
             else:
                 await visit.response.accepted()
             return
-        stream = self._new_stream(visit, None)
         answers = [await self._one_of_batch(visit, stream, message) for message in messages]
         replies = [reply for reply in answers if reply is not None]
         await stream.finish(replies, Reply(body=join([reply.body for reply in replies])) if replies else None)
 
     async def _one_of_batch(
-        self, visit: Visit, stream: PostStream | None, message: Message | MalformedMessageError
+        self, visit: Visit, stream: PostStream, message: Message | MalformedMessageError
     ) -> Reply | None:
         if isinstance(message, MalformedMessageError):
             return Reply(body=encode_error(message.id, message))
         try:
             if isinstance(message, Request):
-                assert stream is not None  # as every batch with a request has one
                 return await self._request(visit, stream, message)
             await self._told(visit.session, message)
         except PeerError as error:

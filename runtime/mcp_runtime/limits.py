@@ -17,6 +17,18 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     body_timeout_s: Annotated[
         float, Meta(gt=0, description="How long a client may take to send a request body before it gets 408.")
     ] = 30.0
+    max_request_line_bytes: Annotated[
+        int, Meta(ge=256, description="Longest HTTP/1.1 request line; a longer one is answered 414.")
+    ] = 8192
+    max_header_bytes: Annotated[
+        int, Meta(ge=1024, description="Longest head of an HTTP request; a longer one is answered 431.")
+    ] = 32_768
+    max_headers: Annotated[
+        int, Meta(ge=16, description="Header fields of an HTTP/1.1 request; more are answered 431.")
+    ] = 128
+    header_timeout_s: Annotated[
+        float, Meta(gt=0, description="How long a client may take to send the head of an HTTP/1.1 request: 408.")
+    ] = 10.0
     max_concurrent_requests: Annotated[
         int, Meta(ge=1, description="Requests at work at the same time; more are answered 503 with Retry-After.")
     ] = 1000

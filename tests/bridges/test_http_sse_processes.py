@@ -1,17 +1,20 @@
 """A stream at one process, its messages posted to another. Rule: the bus carries them, and who has no bus is told."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Any
 
+import anyio
 import pytest
 
 from mcp_bridges.attach import AttachedBridges
-from mcp_bridges.http_bridge import HttpBridges
 from mcp_bridges.http_sse import _MAX_PENDING
+from mcp_runtime.config import BridgesConfig, Config
+from mcp_runtime.config.sections import HttpSseConfig
 from mcp_runtime.runtime import Runtime
 from mcp_runtime.state.engines import State, open_state
+from mcp_runtime.state.memory import MemoryBus
 from tests.support.clocks import Backend, run
 from tests.support.http_client import HttpClient, http_client
 from tests.support.legacy_wires import (
@@ -21,45 +24,28 @@ from tests.support.legacy_wires import (
     old,
     old_http,
     old_sse,
+    opening,
     result,
     text_of,
 )
 from tests.support.messages import accepted
 from tests.support.settings import settings
 
-if TYPE_CHECKING:
-    from mcp_runtime.transports.watch import Watch
-
 BACKENDS: tuple[Backend, ...] = ("trio", "asyncio")
 both = pytest.mark.parametrize("backend", BACKENDS)
 
 
-class SharingBridges(AttachedBridges):
-    """Bridges of a process that keeps its state where others do."""
-
-    def __init__(self, runtime: Runtime, state: State, gate: Doorkeeper) -> None:
-        super().__init__(runtime, gate=gate)
-        self._state = state
-
-    def http(self, watch: "Watch") -> HttpBridges:
-        parts = replace(super().http(watch)._parts, state=self._state)
-        self._http = HttpBridges(parts, self._setting("http_sse"), now=self._now)
-        return self._http
+def process(state: State, gate: Doorkeeper | None = None, config: Config | None = None) -> Runtime:
+    """One of several processes with one state."""
+    runtime = made(config or settings(), [])
+    return replace(runtime, bridges=AttachedBridges(runtime, gate=gate or Doorkeeper(), state=state))
 
 
 @asynccontextmanager
 async def two_processes(gate: Doorkeeper | None = None) -> AsyncGenerator[tuple[HttpClient, HttpClient], None]:
-    """Two of them, with one state; `gate` is that of the second."""
+    """Two of them; `gate` is that of the second."""
     state = open_state(settings())
-
-    def process(doorkeeper: Doorkeeper) -> Runtime:
-        runtime = made(settings(), [])
-        return replace(runtime, bridges=SharingBridges(runtime, state, doorkeeper))
-
-    async with (
-        http_client(process(Doorkeeper()), []) as one,
-        http_client(process(gate or Doorkeeper()), []) as two,
-    ):
+    async with http_client(process(state), []) as one, http_client(process(state, gate), []) as two:
         yield one, two
 
 
@@ -96,11 +82,15 @@ def test_the_process_that_takes_the_post_asks_its_own_gate(backend: Backend) -> 
         gate = Doorkeeper()
         async with two_processes(gate) as (one, two), old_sse(one) as client, posting_to(two, client):
             assert (await client.ask("ping"))["result"] == {}
+            await client.post(result("nobody's", {}))
             await client.post([old("ping")])
-            seen = [(one.method, one.features, one.revision) for one in gate.seen]
+            await client.post(opening())
+            seen = [(one.method, one.features, one.revision, one.opening) for one in gate.seen]
             assert seen == [
-                ("ping", ("transport.http_sse",), None),
-                (None, ("transport.http_sse", "jsonrpc.batch"), None),
+                ("ping", ("transport.http_sse", "ping"), None, False),
+                (None, ("transport.http_sse",), None, False),
+                (None, ("transport.http_sse", "jsonrpc.batch"), None, False),
+                ("initialize", ("transport.http_sse", "protocol.handshake"), None, True),
             ]
 
     run(backend, test)
@@ -142,5 +132,59 @@ def test_without_a_common_state_the_client_is_told_why(backend: Backend) -> None
             assert response.status == 404
             assert b"shared store" in response.body
             assert await client.arrived() == []
+
+    run(backend, test)
+
+
+class SlowBus(MemoryBus):
+    """A bus that is somewhere else: to subscribe takes a second."""
+
+    @asynccontextmanager
+    async def subscribe(self, channel: str, *, max_pending: int) -> AsyncGenerator[AsyncIterator[bytes], None]:
+        await anyio.sleep(1)
+        async with super().subscribe(channel, max_pending=max_pending) as messages:
+            yield messages
+
+
+@asynccontextmanager
+async def slow_process(**changes: Any) -> AsyncGenerator[HttpClient, None]:
+    """A process whose bus is slow."""
+    config = settings(bridges=BridgesConfig(http_sse=HttpSseConfig(**changes)))
+    async with http_client(process(replace(open_state(config), bus=SlowBus()), config=config), []) as http:
+        yield http
+
+
+@both
+def test_streams_that_are_still_opening_count(backend: Backend) -> None:
+    async def test() -> None:
+        async with slow_process(max_streams=2) as http, anyio.create_task_group() as tasks:
+            statuses: list[int] = []
+
+            async def open_one() -> None:
+                async with http.exchange(method="GET", path="/sse", raw_headers={}) as exchange:
+                    exchange.upload(b"")
+                    await exchange.started.wait()
+                    statuses.append(exchange.response.status)
+                    await anyio.sleep(10)
+
+            for _ in range(5):
+                tasks.start_soon(open_one)
+            await anyio.sleep(5)
+            assert sorted(statuses) == [200, 200, 503, 503, 503]
+
+    run(backend, test)
+
+
+@both
+def test_a_stop_ends_a_stream_that_is_still_opening(backend: Backend) -> None:
+    async def test() -> None:
+        async with slow_process() as http, http.exchange(method="GET", path="/sse", raw_headers={}) as exchange:
+            exchange.upload(b"")
+            await anyio.sleep(0.5)
+            http.runtime.close_streams()
+            with anyio.fail_after(2):
+                response = await exchange.read_all()
+            assert response.body.startswith(b"event: endpoint")
+            assert exchange.complete.is_set()
 
     run(backend, test)

@@ -23,9 +23,12 @@ LIMITS: Final = {
 MIB: Final = 1024 * 1024
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Generator[ServerProcess]:
-    with ServerProcess("--plugin", PROBES, "--bind", "127.0.0.1:0", directory=tmp_path, environment=LIMITS) as server:
+@pytest.fixture(params=["httptools", "h11"])
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[ServerProcess]:
+    environment = {**LIMITS, "MCP_RUNTIME_HTTP_PARSER": str(request.param)}
+    with ServerProcess(
+        "--plugin", PROBES, "--bind", "127.0.0.1:0", directory=tmp_path, environment=environment
+    ) as server:
         yield server
         # However a test went: the server lives, serves, was not at fault, and ends when asked.
         assert text(ask(server.url, call("echo", text="still here"))) == "still here"

@@ -33,11 +33,12 @@ def _reset(connection: Connection) -> None:
 
 @pytest.mark.parametrize("leave", [_close, _reset], ids=["close", "reset"])
 @pytest.mark.parametrize("tool", ["hold", "hold_on"], ids=["before the response", "while it streams"])
-@pytest.mark.parametrize("kind", ["tcp", "unix", "tls"])
+@pytest.mark.parametrize("kind", ["tcp", "unix", "tls", "tcp on h11"])
 def test_a_client_that_leaves_cancels_its_call(kind: str, tool: str, leave: Leave, tmp_path: Path) -> None:
     certificates = make_certificates(tmp_path) if kind == "tls" else None
     bind = f"unix:{tmp_path}/mcp.sock" if kind == "unix" else "127.0.0.1:0"
     environment = certificates.environment if certificates else {}
+    environment |= {"MCP_RUNTIME_HTTP_PARSER": "h11" if kind == "tcp on h11" else "httptools"}
     tls = certificates.client if certificates else None
     with ServerProcess("--plugin", PROBES, "--bind", bind, directory=tmp_path, environment=environment) as server:
 

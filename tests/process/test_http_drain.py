@@ -6,7 +6,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import pytest
 
@@ -21,21 +21,37 @@ LIMIT_S: Final = GRACE_S + 2
 LONG: Final = "600"
 
 
+class Place(NamedTuple):
+    """Where a server listens, and what reads there."""
+
+    bind: str = "127.0.0.1:0"
+    parser: str = "httptools"
+
+
+TCP: Final = Place()
+
+
 def _serve(
-    directory: Path, *, grace_s: str = LONG, bind: str = "127.0.0.1:0", extra: Mapping[str, str] | None = None
+    directory: Path, *, grace_s: str = LONG, place: Place = TCP, extra: Mapping[str, str] | None = None
 ) -> ServerProcess:
-    environment = {"MCP_RUNTIME_HTTP_DRAIN_GRACE_S": grace_s, **(extra or {})}
-    return ServerProcess("--plugin", PROBES, "--bind", bind, directory=directory, environment=environment)
+    environment = {
+        "MCP_RUNTIME_HTTP_DRAIN_GRACE_S": grace_s,
+        "MCP_RUNTIME_HTTP_PARSER": place.parser,
+        **(extra or {}),
+    }
+    return ServerProcess("--plugin", PROBES, "--bind", place.bind, directory=directory, environment=environment)
 
 
-@pytest.fixture(params=["127.0.0.1:0", "unix"])
-def bind(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return f"unix:{tmp_path}/mcp.sock" if request.param == "unix" else str(request.param)
+@pytest.fixture(params=["tcp", "unix", "tcp on h11"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    return {"tcp": TCP, "unix": Place(f"unix:{tmp_path}/mcp.sock"), "tcp on h11": Place(parser="h11")}[
+        str(request.param)
+    ]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_idle_it_ends_at_once_with_code_0(number: signal.Signals, bind: str, tmp_path: Path) -> None:
-    with _serve(tmp_path, bind=bind) as server, Connection(server.url) as kept_alive:
+def test_idle_it_ends_at_once_with_code_0(number: signal.Signals, place: Place, tmp_path: Path) -> None:
+    with _serve(tmp_path, place=place) as server, Connection(server.url) as kept_alive:
         kept_alive.ask(call("echo", text="up"))
         assert server.ended_after_s(server.signal(number)) < 2
         assert server.exit_code() == 0
@@ -43,10 +59,10 @@ def test_idle_it_ends_at_once_with_code_0(number: signal.Signals, bind: str, tmp
         assert kept_alive.socket.recv(1) == b""
 
 
-def test_a_call_under_way_finishes_and_new_connections_are_refused(bind: str, tmp_path: Path) -> None:
+def test_a_call_under_way_finishes_and_new_connections_are_refused(place: Place, tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
-    with _serve(tmp_path, bind=bind) as server, Connection(server.url) as connection:
+    with _serve(tmp_path, place=place) as server, Connection(server.url) as connection:
         connection.send(call("hold_until_told", name="last", fifo=str(fifo)))
         server.said("last started")
         server.signal()
@@ -90,8 +106,8 @@ def test_the_last_response_on_a_connection_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("tool", ["hold", "block", "block_in_context", "hold_on"])
-def test_a_call_beyond_the_grace_period_is_cut(tool: str, bind: str, tmp_path: Path) -> None:
-    with _serve(tmp_path, grace_s=f"{GRACE_S}", bind=bind) as server, Connection(server.url) as connection:
+def test_a_call_beyond_the_grace_period_is_cut(tool: str, place: Place, tmp_path: Path) -> None:
+    with _serve(tmp_path, grace_s=f"{GRACE_S}", place=place) as server, Connection(server.url) as connection:
         connection.send(call(tool, name="stuck", meta={"progressToken": "t"}))
         server.said("stuck started")
         after_s = server.ended_after_s(server.signal())
@@ -116,9 +132,9 @@ def _read_to_end(connection: socket.socket) -> bytes:
     return received
 
 
-def test_listen_streams_end_with_their_final_result(bind: str, tmp_path: Path) -> None:
+def test_listen_streams_end_with_their_final_result(place: Place, tmp_path: Path) -> None:
     with (
-        _serve(tmp_path, bind=bind) as server,
+        _serve(tmp_path, place=place) as server,
         Connection(server.url) as first,
         Connection(server.url) as second,
     ):
@@ -143,8 +159,8 @@ def test_listen_streams_end_with_their_final_result(bind: str, tmp_path: Path) -
     [call("flood", name="busy", size_bytes=10_000, meta={"progressToken": "t"}), call("big", size_bytes=50_000_000)],
     ids=["flood", "one large result"],
 )
-def test_a_client_that_never_reads_cannot_hold_the_process(message: Message, bind: str, tmp_path: Path) -> None:
-    with _serve(tmp_path, grace_s=f"{GRACE_S}", bind=bind) as server, Connection(server.url) as connection:
+def test_a_client_that_never_reads_cannot_hold_the_process(message: Message, place: Place, tmp_path: Path) -> None:
+    with _serve(tmp_path, grace_s=f"{GRACE_S}", place=place) as server, Connection(server.url) as connection:
         connection.send(message)
         connection.socket.recv(1, socket.MSG_PEEK)
         assert server.ended_after_s(server.signal()) < LIMIT_S
@@ -152,9 +168,9 @@ def test_a_client_that_never_reads_cannot_hold_the_process(message: Message, bin
         server.said("lifespan left")
 
 
-def test_a_listener_that_never_reads_cannot_hold_the_process(bind: str, tmp_path: Path) -> None:
+def test_a_listener_that_never_reads_cannot_hold_the_process(place: Place, tmp_path: Path) -> None:
     uris = [f"probe://thing/{number}" for number in range(1000)]
-    with _serve(tmp_path, grace_s=f"{GRACE_S}", bind=bind) as server, Connection(server.url) as connection:
+    with _serve(tmp_path, grace_s=f"{GRACE_S}", place=place) as server, Connection(server.url) as connection:
         connection.send(listen("stream", resourceSubscriptions=uris))
         connection.socket.recv(1, socket.MSG_PEEK)
         before = server.resident_bytes()
@@ -166,11 +182,11 @@ def test_a_listener_that_never_reads_cannot_hold_the_process(bind: str, tmp_path
         server.said("lifespan left")
 
 
-def test_clients_that_say_nothing_or_half_of_it_cannot_hold_the_process(bind: str, tmp_path: Path) -> None:
+def test_clients_that_say_nothing_or_half_of_it_cannot_hold_the_process(place: Place, tmp_path: Path) -> None:
     body = encode(call("echo", text="never"))
     head = "".join(f"{name}: {value}\r\n" for name, value in headers(call("echo", text="never")).items()).encode()
     start = b"POST /mcp HTTP/1.1\r\nhost: localhost\r\n"
-    with _serve(tmp_path, grace_s=f"{GRACE_S}", bind=bind) as server, ExitStack() as stack:
+    with _serve(tmp_path, grace_s=f"{GRACE_S}", place=place) as server, ExitStack() as stack:
         connections = [stack.enter_context(Connection(server.url)) for _ in range(3)]
         connections[1].socket.sendall(start)
         connections[2].socket.sendall(start + head + f"content-length: {len(body)}\r\n\r\n".encode() + body[:10])

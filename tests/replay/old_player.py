@@ -102,8 +102,8 @@ class OldPlayer:
     def _owner(self, wanted: Message) -> Sent | None:
         """What the client sent that this is for: a response says it itself, other messages are for the last one."""
         sent = [one for one in reversed(self._client.sent) if one.requests]
-        # Over HTTP the response may have come already, and what is wanted before it.
-        more = [one for one in sent if one.under_way or any(arrival.source is one for arrival in self._client.inbox)]
+        # The response may have come already, and what is wanted before it.
+        more = [one for one in sent if one.under_way or any(came.belongs_to(one) for came in self._client.inbox)]
         if "method" not in wanted:
             return next((one for one in (*more, *sent) if one.has(wanted["id"])), None)
         params = wanted.get("params")

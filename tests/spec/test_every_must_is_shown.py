@@ -1,4 +1,4 @@
-"""The table of demands and the tests agree. Rule: no demand without a test or a reason, no mark without a demand."""
+"""The tables of demands and the tests agree. Rule: no demand without a test or a reason, no mark without a demand."""
 
 import ast
 import tomllib
@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import pytest
 
 _HERE = Path(__file__).parent
-_SEARCHED = ("spec", "replay", "transports", "fuzz")
+_TABLES = ("musts.toml", "legacy/musts.toml")
+_SEARCHED = ("spec", "spec/legacy", "replay", "transports", "fuzz")
 _MEMBERS = {"section", "id", "demand", "level", "why"}
 _PAGES = {
     "basic/index",
@@ -33,6 +34,27 @@ _PAGES = {
     "server/utilities/completion",
     "server/utilities/logging",
     "server/utilities/pagination",
+    # Of older revisions, what differs.
+    "2025-11-25/basic/lifecycle",
+    "2025-11-25/basic/transports",
+    "2025-11-25/basic/utilities/ping",
+    "2025-11-25/basic/utilities/cancellation",
+    "2025-11-25/basic/utilities/progress",
+    "2025-11-25/server/tools",
+    "2025-11-25/server/resources",
+    "2025-11-25/server/prompts",
+    "2025-11-25/server/utilities/completion",
+    "2025-11-25/server/utilities/logging",
+    "2025-11-25/client/elicitation",
+    "2025-11-25/client/sampling",
+    "2025-11-25/client/roots",
+    "2025-06-18/basic/transports",
+    "2025-06-18/client/elicitation",
+    "2025-03-26/basic/index",
+    "2025-03-26/basic/lifecycle",
+    "2025-03-26/basic/transports",
+    "2024-11-05/basic/lifecycle",
+    "2024-11-05/basic/transports",
 }
 
 
@@ -45,7 +67,8 @@ class Mark(NamedTuple):
 
 
 def _rows() -> list[dict[str, Any]]:
-    return list(tomllib.loads((_HERE / "musts.toml").read_text(encoding="utf-8"))["must"])
+    tables = [tomllib.loads((_HERE / table).read_text(encoding="utf-8")) for table in _TABLES]
+    return [row for table in tables for row in table["must"]]
 
 
 def _test_files() -> list[Path]:
@@ -105,7 +128,7 @@ def test_every_test_of_the_specification_says_which_demand_it_shows() -> None:
     unmarked = [
         f"{file.name}::{test.name}"
         for file in _test_files()
-        if file.parent.name == "spec" and file.name != Path(__file__).name
+        if _HERE in {file.parent, file.parent.parent} and file.name != Path(__file__).name
         for test in _tests(file)
         if not any(mark.ids for mark in _marks_on(test, file))
     ]

@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.clients import Client
 from tests.support.messages import ABLE, PROTOCOL_VERSION, VERSION, Message, notification, request
+from tests.support.settings import NO_BRIDGES, settings
 from tests.support.wires import EVERY_WIRE, HTTP, over
 
 LEGACY = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
@@ -57,7 +58,7 @@ async def test_a_client_with_extensions_gets_the_core_protocol(client: Client) -
 
 @pytest.mark.spec("basic/versioning#backward-compatibility-with-initialization-based-versions", "initialize")
 @pytest.mark.parametrize("version", [*LEGACY, "2026-07-28", 7])
-@over(*EVERY_WIRE)
+@over(*EVERY_WIRE, config=settings(bridges=NO_BRIDGES))
 async def test_initialize_is_answered_with_the_supported_versions(client: Client, version: Any) -> None:
     headers = {"mcp-protocol-version": None, "mcp-method": None}
     reply = await client.tell(initialize(version), headers=headers)
@@ -70,7 +71,7 @@ async def test_initialize_is_answered_with_the_supported_versions(client: Client
 
 @pytest.mark.spec("basic/versioning#backward-compatibility-with-initialization-based-versions", "initialize")
 @pytest.mark.parametrize("version", LEGACY)
-@over(*HTTP)
+@over(*HTTP, config=settings(bridges=NO_BRIDGES))
 async def test_initialize_under_a_version_header_of_its_own_era_is_answered_alike(client: Client, version: str) -> None:
     reply = await client.tell(initialize(version), headers={"mcp-protocol-version": version})
     assert (reply.status, reply.error["code"]) == (400, -32022)

@@ -335,7 +335,21 @@ class OldClient:
         name: str = "old-client",
         version: str = "1.0",
     ) -> Reply:
-        """Initialize, as a client does it: the session is kept from here on."""
+        """Initialize, as a client does it."""
+        reply = await self.begin_only(revision, capabilities=capabilities, name=name, version=version)
+        if "result" in reply.last:
+            assert (await self.tell("notifications/initialized")).status == 202
+        return reply
+
+    async def begin_only(
+        self,
+        revision: str = NEWEST,
+        *,
+        capabilities: Message | None = None,
+        name: str = "old-client",
+        version: str = "1.0",
+    ) -> Reply:
+        """Initialize, and say no more; the session is kept from here on."""
         params = {
             "protocolVersion": revision,
             "capabilities": ABLE if capabilities is None else capabilities,
@@ -345,7 +359,6 @@ class OldClient:
         if "result" in reply.last:
             self.revision = reply.result["protocolVersion"]
             self.session_id = reply.header(SESSION_ID) or ""
-            assert (await self.tell("notifications/initialized")).status == 202
         return reply
 
     def listen(self, last_event_id: str | None = None, **options: Any) -> Any:

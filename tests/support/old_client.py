@@ -71,9 +71,13 @@ Source = Sent | Listening | None
 
 @dataclass(frozen=True, kw_only=True)
 class Arrival:
-    """A message that came, or a batch; over HTTP with the status of the response that it came in."""
+    """A message that came, or a batch; over HTTP with the status of the response that it came in.
+
+    `under_way` are the requests that were not answered yet when it came.
+    """
 
     message: Any
+    under_way: tuple[Sent, ...]
     source: Source = None
     status: int | None = None
 
@@ -89,7 +93,7 @@ class Arrival:
         if message["method"] in CHANGES:
             return False
         token = message.get("params", {}).get("progressToken")
-        return sent.under_way if token is None else token in sent.tokens()
+        return sent in self.under_way if token is None else token in sent.tokens()
 
 
 class OldClient(ABC):
@@ -136,6 +140,7 @@ class OldClient(ABC):
 
     def arrive(self, message: Any, source: Source = None, status: int | None = None) -> None:
         """Take in what came."""
+        under_way = tuple(sent for sent in self.sent if sent.under_way)
         for one in message if isinstance(message, list) else [message]:
             owner = None if "method" in one else self._owner(one.get("id"), source)
             request = None if owner is None else owner.requests[one["id"]]
@@ -144,7 +149,7 @@ class OldClient(ABC):
                 owner.answered.add(one["id"])
             if request is not None and request["method"] == "initialize" and "result" in one:
                 self.revision = one["result"]["protocolVersion"]
-        self.inbox.append(Arrival(message=message, source=source, status=status))
+        self.inbox.append(Arrival(message=message, under_way=under_way, source=source, status=status))
         self._came.set()
 
     def _owner(self, id_: object, source: Source) -> Sent | None:

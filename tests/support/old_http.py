@@ -37,6 +37,12 @@ class SessionsClient(OldClient):
         self._running: list[Exchange] = []
         self._tasks = tasks
 
+    def another(self) -> "SessionsClient":
+        """Another client of the same server; it has not shaken hands yet."""
+        other = SessionsClient(self.app, self.runtime, self.journal, self._tasks)
+        other._running = self._running
+        return other
+
     def headers(self) -> dict[str, str]:
         """What the session adds to every request. The version is one since 2025-06-18."""
         headers = {"content-type": "application/json", "accept": "application/json, text/event-stream"}

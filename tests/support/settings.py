@@ -6,6 +6,7 @@ from mcp_runtime.config import (
     BridgesConfig,
     Config,
     HttpConfig,
+    LedgerConfig,
     Limits,
     SealConfig,
     ServerConfig,
@@ -41,6 +42,7 @@ def settings(
         server=ServerConfig(name="test-server", version="1.2.3", **(server or {})),
         stdio=StdioConfig(**(stdio or {})),
         state=sections.pop("state", StateConfig(engine="memory")),
+        ledger=sections.pop("ledger", LedgerConfig(enabled=False)),
         seal=SealConfig(keys=tuple(Secret(key) for key in seal_keys)),
         **sections,
     )

@@ -37,11 +37,14 @@ class Wire:
     async def keep_alive(self) -> None:
         self.signs.append(round(anyio.current_time() - self.began, 2))
 
+    def age(self) -> None:
+        self.aged_at = round(anyio.current_time() - self.began, 2)
+
     def gone(self) -> None:
         self.gone_at = round(anyio.current_time() - self.began, 2)
 
     def watched(self, every_s: float = math.inf) -> Watched:
-        return Watched(gone=self.gone, receive=self.receive, keep_alive=self.keep_alive, every_s=every_s)
+        return Watched(aged=self.age, gone=self.gone, receive=self.receive, keep_alive=self.keep_alive, every_s=every_s)
 
 
 @pytest.mark.parametrize(

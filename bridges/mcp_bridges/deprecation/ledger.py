@@ -93,9 +93,9 @@ class Ledger:
         elif outcome == "would_refuse":
             tally.would_refuse += 1
 
-    def note_modern(self, client: LegacyClient, revision: str, *, at: float) -> None:
-        """Count a request of a modern revision: what shows that a client could leave the past."""
-        self._tallies.of(client, revision, (), at).calls += 1
+    def note_modern(self, client: LegacyClient, revision: str, *, at: float, calls: int = 1) -> None:
+        """Count requests of a modern revision: what shows that a client could leave the past."""
+        self._tallies.of(client, revision, (), at).calls += calls
 
     def by_feature(self) -> Mapping[str, Tally]:
         """What this process has counted since it started, by feature (MESSAGE: all messages). For metrics."""

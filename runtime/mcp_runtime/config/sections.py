@@ -13,6 +13,7 @@ from mcp_runtime.protocol.meta import LoggingLevel
 from mcp_runtime.secret import Secret
 
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
+HttpParser = Literal["httptools", "h11"]
 LogFormat = Literal["auto", "json", "console"]
 LedgerAddresses = Literal["full", "truncated", "hashed", "none"]
 RetirementStage = Literal["observe", "signal", "brownout", "refuse_new", "gone"]
@@ -60,6 +61,10 @@ class HttpConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = ""
     tls_key_file: Annotated[str, Meta(description="PEM private key.", extra={"kind": "file"})] = ""
     http2: Annotated[bool, Meta(description="Offer HTTP/2.")] = True
+    parser: Annotated[
+        HttpParser,
+        Meta(description='What serves HTTP/1.1: "httptools" is fast and strict, "h11" is Hypercorn as it comes.'),
+    ] = "httptools"
     keep_alive_interval_s: Annotated[
         float, Meta(gt=0, description="Time between the comments that keep a quiet stream open through proxies.")
     ] = 15.0
@@ -316,6 +321,7 @@ class DeprecationConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who still uses older revisions, kept as evidence."""
 
+    enabled: Annotated[bool, Meta(description="Whether it is kept.")] = True
     database: Annotated[
         str, Meta(description="An SQLite file. Empty: ledger.db in state.directory.", extra={"kind": "path"})
     ] = ""

@@ -1,16 +1,17 @@
-"""Hypercorn on trio. Rule: sockets are ours, connections are Hypercorn's, and a drain ends in bounded time."""
+"""Hypercorn on trio. Rule: sockets and HTTP/1.1 are ours, the rest is Hypercorn's, and a drain ends in bounded time."""
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, cast
 
 import trio
-from hypercorn.config import Config as HypercornConfig
 from hypercorn.trio import serve  # pyright: ignore[reportUnknownVariableType]  # its WSGI half is not typed
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mcp_runtime.config import HttpConfig
-from mcp_runtime.server import http2
+from mcp_runtime.limits import Limits
+from mcp_runtime.server import http1, http2
+from mcp_runtime.server.http1 import Http1Config, Http1Server
 from mcp_runtime.server.sockets import Listener, hang_up
 
 _MAX_REQUESTS_PER_CONNECTION: Final = 1_000_000
@@ -24,6 +25,7 @@ async def serve_http(
     listeners: Sequence[Listener],
     http: HttpConfig,
     *,
+    limits: Limits,
     tls: bool,
     drain: Callable[[], Awaitable[None]],
     task_status: "trio.TaskStatus[list[str]]" = trio.TASK_STATUS_IGNORED,
@@ -33,14 +35,20 @@ async def serve_http(
     The caller runs the application's lifespan.
     """
     addresses = [listener.sock.getsockname() for listener in listeners]
+    http1.install()
     http2.install()
-    config = _hypercorn_config(listeners, http, tls=tls)
+    config = _hypercorn_config(listeners, http, limits, tls=tls)
     draining = trio.Event()
     async with trio.open_nursery() as nursery:
+        if http.parser == "httptools":
+            config.http1 = Http1Server(app, config, limits)
+            nursery.start_soon(config.http1.watch)
 
         async def shutdown() -> None:
             await drain()
             draining.set()
+            if config.http1 is not None:
+                config.http1.drain()
             nursery.start_soon(_cut, addresses, http.drain_grace_s + _AFTER_GRACE_S)
 
         await serve(
@@ -92,8 +100,8 @@ def _closing(send: Send, draining: trio.Event) -> Send:
     return closing
 
 
-def _hypercorn_config(listeners: Sequence[Listener], http: HttpConfig, *, tls: bool) -> HypercornConfig:
-    config = HypercornConfig()
+def _hypercorn_config(listeners: Sequence[Listener], http: HttpConfig, limits: Limits, *, tls: bool) -> Http1Config:
+    config = Http1Config()
     # The descriptor changes hands: Hypercorn closes it.
     descriptors = {listener: f"fd://{listener.sock.detach()}" for listener in listeners}
     plain = [fd for listener, fd in descriptors.items() if not tls or listener.unix_path is not None]
@@ -105,6 +113,7 @@ def _hypercorn_config(listeners: Sequence[Listener], http: HttpConfig, *, tls: b
     config.alpn_protocols = ["h2", "http/1.1"] if http.http2 else ["http/1.1"]
     config.graceful_timeout = http.drain_grace_s
     config.keep_alive_timeout = http.idle_timeout_s
+    config.h11_max_incomplete_size = config.h2_max_header_list_size = limits.max_header_bytes
     config.keep_alive_max_requests = _MAX_REQUESTS_PER_CONNECTION
     config.include_server_header = False
     config.accesslog = None

@@ -145,7 +145,7 @@ async def _serve_endpoints(
     from mcp_runtime.http_app import HttpApp
     from mcp_runtime.server.http_server import serve_http
 
-    http = runtime.config.http
+    config, http = runtime.config, runtime.config.http
     app = HttpApp(runtime, bind_hosts=[listener.host for listener in listeners if listener.host])
 
     async def drain() -> None:
@@ -154,7 +154,7 @@ async def _serve_endpoints(
 
     async with app.lifespan(), trio.open_nursery() as serving:
         tls = bool(http.tls_certificate_file)
-        await serving.start(partial(serve_http, app, listeners, http, tls=tls, drain=drain))
+        await serving.start(partial(serve_http, app, listeners, http, limits=config.limits, tls=tls, drain=drain))
         progress.started.set()
         on_ready()
         if stdio is not None:
@@ -177,5 +177,7 @@ async def _serve_admin(
         metrics=None if runtime.metrics is None else PrometheusText(runtime.metrics).text,
         routes=() if runtime.bridges is None else runtime.bridges.admin_routes(),
     )
-    http = runtime.config.http
-    await serve_http(app, listeners, http, tls=False, drain=trio.sleep_forever, task_status=task_status)
+    config = runtime.config
+    await serve_http(
+        app, listeners, config.http, limits=config.limits, tls=False, drain=trio.sleep_forever, task_status=task_status
+    )

@@ -18,7 +18,9 @@ async def main() -> None:
     """Serve until the process is ended."""
     config = load_config(None, environ={})
     listeners = open_listeners(config, "http.bind", [f"127.0.0.1:{sys.argv[1]}"], scheme="http")
-    await serve_http(cast("Any", app), listeners, config.http, tls=False, drain=trio.sleep_forever)
+    await serve_http(
+        cast("Any", app), listeners, config.http, limits=config.limits, tls=False, drain=trio.sleep_forever
+    )
 
 
 trio.run(main)

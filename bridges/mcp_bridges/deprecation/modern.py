@@ -1,0 +1,79 @@
+"""What modern requests show: that their client could leave the past, and what of the past they still use.
+
+Rule: a request costs one look-up; the ledger hears of many at once.
+
+Roots, sampling and logging are on their way out in 2026-07-28 too, so they are counted wherever they are used.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from msgspec import UnsetType
+
+from mcp_bridges.deprecation.ledger import Ledger
+from mcp_bridges.gate import LegacyClient, Sighting
+from mcp_bridges.session import FEATURES
+from mcp_runtime.call import Answer, Call, Transport
+
+_MAX_CLIENTS: Final = 10_000
+"""Kept apart between two hand-overs; those past it are not counted, and no real server has as many."""
+
+_Key = tuple[str | None, str | None, bytes | None, str | None, str | None, Transport, str]
+
+
+@dataclass(slots=True)
+class _Count:
+    calls: int = 0
+
+
+class ModernWatch:
+    """An Observer that counts for `ledger`. `now` gives Unix seconds."""
+
+    def __init__(self, ledger: Ledger, *, now: Callable[[], float]) -> None:
+        self._ledger = ledger
+        self._now = now
+        self._counts: dict[_Key, _Count] = {}
+
+    def served(self, call: Call, answer: Answer | None, duration_s: float) -> None:
+        """As the port says."""
+        del answer, duration_s
+        info = call.meta.client_info
+        name, version = (None, None) if isinstance(info, UnsetType) else (info.name, info.version)
+        agent = None if call.http_headers is None else call.http_headers.get(b"user-agent")
+        key = (name, version, agent, call.principal, call.peer, call.transport, call.probe.version or "")
+        count = self._counts.get(key)
+        if count is None:
+            if len(self._counts) >= _MAX_CLIENTS:
+                return
+            count = self._counts[key] = _Count()
+        count.calls += 1
+        if call.asked or not isinstance(call.meta.log_level, UnsetType):
+            self._note_features(call, key)
+
+    def hand_over(self) -> None:
+        """Tell the ledger what was counted."""
+        at = self._now()
+        for key, count in self._counts.items():
+            self._ledger.note_modern(_client(key), key[-1], at=at, calls=count.calls)
+        self._counts = {}
+
+    def _note_features(self, call: Call, key: _Key) -> None:
+        features = {feature: None for method in call.asked for feature in FEATURES.get(method, ())}
+        if not isinstance(call.meta.log_level, UnsetType):
+            features["feature.logging"] = None
+        if features:
+            seen = Sighting(client=_client(key), revision=key[-1], features=tuple(features), method=call.request.method)
+            self._ledger.note(seen, at=self._now(), outcome="served")
+
+
+def _client(key: _Key) -> LegacyClient:
+    name, version, agent, principal, peer, transport, _ = key
+    return LegacyClient(
+        transport=transport,
+        name=name,
+        version=version,
+        user_agent=None if agent is None else agent.decode("latin-1"),
+        principal=principal,
+        peer=peer,
+    )

@@ -1,0 +1,335 @@
+"""HTTP/1.1 on httptools: connections of Hypercorn's trio worker that cost one task each, and nothing more a request.
+
+Rule: the task that accepted a connection reads, runs the application and writes; it waits for nobody but its client.
+
+Hypercorn (0.18) keeps sockets, TLS and HTTP/2: a connection that turns out to speak something else is handed to it with
+the bytes already read. `install` puts `serve_connection` in the place of Hypercorn's own. ADR 0011.
+"""
+
+import os
+from collections.abc import Awaitable, Callable
+from math import inf
+from time import time
+from typing import Any, Final, cast
+from urllib.parse import unquote
+
+import hypercorn.trio.run
+import trio
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config as HypercornConfig
+from hypercorn.events import RawData
+from hypercorn.trio import task_group
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.utils import parse_socket_addr  # pyright: ignore[reportUnknownVariableType]  # a tuple of whatever
+from starlette.types import ASGIApp, Scope
+
+from mcp_runtime.limits import Limits
+from mcp_runtime.server.http1_exchange import READ_BYTES, Exchange, status_line
+from mcp_runtime.server.http1_request import EMPTY_LINE, HTTP2_PREFACE, RefusedError, RequestHead, check_beginning
+
+_run_app: Final = cast("Callable[..., Awaitable[None]]", getattr(task_group, "_handle"))  # noqa: B009  # it is private
+"""Hypercorn's own, so that what an application raises is logged alike."""
+_LINGER_S: Final = 2.0
+_LINGER_BYTES: Final = 16 * 1024 * 1024
+"""More than the kernel holds for both ends: a close with bytes unread resets it, and the answer may be lost."""
+_LOOK_AGAIN_S: Final = 0.1
+"""At least so long between two looks for late clients; a look takes as many steps as there are connections."""
+
+_GONE: Final = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
+"""How it shows that a client has left."""
+
+Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
+
+
+class Http1Server:
+    """What the connections of one server share. Run `watch` beside them, and call `drain` when it is to end."""
+
+    def __init__(self, app: ASGIApp, config: HypercornConfig, limits: Limits) -> None:
+        self.app = ASGIWrapper(cast("Any", app))
+        self.config = config
+        self.limits = limits
+        self.is_draining = False
+        self.connections: set[Connection] = set()
+        self._fields = b""
+        self._fields_at = 0
+
+    def fields(self) -> bytes:
+        """The header fields of every answer, as lines: Date, and what else Hypercorn is configured to say."""
+        now = int(time())
+        if now != self._fields_at:
+            self._fields_at = now
+            self._fields = b"".join(b"%b: %b\r\n" % field for field in self.config.response_headers("h11"))
+        return self._fields
+
+    def drain(self) -> None:
+        """Close idle connections now, and the others after the answer that they are at."""
+        self.is_draining = True
+        for connection in self.connections:
+            connection.cut(before=inf)
+
+    async def watch(self) -> None:
+        """Close connections whose client is late, for ever."""
+        shortest_s = min(self.config.keep_alive_timeout, self.limits.header_timeout_s)
+        while True:
+            now = trio.current_time()
+            wake_at = now + shortest_s  # No deadline that is set from now on is earlier.
+            for connection in self.connections:
+                connection.cut(before=now)
+                wake_at = min(wake_at, connection.deadline)
+            await trio.sleep_until(max(wake_at, now + _LOOK_AGAIN_S))
+
+
+class Http1Config(HypercornConfig):
+    """Hypercorn's configuration, and what serves HTTP/1.1: None is Hypercorn itself."""
+
+    http1: Http1Server | None = None
+
+
+class Connection:
+    """One connection. `deadline` is when the client is late (trio's clock): never, while a request is at work."""
+
+    def __init__(self, server: Http1Server, state: dict[str, Any], context: Any, stream: Stream) -> None:
+        self.server = server
+        self.unread = b""
+        self.is_at_end = False
+        self.is_gone = False
+        self.deadline = inf
+        self._state = state
+        self._context = context
+        self._stream = stream
+        self._is_tls = isinstance(stream, trio.SSLStream)
+        self._socket = (stream.transport_stream if isinstance(stream, trio.SSLStream) else stream).socket
+        self._fd = self._socket.fileno()
+        self._scope = trio.CancelScope()
+        self._lock = trio.Lock()
+        self._unsent = memoryview(b"")
+        self._lingers = False
+        self._exchange: Exchange | None = None
+
+    def cut(self, *, before: float) -> None:
+        """End it, if it waits for its client and was to wait no longer than until `before`."""
+        if self.deadline < before:
+            self.deadline = -inf
+            self._scope.cancel()
+
+    async def run(self) -> bytes | None:
+        """Serve until the end (None), or until the connection is for Hypercorn (what was read of it)."""
+        self.server.connections.add(self)
+        begun: bytes | None = None
+        try:
+            with self._scope:
+                begun = await self._converse()
+            if self._scope.cancelled_caught and self.unread and not self.server.is_draining:
+                await self.refuse(408)
+        except RefusedError as error:
+            await self.refuse(error.status)
+        finally:
+            self.server.connections.discard(self)
+        if begun is None:
+            await self._part()
+        return begun
+
+    async def _converse(self) -> bytes | None:
+        if self.server.is_draining:
+            return None  # It came between the beginning of the drain and the end of listening.
+        if isinstance(self._stream, trio.SSLStream):
+            self.deadline = trio.current_time() + self.server.config.ssl_handshake_timeout
+            await self._stream.do_handshake()
+            if self._stream.selected_alpn_protocol() == "h2":
+                return b""
+        scope = self._common_scope()
+        while (head := await self._read_head()) is not None:
+            if head == HTTP2_PREFACE:
+                return head + self.unread
+            request = RequestHead(head, self.server.limits)
+            if request.is_for_hypercorn:
+                return head + self.unread
+            self.deadline = inf
+            self._exchange = Exchange(self, request, self.server.limits, self.server.fields())
+            if not await self._answer(request, self._exchange, scope):
+                break
+        return None
+
+    async def _answer(self, request: RequestHead, exchange: Exchange, common: Scope) -> bool:
+        """Run the application. Returns whether the connection can take another request."""
+        target, _, query = request.target.partition(b"?")
+        scope: Scope = {
+            **common,
+            "asgi": {"spec_version": "2.1", "version": "3.0"},
+            "http_version": request.version,
+            "method": request.method,
+            "path": unquote(target.decode("ascii")),
+            "raw_path": target,
+            "query_string": query,
+            "headers": request.headers,
+            "state": self._state.copy(),
+            "extensions": {},
+        }
+        began = time()
+        threads = (trio.to_thread.run_sync, trio.from_thread.run)
+        await _run_app(self.server.app, self.server.config, scope, exchange.receive, exchange.send, *threads)
+        log = self.server.config.log
+        if log.access_logger is not None:
+            await log.access(cast("Any", scope), cast("Any", exchange.summary), time() - began)
+        await self._context.mark_request()
+        goes_on = await exchange.finish()
+        if self._unsent:  # By a call that was cancelled.
+            await self.write(b"")
+        self._lingers = self._lingers or not exchange.has_whole_body
+        return goes_on
+
+    def _common_scope(self) -> Scope:
+        return {
+            "type": "http",
+            "scheme": "https" if self._is_tls else "http",
+            "root_path": self.server.config.root_path,
+            "client": parse_socket_addr(self._socket.family, self._socket.getpeername()),
+            "server": parse_socket_addr(self._socket.family, self._socket.getsockname()),
+        }
+
+    async def _read_head(self) -> bytes | None:
+        """The next head; None where there is none to come. Raises RefusedError."""
+        limits = self.server.limits
+        now = trio.current_time()
+        self.deadline = now + self.server.config.keep_alive_timeout
+        seen = 0
+        if EMPTY_LINE in self.unread:
+            await trio.lowlevel.checkpoint()  # A client that sends many requests at once is not the only one.
+        while (end := self.unread.find(EMPTY_LINE, max(seen - 3, 0))) < 0:
+            if self.unread:
+                check_beginning(self.unread, seen, limits)
+                self.deadline = min(self.deadline, trio.current_time() + limits.header_timeout_s)
+            seen = len(self.unread)
+            if self.server.is_draining:
+                return None
+            if not await self.fill():
+                if self.unread:
+                    raise RefusedError(400)
+                return None
+        if self._scope.cancel_called:
+            return None
+        head, self.unread = self.unread[: end + 4], self.unread[end + 4 :]
+        return head
+
+    async def fill(self) -> bool:
+        """Wait for more to be in `unread`. False once the client has sent its last."""
+        if self.is_at_end:
+            return False
+        try:
+            if isinstance(self._stream, trio.SSLStream):
+                data = bytes(await self._stream.receive_some(READ_BYTES))
+            else:
+                data = await self._read()
+        except _GONE:
+            data = b""
+        self.unread += data
+        self.is_at_end = not data
+        return not self.is_at_end
+
+    async def _read(self) -> bytes:
+        while True:
+            await trio.lowlevel.wait_readable(self._fd)
+            try:
+                return os.read(self._fd, READ_BYTES)
+            except BlockingIOError:
+                continue
+
+    async def write(self, data: bytes) -> None:
+        """Send `data`, after what a cancelled call may have left. Raises ConnectionResetError: the client has left."""
+        try:
+            if self._is_tls or self._unsent or self._lock.locked():
+                async with self._lock:
+                    await self._flush()
+                    self._unsent = memoryview(data)
+                    await self._flush()
+            else:
+                self._unsent = memoryview(data)
+                self._write_some()
+                if self._unsent:
+                    async with self._lock:
+                        await self._flush()
+        except _GONE as error:
+            self.is_gone = True
+            raise ConnectionResetError("the client has left") from error
+
+    def _write_some(self) -> None:
+        try:
+            sent = os.write(self._fd, self._unsent)
+        except BlockingIOError:
+            return
+        self._unsent = self._unsent[sent:]
+
+    async def _flush(self) -> None:
+        while self._unsent:
+            if isinstance(self._stream, trio.SSLStream):
+                with trio.CancelScope(shield=True):  # Cancelled, it would not know what it has sent.
+                    await self._stream.send_all(self._unsent)
+                self._unsent = memoryview(b"")
+            else:
+                await trio.lowlevel.wait_writable(self._fd)
+                self._write_some()
+
+    def is_draining(self) -> bool:
+        """Whether the answer that is begun now is the last one."""
+        return self.server.is_draining
+
+    async def refuse(self, status: int) -> None:
+        """Answer with nothing but `status`, and close."""
+        self._lingers = True
+        self._exchange = None
+        with trio.move_on_after(_LINGER_S):
+            try:
+                await self.write(
+                    b"%bcontent-length: 0\r\nconnection: close\r\n%b\r\n" % (status_line(status), self.server.fields())
+                )
+            except ConnectionResetError:
+                self._lingers = False
+
+    async def _part(self) -> None:
+        """Close, once the client has what was sent to it."""
+        with trio.move_on_after(_LINGER_S):
+            if self._lingers and not self.is_gone:
+                await self._linger()
+            await self._stream.aclose()
+
+    async def _linger(self) -> None:
+        try:
+            if not isinstance(self._stream, trio.SSLStream):
+                await self._stream.send_eof()
+            left = _LINGER_BYTES
+            while left > 0 and not (self._exchange and self._exchange.discard()) and await self.fill():
+                left -= len(self.unread)
+                if self._exchange is None:
+                    self.unread = b""
+        except (*_GONE, RefusedError):
+            return  # It knows that something is wrong.
+
+
+class _Hypercorn(TCPServer):
+    """Hypercorn's own connection, beginning with what was read already."""
+
+    begun = b""
+
+    async def _read_data(self) -> None:
+        if self.begun:
+            await self.protocol.handle(RawData(self.begun))
+        await super()._read_data()
+
+
+async def serve_connection(app: Any, config: HypercornConfig, context: Any, state: Any, stream: Any) -> None:
+    """Serve one connection, as `TCPServer` does. Cancelled, it is closed at once."""
+    begun: bytes | None = b""
+    if isinstance(config, Http1Config) and config.http1 is not None:
+        try:
+            begun = await Connection(config.http1, state, context, stream).run()
+        except _GONE:
+            return
+    if begun is not None:
+        hypercorns = _Hypercorn(app, config, context, state, stream)
+        hypercorns.begun = begun
+        await hypercorns
+
+
+def install() -> None:
+    """Have every connection of this process begin here. Harmless to repeat."""
+    hypercorn.trio.run.TCPServer = serve_connection  # type: ignore[assignment,attr-defined]  # replaced on purpose

@@ -1,0 +1,273 @@
+"""One request over HTTP/1.1 and its answer, as ASGI has them.
+
+Rule: what an application sends becomes one well-formed answer, or a connection that is closed before the end of it.
+
+One task may wait in `receive` while others `send`. A head goes out together with the body. Where the length is not
+known it is a stream, whose client wants to see that it has begun: its head goes out at once.
+"""
+
+import re
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any, Final, Protocol
+
+import trio
+from starlette.types import Message
+
+from mcp_runtime.limits import Limits
+from mcp_runtime.server.http1_request import TOKEN, ChunkedBody, RefusedError, RequestHead
+
+READ_BYTES: Final = 65_536
+"""Read at once, and held for a client that sends its next requests before it has its answer."""
+_JOINED_BYTES: Final = 65_536
+"""A longer body is written after its head: to copy it costs more than a second write."""
+_FIELDS: Final = re.compile(rb"(?:%b: [^\0\r\n]*\r\n)*" % TOKEN)
+_STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+_BODILESS: Final = frozenset((204, 304))
+
+
+class Wire(Protocol):
+    """The connection that an exchange is on: what was read of it, and whether its client has left."""
+
+    unread: bytes
+    is_gone: bool
+
+    async def fill(self) -> bool:
+        """Wait for more to be in `unread`. False once the client has sent its last."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Send `data`. Raises ConnectionResetError where the client has left."""
+        ...
+
+    async def refuse(self, status: int) -> None:
+        """Answer with nothing but `status`, and close afterwards."""
+        ...
+
+    def is_draining(self) -> bool:
+        """Whether an answer that begins now is the last one."""
+        ...
+
+
+def status_line(status: int) -> bytes:
+    """The first line of an answer."""
+    return _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
+
+
+class Exchange:
+    """One request and its answer. `fields` are header lines for the answer."""
+
+    __slots__ = (
+        *("_answer_left", "_body_left", "_chunks", "_closes", "_fields", "_has_given_body", "_has_sent_head", "_head"),
+        *("_headers", "_is_bodiless", "_is_chunked", "_is_complete", "_is_continue_due", "_is_over", "_status"),
+        *("_version", "_waiting", "_wire"),
+    )
+
+    def __init__(self, wire: Wire, request: RequestHead, limits: Limits, fields: bytes) -> None:
+        facts = request.facts
+        self._wire = wire
+        self._fields = fields
+        self._version = request.version
+        self._closes = request.is_last
+        self._chunks = ChunkedBody(limits) if b"transfer-encoding" in facts else None
+        self._body_left = int(facts.get(b"content-length", b"0"))
+        self._has_given_body = False
+        self._is_continue_due = self._version == "1.1" and facts.get(b"expect", b"").lower() == b"100-continue"
+        self._waiting: trio.CancelScope | None = None
+        self._status = 0
+        self._headers: Iterable[tuple[bytes, bytes]] = ()
+        self._head = b""
+        self._has_sent_head = False
+        self._is_bodiless = request.method == "HEAD"
+        self._is_chunked = False
+        self._answer_left: int | None = None
+        self._is_complete = False
+        self._is_over = False
+
+    async def receive(self) -> Message:
+        """A piece of the body; after its end, the news that the client has left or the answer is complete."""
+        if self._waiting is not None:
+            raise trio.BusyResourceError("another task waits in receive() already")
+        if not self._has_given_body:
+            piece = await self._piece()
+            if piece or self.has_whole_body:
+                self._has_given_body = self.has_whole_body
+                return {"type": "http.request", "body": piece, "more_body": not self._has_given_body}
+        while await self._more():
+            pass  # It sent the beginning of its next request.
+        await trio.lowlevel.checkpoint()
+        return {"type": "http.disconnect"}
+
+    async def _piece(self) -> bytes:
+        """Some of the body; nothing where it is at its end, or the client or the answer is."""
+        status = 400  # For a client that sends its last in the middle of its request.
+        try:
+            piece = self._take()
+            while not piece and not self.has_whole_body and await self._more():
+                piece = self._take()
+        except RefusedError as error:
+            piece, status = b"", error.status
+        if not piece and not self.has_whole_body and not self._is_over:
+            await self._give_up(status)
+        return piece
+
+    @property
+    def has_whole_body(self) -> bool:
+        """Whether the last of the request's body was taken."""
+        return self._body_left == 0 if self._chunks is None else self._chunks.is_complete
+
+    def _take(self) -> bytes:
+        """What there is of the body. Raises RefusedError."""
+        wire, chunks = self._wire, self._chunks
+        if chunks is not None:
+            wire.unread = chunks.feed(wire.unread)
+            piece = b"".join(chunks.pieces)
+            chunks.pieces.clear()
+            return piece
+        piece, wire.unread = wire.unread[: self._body_left], wire.unread[self._body_left :]
+        self._body_left -= len(piece)
+        return piece
+
+    def discard(self) -> bool:
+        """Drop what there is of the body; whether that was the last of it. Raises RefusedError."""
+        self._take()
+        return self.has_whole_body
+
+    async def _more(self) -> bool:
+        """Wait for the client to send something. False where it will not, or all is over meanwhile."""
+        if self._is_over:
+            return False
+        if self._is_continue_due and not self._status:
+            self._is_continue_due = False
+            await self._wire.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._waiting = trio.CancelScope()
+        try:
+            with self._waiting:
+                if len(self._wire.unread) < READ_BYTES:
+                    return await self._wire.fill()
+                await trio.sleep_forever()  # Its leaving cannot be seen behind so many requests.
+        finally:
+            self._waiting = None
+        return False
+
+    async def send(self, message: Message | None) -> None:
+        """Send a piece of the answer. None: the application has ended.
+
+        Raises ConnectionResetError where the client has left; RuntimeError, ValueError where the application errs.
+        """
+        if message is None:
+            await self._end()
+        elif self._wire.is_gone or (self._is_over and not self._is_complete):
+            raise ConnectionResetError("the client has left")
+        elif message["type"] == "http.response.start" and not self._status:
+            await self._start(int(message["status"]), tuple(message.get("headers", ())))
+        elif message["type"] == "http.response.body" and self._status and not self._is_complete:
+            await self._send_body(bytes(message.get("body", b"")), is_last=not message.get("more_body", False))
+        else:
+            raise RuntimeError(f"{message['type']} has no place here in an answer")
+
+    async def _start(self, status: int, headers: tuple[tuple[bytes, bytes], ...]) -> None:
+        if not 200 <= status < 1000:
+            raise ValueError(f"{status} is no status of an answer")
+        lines, length, says_close = self._lines(headers)
+        self._is_bodiless = self._is_bodiless or status in _BODILESS
+        is_stream = length is None and status not in _BODILESS
+        if is_stream and self._version == "1.1":
+            lines.append(b"transfer-encoding: chunked\r\n")
+        # A body that the client still sends is in the way of its next request.
+        self._closes = self._closes or says_close or self._wire.is_draining() or not self._has_arrived
+        if is_stream and self._version == "1.0":
+            self._closes = True
+        if self._closes and not says_close:
+            lines.append(b"connection: close\r\n")
+        fields = b"".join(lines)
+        if fields.count(b"\n") != len(lines) or not _FIELDS.fullmatch(fields):
+            raise ValueError("a header field of the answer has a line end in it, or is no field at all")
+        self._status, self._headers, self._answer_left = status, headers, length
+        self._is_chunked = is_stream and self._version == "1.1" and not self._is_bodiless
+        self._head = b"%b%b%b\r\n" % (status_line(status), fields, self._fields)
+        if is_stream and not self._is_bodiless:
+            await self._write(b"")
+
+    @property
+    def _has_arrived(self) -> bool:
+        return self.has_whole_body or (self._chunks is None and len(self._wire.unread) >= self._body_left)
+
+    def _lines(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[list[bytes], int | None, bool]:
+        """Header lines, the length that they declare, and whether they say that the connection will be closed."""
+        lines: list[bytes] = []
+        length: int | None = None
+        says_close = False
+        for name, value in headers:
+            lowered = name.lower()
+            if lowered == b"transfer-encoding":
+                continue  # How the answer is sent is decided here.
+            if lowered == b"content-length":
+                length = int(value)
+            elif lowered == b"connection":
+                says_close = says_close or b"close" in value.lower()
+            lines.append(b"%b: %b\r\n" % (name, value))
+        return lines, length, says_close
+
+    async def _send_body(self, body: bytes, *, is_last: bool) -> None:
+        if self._is_bodiless:
+            body = b""
+        elif self._answer_left is not None:
+            self._answer_left -= len(body)
+            if self._answer_left < 0 or (is_last and self._answer_left):
+                raise ValueError("the body is not as long as the content-length of the answer")
+        elif self._is_chunked:
+            chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
+            body = chunk + b"0\r\n\r\n" if is_last else chunk
+        self._is_complete = is_last
+        await self._write(body)
+        if is_last:
+            self._set_over()
+        else:
+            await trio.lowlevel.checkpoint()  # A socket that takes everything must not keep others from theirs.
+
+    async def _write(self, data: bytes) -> None:
+        head, self._head = self._head, b""
+        self._has_sent_head = True
+        try:
+            if len(data) > _JOINED_BYTES:
+                await self._wire.write(head)
+                await self._wire.write(data)
+            else:
+                await self._wire.write(head + data)
+        except ConnectionResetError:
+            self._set_over()
+            raise
+
+    def _set_over(self) -> None:
+        self._is_over = True
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+    async def _give_up(self, status: int) -> None:
+        """Answer `status` if nothing was sent, and have the connection closed."""
+        self._set_over()
+        if not self._has_sent_head and not self._wire.is_gone:
+            self._has_sent_head = True
+            await self._wire.refuse(status)
+
+    async def _end(self) -> None:
+        if not self._is_complete:
+            await self._give_up(500)
+
+    async def finish(self) -> bool:
+        """Once the application has returned: whether the connection can take another request."""
+        self._set_over()
+        while self._waiting is not None:  # In a task that is still to be told.
+            await trio.lowlevel.checkpoint()
+        if not self._is_complete or self._closes or self._wire.is_gone:
+            return False
+        try:
+            return self.discard()
+        except RefusedError:
+            return False
+
+    @property
+    def summary(self) -> dict[str, Any] | None:
+        """The answer, for the access log; None where it is not complete."""
+        return {"status": self._status, "headers": self._headers} if self._is_complete else None

@@ -1,0 +1,78 @@
+"""Heads that are almost right. What we accept, another parser reads the same way: h11, in nothing but its own strictness."""
+
+from typing import Final
+
+import h11
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from mcp_runtime.limits import Limits
+from mcp_runtime.server.http1_request import ChunkedBody, RefusedError, RequestHead
+
+LIMITS: Final = Limits()
+GOOD: Final = (
+    b"POST /mcp?x=y HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nConnection: close\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost:a\r\nTransfer-Encoding: chunked\r\nX:\t y \r\nX: z\r\n\r\n",
+    b"GET http://a/b HTTP/1.0\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n",
+)
+CHUNKS: Final = b"3\r\nabc\r\n1;x=y\r\n\n\r\n0\r\nTrailer: x\r\n\r\n"
+PIECES: Final = (
+    *(b"\r", b"\n", b"\r\n", b" ", b"\t", b"\0", b":", b",", b";", b'"', b"\x0b", b"\x7f", b"\xe9", b"0", b"1", b"a"),
+    *(b"Content-Length: 3\r\n", b"Transfer-Encoding: chunked\r\n", b"Host: b\r\n", b"HTTP/1.1", b"\r\n x\r\n"),
+)
+
+
+@st.composite
+def damaged(draw: st.DrawFn, good: tuple[bytes, ...]) -> bytes:
+    """A good one in which a few places are replaced, removed or doubled."""
+    data = draw(st.sampled_from(good))
+    for _ in range(draw(st.integers(1, 3))):
+        at = draw(st.integers(0, len(data)))
+        end = at + draw(st.integers(0, 3))
+        data = data[:at] + draw(st.sampled_from((*PIECES, b"", data[at:end] * 2))) + data[end:]
+    return data
+
+
+@settings(max_examples=1500, deadline=None, derandomize=True)
+@given(damaged(GOOD))
+@example(GOOD[0])
+@example(GOOD[1])
+@example(GOOD[2])
+def test_a_head_that_we_accept_is_the_same_to_another_parser(data: bytes) -> None:
+    head = data.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+    try:
+        ours = RequestHead(head, LIMITS)
+    except RefusedError:
+        return
+    other = h11.Connection(h11.SERVER)
+    other.receive_data(head)
+    theirs = other.next_event()
+    assert isinstance(theirs, h11.Request)
+    assert (ours.method, ours.target, ours.version) == (
+        theirs.method.decode(),
+        theirs.target,
+        theirs.http_version.decode(),
+    )
+    lowered = [(name, value.lower()) for name, value in ours.headers]
+    assert lowered == [(name, value.lower()) for name, value in theirs.headers]
+
+
+@settings(max_examples=1500, deadline=None, derandomize=True)
+@given(damaged((CHUNKS,)), st.integers(1, 50))
+@example(CHUNKS, 1)
+def test_a_chunked_body_that_we_accept_is_the_same_to_another_parser(data: bytes, size: int) -> None:
+    body, rest = ChunkedBody(LIMITS), b""
+    try:
+        for at in range(0, len(data), size):
+            part = data[at : at + size]
+            rest += part if body.is_complete else body.feed(part)
+    except RefusedError:
+        return
+    other = h11.Connection(h11.SERVER)
+    other.receive_data(GOOD[1] + data)
+    theirs = b""
+    while isinstance(event := other.next_event(), (h11.Request, h11.Data)):
+        theirs += bytes(event.data) if isinstance(event, h11.Data) else b""
+    assert (b"".join(body.pieces), body.is_complete) == (theirs, isinstance(event, h11.EndOfMessage))
+    if body.is_complete:
+        assert rest == other.trailing_data[0]

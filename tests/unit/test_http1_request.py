@@ -1,0 +1,123 @@
+"""Heads and chunked bodies without a socket: what is made of them, wherever their bytes are split."""
+
+import pytest
+
+from mcp_runtime.limits import Limits
+from mcp_runtime.server.http1_request import ChunkedBody, RefusedError, RequestHead, check_beginning
+
+LIMITS = Limits()
+CHUNKED = b"3\r\nabc\r\n4;x=y\r\n\r\n\r\n\r\n1\r\n\n\r\n0\r\nTrailer: z\r\nOther: 0\r\n\r\n"
+NEXT = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n0\r\n\r\n"
+
+
+class TestRequestHead:
+    def test_names_are_lower_case_and_blanks_around_values_gone(self) -> None:
+        head = RequestHead(b"PUT /a?b HTTP/1.1\r\nHOST:a\r\nX-Y: \t c d \t\r\nx-y:\r\n\r\n", LIMITS)
+        assert (head.method, head.target, head.version) == ("PUT", b"/a?b", "1.1")
+        assert head.headers == [(b"host", b"a"), (b"x-y", b"c d"), (b"x-y", b"")]
+
+    @pytest.mark.parametrize(
+        ("fields", "is_last"),
+        [
+            (b"", False),
+            (b"Connection: keep-alive\r\n", False),
+            (b"Connection: closed\r\n", False),
+            (b"Connection: close\r\n", True),
+            (b"Connection: keep-alive\r\nConnection: x,Close\r\n", True),
+        ],
+    )
+    def test_the_last_one_says_so(self, fields: bytes, is_last: bool) -> None:
+        assert RequestHead(b"GET / HTTP/1.1\r\nHost: a\r\n" + fields + b"\r\n", LIMITS).is_last is is_last
+
+    def test_1_0_and_connect_are_the_last(self) -> None:
+        assert RequestHead(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", LIMITS).is_last
+        assert RequestHead(b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", LIMITS).is_last
+
+    @pytest.mark.parametrize(
+        ("method", "fields", "is_for_hypercorn"),
+        [
+            (b"GET", b"Connection: upgrade\r\nUpgrade: websocket\r\n", True),
+            (b"GET", b"Connection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n", True),
+            (b"POST", b"Connection: upgrade\r\nUpgrade: websocket\r\n", False),
+            (b"GET", b"Upgrade: websocket\r\n", False),
+            (b"GET", b"Connection: upgrade\r\n", False),
+            (b"GET", b"Connection: upgrade\r\nUpgrade: h2c\r\n", True),
+            (b"OPTIONS", b"Connection: upgrade\r\nUpgrade: h2c\r\n", True),
+            (b"POST", b"Connection: upgrade\r\nUpgrade: h2c\r\nContent-Length: 0\r\n", False),
+            (b"POST", b"Connection: upgrade\r\nUpgrade: h2c\r\nTransfer-Encoding: chunked\r\n", False),
+            (b"GET", b"Connection: upgrade\r\nUpgrade: h2c, websocket\r\n", False),
+            (b"GET", b"Connection: upgrade\r\nUpgrade: TLS/1.3\r\n", False),
+        ],
+    )
+    def test_what_leads_elsewhere(self, method: bytes, fields: bytes, is_for_hypercorn: bool) -> None:
+        head = RequestHead(method + b" / HTTP/1.1\r\nHost: a\r\n" + fields + b"\r\n", LIMITS)
+        assert head.is_for_hypercorn is is_for_hypercorn
+
+    @pytest.mark.parametrize(("digits", "status"), [(b"9" * 19, None), (b"0" * 20, 400), (b"0" * 5000, 400)])
+    def test_a_length_has_no_more_digits_than_a_length_can_have(self, digits: bytes, status: int | None) -> None:
+        data = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: " + digits + b"\r\n\r\n"
+        if status is None:
+            assert RequestHead(data, LIMITS).facts[b"content-length"] == digits
+            return
+        with pytest.raises(RefusedError) as caught:
+            RequestHead(data, LIMITS)
+        assert caught.value.status == status
+
+
+class TestBeginning:
+    @pytest.mark.parametrize("seen", range(24))
+    def test_a_good_one_is_no_error_wherever_it_is_split(self, seen: int) -> None:
+        check_beginning(b"GET / HTTP/1.1\r\nHost: a\r"[: seen + 1], seen, LIMITS)
+
+    @pytest.mark.parametrize("seen", [0, 14, 15])
+    def test_a_bare_line_feed_is_seen_wherever_it_is_split(self, seen: int) -> None:
+        with pytest.raises(RefusedError):
+            check_beginning(b"GET / HTTP/1.1.\nHost", seen, LIMITS)
+
+
+class TestChunkedBody:
+    @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 7, 11, 1000])
+    def test_it_ends_where_it_ends_however_it_is_split(self, size: int) -> None:
+        data, body, rest = CHUNKED + NEXT, ChunkedBody(LIMITS), b""
+        for at in range(0, len(data), size):
+            part = data[at : at + size]
+            rest += part if body.is_complete else body.feed(part)
+        assert b"".join(body.pieces) == b"abc\r\n\r\n\n"
+        assert rest == NEXT
+
+    @pytest.mark.parametrize("at", range(len(CHUNKED)))
+    def test_two_parts(self, at: int) -> None:
+        body = ChunkedBody(LIMITS)
+        assert body.feed(CHUNKED[:at]) == b""
+        assert not body.is_complete
+        assert body.feed(CHUNKED[at:] + NEXT) == NEXT
+        assert body.is_complete
+
+    def test_what_comes_after_the_end_is_not_touched(self) -> None:
+        body = ChunkedBody(LIMITS)
+        body.feed(b"0\r\n\r\n")
+        assert body.feed(b"\x00\xff") == b"\x00\xff"
+
+    def test_an_error_is_400(self) -> None:
+        with pytest.raises(RefusedError) as caught:
+            ChunkedBody(LIMITS).feed(b"zz\r\n")
+        assert caught.value.status == 400
+
+    def test_small_chunks_are_no_overhead(self) -> None:
+        body = ChunkedBody(Limits(max_header_bytes=1024))
+        for _ in range(1000):
+            body.feed(b"1\r\nx\r\n")
+        body.feed(b"0\r\n\r\n")
+        assert len(b"".join(body.pieces)) == 1000
+
+    @pytest.mark.parametrize("size", [1000, 1100])
+    def test_trailers_are_limited_like_a_head(self, size: int) -> None:
+        body = ChunkedBody(Limits(max_header_bytes=1024))
+        body.feed(b"1\r\nx\r\n")
+        trailer = b"0\r\nx: " + b"y" * (size - 10) + b"\r\n\r\n"
+        if size < 1024:
+            assert body.feed(trailer) == b""
+            return
+        with pytest.raises(RefusedError) as caught:
+            body.feed(trailer)
+        assert caught.value.status == 431
