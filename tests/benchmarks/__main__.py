@@ -4,6 +4,7 @@ import argparse
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from http.client import HTTPException
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -44,6 +45,7 @@ def main(arguments: list[str]) -> int:
     if arguments[:1] == ["soak"]:
         return soak(arguments[1:])
     options = _parser().parse_args(arguments)
+    broken: list[str] = []
     if options.from_file is not None:
         report = measurement.decode(options.from_file.read_bytes())
     else:
@@ -51,27 +53,33 @@ def main(arguments: list[str]) -> int:
         pace = Pace(
             rounds=options.rounds or rounds.rounds, seconds=options.seconds or rounds.seconds, scale=rounds.scale
         )
-        report = run(options.suites or list(SUITES), pace)
+        report, broken = run(options.suites or list(SUITES), pace)
     print(tables.plain(report.measurements))
     write(report, _DOCS if options.publish else options.to)
+    print("\n".join(broken))
     if not options.check:
-        return 0
-    failed = budgets.failures(report)
-    print("\n".join(["", *(f"FAILED {line}" for line in failed)]) if failed else "\nEvery budget holds.")
-    return 1 if failed else 0
+        return 1 if broken else 0
+    failed = budgets.failures(report, options.suites)
+    print("\n".join(["", *(f"FAILED {line}" for line in failed)]) if failed else "\nThe budgets hold.")
+    return 1 if failed or broken else 0
 
 
-def run(suites: list[str], pace: Pace) -> Report:
-    """All measurements of `suites`."""
+def run(suites: list[str], pace: Pace) -> tuple[Report, list[str]]:
+    """All measurements of `suites`, and which of those broke off, with the reason: the others are still worth having."""
     allow_descriptors()
     described = machine.describe()
     made: list[Measurement] = []
+    broken: list[str] = []
     for name in suites:
         signal.signal(signal.SIGALRM, _out_of_time)
         signal.alarm(_LIMIT_S)
-        made += SUITES[name](pace)
-        signal.alarm(0)
-    return Report(machine=described, rounds=pace.rounds, seconds=pace.seconds, measurements=tuple(made))
+        try:
+            made += SUITES[name](pace)
+        except (PeerError, OSError, HTTPException) as error:
+            broken.append(f"BROKEN {name}: {type(error).__name__}: {error}")
+        finally:
+            signal.alarm(0)
+    return Report(machine=described, rounds=pace.rounds, seconds=pace.seconds, measurements=tuple(made)), broken
 
 
 def write(report: Report, folder: Path) -> None:

@@ -120,10 +120,12 @@ def verdicts(report: Report) -> list[tuple[Budget, float | None, bool]]:
     return [(budget, value, value is not None and budget.holds(value)) for budget, value in found]
 
 
-def failures(report: Report) -> list[str]:
-    """A line for every budget that does not hold, or could not be looked at."""
+def failures(report: Report, suites: Sequence[str] = ()) -> list[str]:
+    """A line for every budget that does not hold, or could not be looked at; of `suites` only, where any are named."""
     lines: list[str] = []
     for budget, value, holds in verdicts(report):
+        if suites and budget.of.measurement.partition("/")[0] not in suites:
+            continue
         if value is None:
             lines.append(f"{budget.what}: not measured ({budget.of.measurement})")
         elif not holds:

@@ -52,7 +52,9 @@ def svg(measurement: Measurement) -> str:
 
 
 def _document(measurement: Measurement, height: int, content: list[str]) -> str:
-    better = "more is better" if measurement.better == "more" else "less is better"
+    better = f"{measurement.better} is better"
+    if _are_far_apart(_values(measurement)):
+        better += ", logarithmic"
     title = escape(measurement.title)
     return "\n".join(
         [
@@ -67,9 +69,17 @@ def _document(measurement: Measurement, height: int, content: list[str]) -> str:
     )
 
 
+def _values(measurement: Measurement) -> list[float]:
+    return [value for one in measurement.series for value in (one.low, one.high)]
+
+
+def _are_far_apart(values: list[float]) -> bool:
+    return bool(values) and min(values) > 0 and max(values) / min(values) >= _FAR_APART
+
+
 def _bars(measurement: Measurement) -> str:
-    series = [one for one in measurement.series if one.high > 0]
-    place = _scale([one.low for one in series] + [one.high for one in series], _LEFT, _WIDTH - _RIGHT)
+    series = measurement.series
+    place = _scale(_values(measurement), _LEFT, _WIDTH - _RIGHT)
     content: list[str] = []
     for index, one in enumerate(series):
         content += _bar(measurement, one, _TOP + index * _ROW, place)
@@ -96,7 +106,7 @@ def _lines(measurement: Measurement) -> str:
     peers = list(dict.fromkeys(one.peer for one in measurement.series))
     xs = sorted({one.x or 0.0 for one in measurement.series})
     across = _scale(xs, 70, _WIDTH - _LEFT) if xs else None
-    values = [value for one in measurement.series for value in (one.low, one.high)]
+    values = _values(measurement)
     if across is None:
         return _document(measurement, _TOP, [])
     up = _scale(values, _TOP + _PLOT, _TOP + 10)
@@ -153,7 +163,7 @@ def _spread(ys: list[float]) -> list[float]:
 def _scale(values: list[float], start: float, end: float) -> Callable[[float], float]:
     """Where a value lies between the coordinates `start` and `end`: from zero, or by its logarithm."""
     low, high = min(values, default=0.0), max(values, default=1.0)
-    if low > 0 and high / low >= _FAR_APART:
+    if _are_far_apart(values):
         first = math.log10(low / 1.5)
         span = math.log10(high) - first
         return lambda value: start + (end - start) * (math.log10(max(value, low / 1.5)) - first) / span

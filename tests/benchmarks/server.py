@@ -120,13 +120,14 @@ class HttpServer(_Process):
         raise self.failure(f"did not answer within {PATIENCE_S:g} s")
 
     def wait_until_listening(self) -> None:
-        """Wait until it accepts connections."""
+        """Wait until it answers HTTP, whatever it answers: some listen before they are ready, and then fail."""
 
-        def accepts() -> bool:
-            socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S).close()
-            return True
+        def answers() -> bool:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S) as connection:
+                connection.sendall(b"GET /ready HTTP/1.1\r\nhost: 127.0.0.1:8000\r\n\r\n")
+                return connection.recv(9) == b"HTTP/1.1 "
 
-        self.wait_until(accepts)
+        self.wait_until(answers)
 
 
 class StdioServer(_Process):

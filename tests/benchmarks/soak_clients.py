@@ -9,11 +9,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Final
+from urllib.parse import urljoin
 
 import trio
 
 from tests.benchmarks.soak_wire import Connection, LostError, Message, connected
-from tests.benchmarks.streams import LISTEN
+from tests.benchmarks.streams import LISTEN, SSE_PATH
 from tests.benchmarks.wire import INITIALIZE, INITIALIZED, modern
 from tests.support.messages import encode, request
 
@@ -129,10 +130,10 @@ async def has_a_session(world: World) -> None:
 async def is_of_2024(world: World) -> None:
     """HTTP+SSE: the answers to what is posted come on the stream, each once."""
     async with connected(world.port) as stream, connected(world.port) as posts:
-        await stream.send("GET", "/sse", {"accept": "text/event-stream"}, b"")
+        await stream.send("GET", SSE_PATH, {"accept": "text/event-stream"}, b"")
         await stream.head()
         events = stream.events()
-        endpoint = await anext(events)
+        endpoint = urljoin(SSE_PATH, await anext(events))
         wanted = [str(next(world.ids)) for _ in range(3)]
         for number in wanted:
             params = {"name": "echo", "arguments": {"text": number}}

@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 import h11
 import trio
 
-from tests.benchmarks.wire import HOST, LEGACY_VERSION, PATH
+from tests.benchmarks.wire import HOST, PATH, legacy_headers
 from tests.support.messages import encode, headers_for
 
 Message = dict[str, Any]
@@ -129,12 +129,7 @@ class Connection:
 
     async def post(self, message: Message, session: str | None = None, *, modern: bool = True) -> None:
         """Send `message` to the endpoint, as a client of its revision does."""
-        if modern:
-            headers = headers_for(message)
-        else:
-            headers = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
-            if session is not None:
-                headers |= {"mcp-session-id": session, "mcp-protocol-version": LEGACY_VERSION}
+        headers = headers_for(message) if modern else legacy_headers(session)
         await self.send("POST", PATH, headers, encode(message))
 
 

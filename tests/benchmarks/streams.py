@@ -9,7 +9,8 @@ from tests.benchmarks.wire import HOST, PATIENCE_S, modern
 
 LISTEN: Final = modern("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
 """Opens a stream of 2026-07-28."""
-GET: Final = f"GET /sse HTTP/1.1\r\nhost: {HOST}\r\naccept: text/event-stream\r\n\r\n".encode()
+SSE_PATH: Final = "/sse"
+GET: Final = f"GET {SSE_PATH} HTTP/1.1\r\nhost: {HOST}\r\naccept: text/event-stream\r\n\r\n".encode()
 """Opens a stream of HTTP+SSE, or a bare one."""
 
 

@@ -40,7 +40,7 @@ def table(measurement: Measurement) -> str:
     """One measurement as a table of Markdown, and who is missing from it."""
     axis = [] if measurement.axis is None else [measurement.axis]
     heads = [f"{label(measurement.against)} is better by", "median", "least", "most"]
-    rows = [["", *axis, heads[0], *(f"{head}, {measurement.unit}" for head in heads[1:])]]
+    rows = [["who", *axis, heads[0], *(f"{head}, {measurement.unit}" for head in heads[1:])]]
     rows += [_row(measurement, series) for series in measurement.series]
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     lines.insert(1, "|---" * (1 + len(axis)) + "|--:" * len(heads) + "|")
@@ -92,16 +92,11 @@ def plain(measurements: Sequence[Measurement]) -> str:
 
 
 def _aligned(text: str) -> str:
-    lines = [line.strip("| ").split(" | ") if line.startswith("| ") else [line] for line in text.splitlines()]
-    cells = [line for line in lines if len(line) > 1]
-    widths = [max(len(row[column]) for row in cells if column < len(row)) for column in range(len(cells[0]))]
-    shown: list[str] = []
-    for line in lines:
-        if len(line) > 1:
-            first, *rest = (cell.strip() for cell in line)
-            shown.append(
-                "  ".join([first.ljust(widths[0]), *(c.rjust(w) for c, w in zip(rest, widths[1:], strict=False))])
-            )
-        elif line[0] and not line[0].startswith("|---"):
-            shown.append(line[0])
-    return "\n".join("  " + line for line in shown)
+    lines = [line for line in text.splitlines() if line and not line.startswith("|---")]
+    rows = [line.removeprefix("| ").removesuffix(" |").split(" | ") for line in lines if line.startswith("| ")]
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    shown = [
+        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))])
+        for row in rows
+    ]
+    return "\n".join("  " + line for line in [*shown, *(line for line in lines if not line.startswith("|"))])

@@ -1,6 +1,7 @@
 """The harness itself: numbers are summed up, judged and drawn as they should be. Rule: nothing is measured here."""
 
 import io
+import re
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -109,6 +110,11 @@ def test_what_was_not_measured_does_not_hold() -> None:
     assert any("not measured" in line for line in budgets.failures(REPORT))
 
 
+def test_of_chosen_suites_only_their_budgets_are_looked_at() -> None:
+    assert {line.partition(":")[0] for line in budgets.failures(REPORT, ["scale"])} == set()
+    assert len(budgets.failures(REPORT, ["stdio"])) == 1
+
+
 def test_every_budget_names_peers_that_are_measured() -> None:
     quantities = [one for budget in BUDGETS for one in (budget.of, budget.to) if one is not None]
     assert {one.measurement.partition("/")[0] for one in quantities} <= set(SUITES)
@@ -127,10 +133,24 @@ def test_check_of_a_stored_report_exits_with_1_and_says_why(tmp_path: Path, caps
 
 def test_tables_have_the_ratio_first_and_say_who_is_missing() -> None:
     lines = tables.table(RATES).splitlines()
-    assert lines[0] == "|  | mcp-runtime is better by | median, requests/s | least, requests/s | most, requests/s |"
+    assert lines[0] == "| who | mcp-runtime is better by | median, requests/s | least, requests/s | most, requests/s |"
     assert "| official SDK on uvicorn | 6.67x | 3 | 2 | 4 |" in lines
     assert lines[-1] == "Not measured: FastMCP on uvicorn[standard] (it did not start)."
     assert "| mcp-runtime | 1,000 | - | 104 | 104 | 104 |" in tables.table(GROWTH)
+
+
+def test_a_terminal_gets_the_same_in_columns() -> None:
+    lines = tables.plain([RATES]).splitlines()
+    assert lines[0] == "http/call: calls"
+    assert re.split(" {2,}", lines[1].strip()) == [
+        "who",
+        "mcp-runtime is better by",
+        "median, requests/s",
+        "least, requests/s",
+        "most, requests/s",
+    ]
+    assert lines[3].split()[-4:] == ["6.67x", "3", "2", "4"]
+    assert len({len(line) for line in lines[1:5]}) == 1
 
 
 def test_the_page_has_every_budget_and_every_measurement() -> None:

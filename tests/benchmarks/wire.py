@@ -30,12 +30,17 @@ def modern(method: str, params: Mapping[str, Any] | None = None, **options: Any)
     return post(encode(message), headers_for(message))
 
 
-def legacy(message: Message, session: str | None = None) -> bytes:
-    """A message of 2025-11-25, in `session` where there is one."""
+def legacy_headers(session: str | None = None) -> dict[str, str]:
+    """What a client of 2025-11-25 sends with a message, in `session` where there is one."""
     headers = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
     if session is not None:
         headers |= {"mcp-session-id": session, "mcp-protocol-version": LEGACY_VERSION}
-    return post(encode(message), headers)
+    return headers
+
+
+def legacy(message: Message, session: str | None = None) -> bytes:
+    """A message of 2025-11-25, in `session` where there is one."""
+    return post(encode(message), legacy_headers(session))
 
 
 INITIALIZE: Final[Message] = {

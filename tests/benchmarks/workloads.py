@@ -1,11 +1,24 @@
 """What clients ask. Rule: the same request and the same check for everybody."""
 
+import http.client
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Any, Final
 
 from tests.benchmarks.lanes import Workload
 from tests.benchmarks.server import HttpServer
-from tests.benchmarks.wire import INITIALIZE, INITIALIZED, Exchange, Message, ask, legacy, modern
+from tests.benchmarks.wire import (
+    HOST,
+    INITIALIZE,
+    INITIALIZED,
+    PATH,
+    PATIENCE_S,
+    Message,
+    legacy,
+    legacy_headers,
+    modern,
+)
+from tests.support.messages import encode
 
 PROGRESS_STEPS: Final = 3
 _SESSIONS: Final = 16
@@ -58,26 +71,39 @@ def progress() -> Workload:
     return Workload(name="progress over SSE", prepare=lambda _: [sent], is_right=is_right)
 
 
-def open_session(port: int) -> str:
-    """A session of 2025-11-25, initialized; its id. Raises OSError, ValueError, KeyError."""
-    exchange = Exchange(port, legacy(INITIALIZE))
-    try:
-        if "protocolVersion" not in result_of(list(exchange.messages())):
-            raise ValueError("initialize was refused")
-        session = exchange.response.headers["mcp-session-id"]
-    finally:
-        exchange.close()
-    if session is None:
-        raise ValueError("there are no sessions here")
-    ask(port, legacy(INITIALIZED, session))
-    return str(session)
+class SessionOpener:
+    """Opens sessions of 2025-11-25, all on one connection: what a connection costs is another matter."""
+
+    def __init__(self, port: int) -> None:
+        self._http = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+
+    def open(self) -> str:
+        """A session, initialized; its id. Raises OSError, ValueError where there are none."""
+        response, body = self._post(INITIALIZE, None)
+        session = response.headers["mcp-session-id"]
+        if response.status != 200 or b'"protocolVersion"' not in body:
+            raise ValueError(f"initialize was refused: {body[:200]!r}")
+        if session is None:
+            raise ValueError("there are no sessions here")
+        self._post(INITIALIZED, session)
+        return str(session)
+
+    def _post(self, message: Message, session: str | None) -> tuple[http.client.HTTPResponse, bytes]:
+        self._http.request("POST", PATH, encode(message), {"host": HOST, **legacy_headers(session)})
+        response = self._http.getresponse()
+        return response, response.read()
+
+    def close(self) -> None:
+        """Hang up; the sessions stay."""
+        self._http.close()
 
 
 def legacy_call() -> Workload:
     """`tools/call` of `echo` in sessions of 2025-11-25."""
 
     def prepare(server: HttpServer) -> Sequence[bytes]:
-        sessions = [open_session(server.port) for _ in range(_SESSIONS)]
+        with closing(SessionOpener(server.port)) as opener:
+            sessions = [opener.open() for _ in range(_SESSIONS)]
         return [
             legacy(
                 {

@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Final
+from urllib.parse import urljoin
 
 from tests.benchmarks import lanes, workloads
 from tests.benchmarks.measurement import Measurement, Series
 from tests.benchmarks.peers import PEERS, SDKS, SSE
 from tests.benchmarks.pinning import LOAD_CORE, pinned_to
 from tests.benchmarks.server import HttpServer, PeerError, installed
-from tests.benchmarks.streams import GET
+from tests.benchmarks.streams import GET, SSE_PATH
 from tests.benchmarks.turns import Pace, in_turns, percentile, say
 from tests.benchmarks.wire import HOST, INITIALIZE, INITIALIZED, Exchange, Message, events
 from tests.support.messages import encode
@@ -27,7 +28,7 @@ class _SseClient:
         self._server = server
         self._stream = Exchange(server.port, GET)
         self._events = events(self._stream.response)
-        self._endpoint = next(self._events)
+        self._endpoint = urljoin(SSE_PATH, next(self._events))
         self._posts = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
         self._last = 0
         params = {**INITIALIZE["params"], "protocolVersion": "2024-11-05"}
@@ -54,6 +55,9 @@ class _SseClient:
 
     def round_trips_us(self, count: int) -> list[float]:
         """How long each of `count` calls took."""
+        # While others had their turn the server may have closed what was idle; the call before the first one reconnects.
+        self._posts.close()
+        self.ask("ping", {})
         taken: list[float] = []
         for _ in range(count):
             started = time.perf_counter()

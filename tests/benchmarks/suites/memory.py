@@ -1,6 +1,6 @@
 """Resident memory. Rule: what a thing costs is the growth by many of it, after the first few have come and warmed up."""
 
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import Final
 
 from tests.benchmarks import fresh, streams, workloads
@@ -13,7 +13,9 @@ from tests.support.messages import encode, request
 
 _WARM: Final = 50
 _STREAMS: Final = 1000
-_SESSIONS: Final = 1000
+_SESSIONS: Final = 2000
+_WARM_SESSIONS: Final = 1000
+"""By then what is remembered of clients in any case, within limits, is there."""
 _BARE_STREAMS: Final = ("streams_hypercorn", "streams_uvicorn")
 
 
@@ -76,11 +78,11 @@ def stream_kib(key: str, count: int) -> float:
 
 def session_kib(key: str, count: int) -> float:
     """Of one of `count` sessions that were opened and left. Raises OSError, ValueError where there are none."""
-    with HttpServer(PEERS[key]) as server:
+    with HttpServer(PEERS[key]) as server, closing(workloads.SessionOpener(server.port)) as opener:
         server.wait_until_listening()
-        for _ in range(_WARM):
-            workloads.open_session(server.port)
+        for _ in range(_WARM_SESSIONS):
+            opener.open()
         before = server.resident_bytes()
         for _ in range(count):
-            workloads.open_session(server.port)
+            opener.open()
         return max(0.0, (server.resident_bytes() - before) / count / 1024)
