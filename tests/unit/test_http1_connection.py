@@ -173,8 +173,9 @@ async def test_a_refused_client_can_go_on_sending_until_it_reads_why() -> None:
         assert (await peer.answer()).status == 400
 
 
-@pytest.mark.usefixtures("mock_clock")  # On which no time passes: it is not the time that ends it.
-async def test_a_refused_client_cannot_go_on_for_ever() -> None:
+async def test_a_refused_client_cannot_go_on_for_ever(mock_clock: trio.testing.MockClock) -> None:
+    """On a clock that stands still: it is not the time that ends it."""
+
     async def go_on(peer: Peer) -> None:
         for _ in range(1000):
             await peer.send(bytes(1_000_000))
