@@ -5,7 +5,7 @@ import trio
 import trio.testing
 from starlette.types import Message, Receive, Scope, Send
 
-from tests.unit.http1_server import PARSERS, PATIENCE_S, Parser, echo, reply, serving, whole_body
+from tests.unit.http1_server import PARSERS, PATIENCE_S, Parser, Peer, echo, reply, serving, whole_body
 
 HOST = b"Host: a\r\n"
 
@@ -173,6 +173,19 @@ async def test_a_refused_client_can_go_on_sending_until_it_reads_why() -> None:
         assert (await peer.answer()).status == 400
 
 
+async def test_a_refused_client_cannot_go_on_for_ever(mock_clock: trio.testing.MockClock) -> None:
+    """On a clock that stands still: it is not the time that ends it."""
+
+    async def go_on(peer: Peer) -> None:
+        for _ in range(1000):
+            await peer.send(bytes(1_000_000))
+
+    async with serving(echo) as server, server.peer() as peer:
+        await peer.send(b"nonsense\r\n\r\n")
+        with pytest.raises(trio.BrokenResourceError):
+            await go_on(peer)
+
+
 class TestContinue:
     EXPECT = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-Continue\r\n\r\n"
 
@@ -252,6 +265,26 @@ class TestDrain:
             assert (answer.body, answer.header("connection")) == (b"done", "close")
             assert await peer.is_closed()
             await server.ended.wait()
+
+    async def test_a_stream_under_way_ends_its_connection_although_it_could_not_say_so(self, parser: Parser) -> None:
+        go_on = trio.Event()
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await go_on.wait()
+            await send({"type": "http.response.body", "body": b"done"})
+
+        async with serving(app, parser=parser, drain_grace_s=1000.0) as server, server.peer() as peer:
+            await peer.send(get())
+            await trio.testing.wait_all_tasks_blocked()
+            server.draining.set()
+            await trio.testing.wait_all_tasks_blocked()
+            go_on.set()
+            answer = await peer.answer()
+            assert (answer.body, answer.header("connection")) == (b"done", None)
+            with trio.fail_after(PATIENCE_S):
+                assert await peer.is_closed()
+                await server.ended.wait()
 
     async def test_what_takes_longer_than_the_grace_period_is_cut(self, parser: Parser) -> None:
         async def app(scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,8 +1,9 @@
 """Connections that turn out to be no plain HTTP/1.1 are Hypercorn's, with all that was read of them; and TLS."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import h2.config
 import h2.connection
@@ -10,9 +11,11 @@ import h2.events
 import pytest
 import trio
 import trio.testing
+from hypercorn.trio import serve  # pyright: ignore[reportUnknownVariableType]  # its WSGI half is not typed
 from starlette.types import Receive, Scope, Send
 
 from mcp_runtime.limits import Limits
+from mcp_runtime.server import http1
 from tests.process.certificates import Certificates, make_certificates
 from tests.unit.http1_server import PARSERS, PATIENCE_S, Parser, Peer, echo, reply, serving, whole_body
 
@@ -230,6 +233,22 @@ class TestTls:
             with trio.fail_after(PATIENCE_S / 4):  # The grace period is longer.
                 await server.ended.wait()
             await silent.aclose()
+
+    async def test_one_that_comes_after_the_drain_began_is_not_waited_for(self, certificates: Certificates) -> None:
+        """Listening ends a moment later than a drain begins."""
+        config = http1.Http1Config()
+        config.bind, config.errorlog = ["127.0.0.1:0"], None
+        config.certfile, config.keyfile = (str(file) for file in tls(certificates)[:2])
+        config.http1 = http1.Http1Server(echo, config, Limits())
+        http1.install()
+        async with trio.open_nursery() as nursery:
+            [url] = await nursery.start(partial(serve, cast("Any", echo), config, mode="asgi"))
+            config.http1.drain()
+            silent = await trio.open_tcp_stream("127.0.0.1", int(url.rpartition(":")[2]))
+            with trio.fail_after(PATIENCE_S):
+                assert await silent.receive_some() == b""
+            await silent.aclose()
+            nursery.cancel_scope.cancel()
 
     async def test_a_slow_head_is_408_over_tls_too(self, certificates: Certificates) -> None:
         limits = Limits(header_timeout_s=0.01)

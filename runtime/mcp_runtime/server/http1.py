@@ -15,13 +15,12 @@ from urllib.parse import unquote
 
 import hypercorn.trio.run
 import trio
-from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config as HypercornConfig
 from hypercorn.events import RawData
 from hypercorn.trio import task_group
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.utils import parse_socket_addr  # pyright: ignore[reportUnknownVariableType]  # a tuple of whatever
-from starlette.types import ASGIApp, Scope
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mcp_runtime.limits import Limits
 from mcp_runtime.server.http1_exchange import READ_BYTES, Exchange, status_line
@@ -45,7 +44,7 @@ class Http1Server:
     """What the connections of one server share. Run `watch` beside them, and call `drain` when it is to end."""
 
     def __init__(self, app: ASGIApp, config: HypercornConfig, limits: Limits) -> None:
-        self.app = ASGIWrapper(cast("Any", app))
+        self._app = app
         self.config = config
         self.limits = limits
         self.is_draining = False
@@ -60,6 +59,10 @@ class Http1Server:
             self._fields_at = now
             self._fields = b"".join(b"%b: %b\r\n" % field for field in self.config.response_headers("h11"))
         return self._fields
+
+    def app(self, scope: Scope, receive: Receive, send: Send, *_: object) -> Awaitable[None]:
+        """The application, as Hypercorn calls one."""
+        return self._app(scope, receive, send)
 
     def drain(self) -> None:
         """Close idle connections now, and the others after the answer that they are at."""
@@ -102,7 +105,7 @@ class Connection:
         self._fd = self._socket.fileno()
         self._scope = trio.CancelScope()
         self._lock = trio.Lock()
-        self._unsent = memoryview(b"")
+        self._unsent: memoryview | None = None
         self._lingers = False
         self._exchange: Exchange | None = None
 
@@ -171,9 +174,10 @@ class Connection:
         log = self.server.config.log
         if log.access_logger is not None:
             await log.access(cast("Any", scope), cast("Any", exchange.summary), time() - began)
-        await self._context.mark_request()
+        if self._context.max_requests is not None:
+            await self._context.mark_request()
         goes_on = await exchange.finish()
-        if self._unsent:  # By a call that was cancelled.
+        if self._unsent is not None:  # By a call that was cancelled.
             await self.write(b"")
         self._lingers = self._lingers or not exchange.has_whole_body
         return goes_on
@@ -219,55 +223,49 @@ class Connection:
             if isinstance(self._stream, trio.SSLStream):
                 data = bytes(await self._stream.receive_some(READ_BYTES))
             else:
-                data = await self._read()
+                await trio.lowlevel.wait_readable(self._fd)
+                data = os.read(self._fd, READ_BYTES)
+        except BlockingIOError:
+            return True  # Nothing, although it was announced: whoever wants more asks again.
         except _GONE:
             data = b""
         self.unread += data
         self.is_at_end = not data
         return not self.is_at_end
 
-    async def _read(self) -> bytes:
-        while True:
-            await trio.lowlevel.wait_readable(self._fd)
-            try:
-                return os.read(self._fd, READ_BYTES)
-            except BlockingIOError:
-                continue
-
     async def write(self, data: bytes) -> None:
         """Send `data`, after what a cancelled call may have left. Raises ConnectionResetError: the client has left."""
         try:
-            if self._is_tls or self._unsent or self._lock.locked():
+            if self._is_tls or self._unsent is not None or self._lock.locked():
                 async with self._lock:
                     await self._flush()
                     self._unsent = memoryview(data)
                     await self._flush()
-            else:
-                self._unsent = memoryview(data)
-                self._write_some()
-                if self._unsent:
-                    async with self._lock:
-                        await self._flush()
+            elif rest := self._write_some(data):
+                self._unsent = rest
+                async with self._lock:
+                    await self._flush()
         except _GONE as error:
             self.is_gone = True
             raise ConnectionResetError("the client has left") from error
 
-    def _write_some(self) -> None:
+    def _write_some(self, data: bytes | memoryview) -> memoryview | None:
+        """What the socket did not take."""
         try:
-            sent = os.write(self._fd, self._unsent)
+            sent = os.write(self._fd, data)
         except BlockingIOError:
-            return
-        self._unsent = self._unsent[sent:]
+            sent = 0
+        return None if sent == len(data) else memoryview(data)[sent:]
 
     async def _flush(self) -> None:
-        while self._unsent:
+        while self._unsent is not None:
             if isinstance(self._stream, trio.SSLStream):
                 with trio.CancelScope(shield=True):  # Cancelled, it would not know what it has sent.
                     await self._stream.send_all(self._unsent)
-                self._unsent = memoryview(b"")
+                self._unsent = None
             else:
                 await trio.lowlevel.wait_writable(self._fd)
-                self._write_some()
+                self._unsent = self._write_some(self._unsent)
 
     def is_draining(self) -> bool:
         """Whether the answer that is begun now is the last one."""

@@ -160,7 +160,7 @@ class ChunkedBody:
                 raise RefusedError(400) from None
             if self._overhead > self._limit:
                 raise RefusedError(431)
-            start, searched = end, end - 3
+            start = searched = end
         self._tail = text[-3:]
         return text[start:]
 
