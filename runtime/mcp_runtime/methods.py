@@ -74,7 +74,8 @@ class Work:
         """Set the deadline and make the context of a handler that may ask for input. Raises PeerError."""
         self.call.limit_time(timeout_s)
         inputs: dict[str, Raw] = {} if isinstance(params.input_responses, UnsetType) else params.input_responses
-        self.rounds = self._new_rounds(inputs, lambda: bind(self.call.request.method, subject()))
+        method = self.call.request.method
+        self.rounds = self._new_rounds(inputs, lambda: bind(method, subject()))
         if not isinstance(params.request_state, UnsetType):
             self.rounds.resume(params.request_state)
         return Context(self.call, self.rounds)

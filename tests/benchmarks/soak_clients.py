@@ -5,7 +5,7 @@ Each client does one small thing and returns; it is then started again, until th
 
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Final
@@ -110,7 +110,7 @@ async def has_a_session(world: World) -> None:
     async with connected(world.port) as connection:
         await connection.post(INITIALIZE, modern=False)
         await connection.head()
-        opened = [one async for one in connection.messages()]
+        opened = await connection.all_messages()
         session = connection.headers.get("mcp-session-id")
         if session is None or "result" not in opened[-1]:
             raise LostError(f"initialize was answered with {str(opened)[:200]}")
@@ -132,16 +132,16 @@ async def is_of_2024(world: World) -> None:
     async with connected(world.port) as stream, connected(world.port) as posts:
         await stream.send("GET", SSE_PATH, {"accept": "text/event-stream"}, b"")
         await stream.head()
-        events = stream.events()
-        endpoint = urljoin(SSE_PATH, await anext(events))
-        wanted = [str(next(world.ids)) for _ in range(3)]
-        for number in wanted:
-            params = {"name": "echo", "arguments": {"text": number}}
-            message = {"jsonrpc": "2.0", "id": int(number), "method": "tools/call", "params": params}
-            await _deliver(posts, endpoint, INITIALIZE if number == wanted[0] else message)
-        answers = [await anext(events) for _ in wanted]
-        if not all(number in answer for number, answer in zip(wanted[1:], answers[1:], strict=True)):
-            raise LostError(f"the stream carried {str(answers)[:300]}")
+        async with aclosing(stream.events()) as events:
+            endpoint = urljoin(SSE_PATH, await anext(events))
+            wanted = [str(next(world.ids)) for _ in range(3)]
+            for number in wanted:
+                params = {"name": "echo", "arguments": {"text": number}}
+                message = {"jsonrpc": "2.0", "id": int(number), "method": "tools/call", "params": params}
+                await _deliver(posts, endpoint, INITIALIZE if number == wanted[0] else message)
+            answers = [await anext(events) for _ in wanted]
+            if not all(number in answer for number, answer in zip(wanted[1:], answers[1:], strict=True)):
+                raise LostError(f"the stream carried {str(answers)[:300]}")
         world.tally.add("HTTP+SSE")
 
 
@@ -149,8 +149,7 @@ async def _deliver(posts: Connection, endpoint: str, message: Message) -> None:
     await posts.send("POST", endpoint, {"content-type": "application/json"}, encode(message))
     if await posts.head() != 202:
         raise LostError(f"a post to the stream's endpoint was answered {posts.status}")
-    async for _ in posts.body():
-        pass
+    await posts.whole_body()
 
 
 async def stalls(world: World) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -84,23 +84,35 @@ class Connection:
     async def messages(self) -> AsyncGenerator[Message, None]:
         """The messages of the response, as they arrive: one of JSON, or those of an event stream."""
         if not self.headers.get("content-type", "").startswith("text/event-stream"):
-            whole = b"".join([piece async for piece in self.body()])
+            whole = await self.whole_body()
             if whole:
                 yield json.loads(whole)
             return
-        async for data in self.events():
-            yield json.loads(data)
+        async with aclosing(self.events()) as events:
+            async for data in events:
+                yield json.loads(data)
+
+    async def whole_body(self) -> bytes:
+        """The body, read to its end."""
+        async with aclosing(self.body()) as pieces:
+            return b"".join([piece async for piece in pieces])
+
+    async def all_messages(self) -> list[Message]:
+        """The messages of the response, read to its end."""
+        async with aclosing(self.messages()) as messages:
+            return [one async for one in messages]
 
     async def events(self) -> AsyncGenerator[str, None]:
         """The data of server-sent events, what has none left out."""
         held = b""
-        async for piece in self.body():
-            held = (held + piece).replace(b"\r\n", b"\n")
-            while b"\n\n" in held:
-                event, _, held = held.partition(b"\n\n")
-                data = [line[5:].strip() for line in event.split(b"\n") if line.startswith(b"data:")]
-                if any(data):
-                    yield b"\n".join(data).decode()
+        async with aclosing(self.body()) as pieces:
+            async for piece in pieces:
+                held = (held + piece).replace(b"\r\n", b"\n")
+                while b"\n\n" in held:
+                    event, _, held = held.partition(b"\n\n")
+                    data = [line[5:].strip() for line in event.split(b"\n") if line.startswith(b"data:")]
+                    if any(data):
+                        yield b"\n".join(data).decode()
 
     async def _event(self) -> object:
         while True:
@@ -125,7 +137,7 @@ class Connection:
         """Send `message` and read the whole answer. Raises LostError, OSError."""
         await self.post(message, session, modern=modern)
         await self.head()
-        return [one async for one in self.messages()]
+        return await self.all_messages()
 
     async def post(self, message: Message, session: str | None = None, *, modern: bool = True) -> None:
         """Send `message` to the endpoint, as a client of its revision does."""

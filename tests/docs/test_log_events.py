@@ -6,7 +6,7 @@ from logging import getLevelName
 from pathlib import Path
 from typing import Final
 
-from mcp_bridges.deprecation.logs import CADENCES, EVENTS, UNCOUNTED
+from mcp_bridges.deprecation.logs import CADENCES, EVENTS, REST, UNCOUNTED
 from tests.docs.pages import DOCS
 from tests.docs.sources import SOURCES, tree_of
 
@@ -44,7 +44,7 @@ def _table_after(head: str) -> list[list[str]]:
 
 
 def test_every_event_of_the_past_is_listed() -> None:
-    assert [row[0] for row in _table_after("| Event of the past |")] == [*EVENTS.values(), UNCOUNTED]
+    assert [row[0] for row in _table_after("| Event of the past |")] == [*EVENTS.values(), UNCOUNTED, REST]
 
 
 def test_every_phase_is_listed_with_its_level_and_interval() -> None:

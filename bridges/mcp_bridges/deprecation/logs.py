@@ -39,6 +39,9 @@ EVENTS: Final[Mapping[Outcome, str]] = MappingProxyType(
 UNCOUNTED: Final = "legacy_calls_uncounted"
 """The event of calls that no stream of their own counts."""
 
+REST: Final = "legacy_calls_since"
+"""The event of calls since the last lines, when the server ends."""
+
 UNCOUNTED_INTERVAL_S: Final = _HOUR_S
 _UNCOUNTED_LEVEL: Final = logging.WARNING
 
@@ -131,8 +134,10 @@ class UsageLog:
 
     def finish(self, at: float) -> None:
         """Write one line for all calls that are in none yet. Nothing may be written afterwards."""
-        self._uncounted.calls += sum(stream.calls for stream in self._streams.values())
+        rest = sum(stream.calls for stream in self._streams.values())
         self._streams.clear()
+        if rest:
+            self._log.log(logging.INFO, REST, calls=rest)
         if self._uncounted.calls:
             self._write_uncounted(at)
 

@@ -117,6 +117,12 @@ class Connection:
 
     async def run(self) -> bytes | None:
         """Serve until the end (None), or until the connection is for Hypercorn (what was read of it)."""
+        try:
+            return await self._serve()
+        finally:
+            self._exchange = None  # It refers to this connection, and to the last request with its body.
+
+    async def _serve(self) -> bytes | None:
         self.server.connections.add(self)
         begun: bytes | None = None
         try:

@@ -247,6 +247,7 @@ class StreamableHttp:
             body = await read_body(exchange.headers, exchange.receive, self._limits)
         finally:
             self._watch.leave(reading)
+            reading.aged = _nothing_yet
         if reading.is_old or timeout_s <= self._watch.after_s:
             scope.deadline = math.inf
         return body, reading.since
