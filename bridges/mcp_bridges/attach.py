@@ -115,12 +115,9 @@ class AttachedBridges:
             wire.start(partial(_keep, self._known, closed))
         return HandshakeStdio(setting, wire, closed=closed.set)
 
-    def observer(self) -> "Observer":
+    def observer(self) -> "Observer | None":
         """As the port says."""
-        from mcp_runtime.observing import Observers
-
-        modern = self._past().modern
-        return Observers(() if modern is None else (modern,))
+        return self._past().modern
 
     def admin_routes(self) -> "Sequence[BaseRoute]":
         """As the port says."""

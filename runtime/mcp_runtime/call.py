@@ -5,11 +5,10 @@ Spec: 2026-07-28/basic#statelessness
 
 import math
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Final, Literal
 
 import anyio
-from msgspec import Struct
+from msgspec import Struct, field
 
 from mcp_runtime.metrics import OutcomeName
 from mcp_runtime.protocol.headers import MirroredHeaders
@@ -25,8 +24,7 @@ CloseStream = Callable[[], Awaitable[None]]
 _NO_META: Final = RequestMetaObject()
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class Call:
+class Call(Struct, kw_only=True, eq=False):
     """A request and what came with it.
 
     `notify` sends one encoded notification on the request's own stream, waiting where the reader is slow. `headers` is
@@ -37,7 +35,8 @@ class Call:
 
     `scope` is cancelled to abandon the call. The dispatcher enters it, unless the transport is `in_scope` already; then
     the transport asks the dispatcher for an answer when the scope was cancelled. `watched_after_s` is when somebody
-    calls `keep_time`, infinite where nobody does.
+    calls `keep_time`, infinite where nobody does. `began` is when it came in, in loop seconds, where that was just now;
+    `ends_at` when its time is up.
     """
 
     request: Request
@@ -49,28 +48,29 @@ class Call:
     peer: str | None = None
     close_stream: CloseStream | None = None
     http_headers: Mapping[bytes, bytes] | None = None
-    asked: list[str] = field(default_factory=list[str])
+    asked: list[str] = []
     scope: anyio.CancelScope = field(default_factory=new_scope)
     in_scope: bool = False
     abandoned: bool = False
     meta: RequestMetaObject = _NO_META
     timeout_s: float = math.inf
     watched_after_s: float = math.inf
-    _ends_at: float = field(init=False, default=math.inf)
+    began: float | None = None
+    ends_at: float = math.inf
 
     def limit_time(self, timeout_s: float) -> None:
-        """Cancel the call once it has run for `timeout_s` seconds from now."""
+        """Cancel the call once it has run for `timeout_s` seconds."""
         self.timeout_s = timeout_s
-        self._ends_at = anyio.current_time() + timeout_s
+        self.ends_at = (anyio.current_time() if self.began is None else self.began) + timeout_s
         # A deadline costs as much as the rest of a small call, and most calls are over before it could matter.
         if timeout_s <= self.watched_after_s:
-            self.scope.deadline = self._ends_at
+            self.scope.deadline = self.ends_at
 
     def keep_time(self) -> None:
         """The call is not over yet: from here on its time limit counts."""
         self.watched_after_s = math.inf
-        if self._ends_at < math.inf:
-            self.scope.deadline = self._ends_at
+        if self.ends_at < math.inf:
+            self.scope.deadline = self.ends_at
 
     async def tell(self, message: bytes) -> None:
         """`notify`, unless the call's time is up: then it is cancelled before anything is sent."""
@@ -81,7 +81,7 @@ class Call:
     @property
     def is_late(self) -> bool:
         """Whether its time is up: a handler that blocks its thread is not stopped when it should be."""
-        return self._ends_at < math.inf and anyio.current_time() >= self._ends_at
+        return self.ends_at < math.inf and anyio.current_time() >= self.ends_at
 
     def abandon(self) -> None:
         """The client gave up on this call: stop work on it and send nothing more for it."""

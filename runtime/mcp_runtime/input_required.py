@@ -7,7 +7,7 @@ Spec: 2026-07-28/basic/patterns/mrtr
 import hashlib
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import msgspec
@@ -72,8 +72,7 @@ def bind(method: str, subject: object) -> bytes:
     return hashlib.sha256(canonical).digest()
 
 
-@dataclass(slots=True, kw_only=True)
-class Rounds:
+class Rounds(Struct, kw_only=True, eq=False):
     """The rounds of one call: what is known so far, and what to answer when that is not enough.
 
     `binding` gives the digest of what the request asks for; it is computed only for calls that take a round.
@@ -85,8 +84,8 @@ class Rounds:
     binding: Callable[[], bytes]
     inputs: dict[str, Raw]
     round: int = 0
-    answers: dict[str, Raw] = field(default_factory=dict[str, Raw])
-    memos: dict[str, Raw] = field(default_factory=dict[str, Raw])
+    answers: dict[str, Raw] = {}
+    memos: dict[str, Raw] = {}
 
     def resume(self, token: str) -> None:
         """Take up where `token`, the client's `requestState`, left off. Raises PeerError -32602 where it is refused."""

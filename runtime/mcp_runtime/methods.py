@@ -62,8 +62,7 @@ class Services:
     versions: tuple[str, ...] = MODERN_REVISIONS
 
 
-@dataclass(slots=True)
-class Work:
+class Work(Struct, eq=False):
     """One call being served: the request, the services, and the rounds and context once its handler has started."""
 
     services: Services

@@ -6,6 +6,8 @@ Observers see requests of modern revisions: what older ones are bridged from, th
 from collections.abc import Sequence
 from typing import Protocol
 
+import anyio
+
 from mcp_runtime.call import Answer, Call, Reply
 from mcp_runtime.metrics import Meter, OutcomeName
 
@@ -13,8 +15,11 @@ from mcp_runtime.metrics import Meter, OutcomeName
 class Observer(Protocol):
     """Is told of requests."""
 
-    def served(self, call: Call, answer: Answer | None, duration_s: float) -> None:
-        """A request has its answer, None where its client gave up. Called on the event loop; never waits or fails."""
+    def served(self, call: Call, answer: Answer | None, since: float) -> None:
+        """A request that came in at `since` (loop seconds) has its answer, None where its client gave up.
+
+        Called on the event loop; never waits or fails.
+        """
         ...
 
 
@@ -24,9 +29,10 @@ class MeteringObserver:
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
 
-    def served(self, call: Call, answer: Answer | None, duration_s: float) -> None:
+    def served(self, call: Call, answer: Answer | None, since: float) -> None:
         """As the port says."""
         version = call.probe.version or ""
+        duration_s = anyio.current_time() - since
         self._meter.request("modern", version, call.transport, call.request.method, outcome_of(answer), duration_s)
 
 
@@ -36,10 +42,10 @@ class Observers:
     def __init__(self, observers: Sequence[Observer]) -> None:
         self._observers = tuple(observers)
 
-    def served(self, call: Call, answer: Answer | None, duration_s: float) -> None:
+    def served(self, call: Call, answer: Answer | None, since: float) -> None:
         """As the port says."""
         for observer in self._observers:
-            observer.served(call, answer, duration_s)
+            observer.served(call, answer, since)
 
 
 def outcome_of(answer: Answer | None) -> OutcomeName:

@@ -55,8 +55,9 @@ class Runtime:
         from mcp_runtime.observing import MeteringObserver, Observers  # stdio does without, as a rule
 
         observers: list[Observer] = [] if self.metrics is None else [MeteringObserver(self.metrics)]
-        if self.bridges is not None:
-            observers.append(self.bridges.observer())
+        bridges_own = None if self.bridges is None else self.bridges.observer()
+        if bridges_own is not None:
+            observers.append(bridges_own)
         return Observers(observers) if len(observers) > 1 else next(iter(observers), None)
 
     def close_streams(self) -> None:

@@ -35,9 +35,9 @@ class ModernWatch:
         self._now = now
         self._counts: dict[_Key, _Count] = {}
 
-    def served(self, call: Call, answer: Answer | None, duration_s: float) -> None:
+    def served(self, call: Call, answer: Answer | None, since: float) -> None:
         """As the port says."""
-        del answer, duration_s
+        del answer, since
         info = call.meta.client_info
         name, version = (None, None) if isinstance(info, UnsetType) else (info.name, info.version)
         agent = None if call.http_headers is None else call.http_headers.get(b"user-agent")

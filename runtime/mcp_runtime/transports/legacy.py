@@ -84,8 +84,8 @@ class Bridges(Protocol):
         """A bridge for the client on stdio, None where it is off."""
         ...
 
-    def observer(self) -> "Observer":
-        """Who wants to know of requests of modern revisions: a client that speaks them could leave the past."""
+    def observer(self) -> "Observer | None":
+        """Who wants to know of requests of modern revisions, None for nobody: they show who could leave the past."""
         ...
 
     def admin_routes(self) -> "Sequence[BaseRoute]":

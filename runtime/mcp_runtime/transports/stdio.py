@@ -191,7 +191,7 @@ class Stdio:
         try:
             answer = await self._dispatcher.dispatch(call)
             if self._observer is not None:
-                self._observer.served(call, answer, trio.current_time() - since)
+                self._observer.served(call, answer, since)
             if isinstance(answer, Reply):
                 await self._write(answer.body)
         finally:

@@ -58,7 +58,11 @@ _Conclusion = Callable[[], Awaitable[None]]
 
 
 def _nothing_yet() -> None:
-    """Nobody has said what to do."""
+    """There is nothing to do about a request that takes its time just now."""
+
+
+def _limit(scope: anyio.CancelScope, deadline: float) -> None:
+    scope.deadline = deadline
 
 
 async def _nothing() -> None:
@@ -83,9 +87,9 @@ class Exchange(Struct, frozen=True, kw_only=True):
 class _Post(Struct):
     """What is known of a POST so far, and what is to be done at its end."""
 
+    watched: Watched
     request_id: RequestId | None = None
     call: Any = None
-    since: float = 0.0
     conclude: Any = None
 
 
@@ -171,11 +175,15 @@ class StreamableHttp:
 
     async def _post(self, exchange: Exchange) -> None:
         check_media_types(exchange.headers)
-        post = _Post()
+        post = _Post(Watched(aged=_nothing_yet))
+        self._watch.enter(post.watched)
         try:
-            # One scope for all that may take too long. What is sent is sent outside of it: a limit tears no answer.
-            with new_scope() as scope:
-                post.conclude = await self._take(exchange, post, scope)
+            try:
+                # One scope for all that may take too long. What is sent is outside of it: no limit tears an answer.
+                with new_scope() as scope:
+                    post.conclude = await self._take(exchange, post, scope)
+            finally:
+                self._watch.leave(post.watched)
             if post.conclude is None:
                 post.conclude = self._cut_off(exchange, post)
             await post.conclude()
@@ -185,7 +193,7 @@ class StreamableHttp:
 
     async def _take(self, exchange: Exchange, post: "_Post", scope: anyio.CancelScope) -> _Conclusion:
         """Read the body and serve what is in it; what is to be done once that is over."""
-        body, since = await self._read(exchange, scope)
+        body = await self._read(exchange, scope, post.watched)
         if body.lstrip()[:1] == b"[" and self._is_legacy_batch(exchange):
             return partial(self._batch, exchange, body)
         message = decode(body)
@@ -198,9 +206,8 @@ class StreamableHttp:
         if classify(body_version=found.version, header_version=version) is Era.LEGACY:
             return partial(self._legacy, exchange, message, body, version, found)
         if isinstance(message, Request):
-            post.since = since
             call = post.call = self._new_call(exchange, scope, message, headers, found)
-            return await self._serve(exchange, call, since)
+            return await self._serve(exchange, call, post.watched)
         if isinstance(message, Response):
             raise PeerError(INVALID_REQUEST, "Invalid request: clients do not send responses in this revision")
         if version not in MODERN_REVISIONS:
@@ -213,7 +220,9 @@ class StreamableHttp:
         """What is to be done about a POST that was stopped."""
         if post.call is None:
             raise too_slow(self._limits)
-        return self._concluding(exchange, self._observed(post.call, self._dispatcher.cut_off(post.call), post.since))
+        return self._concluding(
+            exchange, self._observed(post.call, self._dispatcher.cut_off(post.call), post.watched.since)
+        )
 
     async def _batch(self, exchange: Exchange, body: bytes) -> None:
         if not await self._bridged(exchange, body):
@@ -230,27 +239,18 @@ class StreamableHttp:
         version = exchange.headers.get(PROTOCOL_VERSION)
         return version is None or version.decode("latin-1") in LEGACY_REVISIONS
 
-    async def _read(self, exchange: Exchange, scope: anyio.CancelScope) -> tuple[bytes, float]:
-        """The body, and when its request began (loop seconds); `scope` is cancelled where it takes too long."""
+    async def _read(self, exchange: Exchange, scope: anyio.CancelScope, watched: Watched) -> bytes:
+        """The body; `scope` is cancelled where it takes too long. `watched` is the request from its beginning."""
         timeout_s = self._limits.body_timeout_s
-
-        reading = Watched(aged=_nothing_yet)
-
-        def limit() -> None:
-            scope.deadline = reading.since + timeout_s
-
-        reading.aged = limit
         if timeout_s <= self._watch.after_s:
-            limit()
-        self._watch.enter(reading)
-        try:
-            body = await read_body(exchange.headers, exchange.receive, self._limits)
-        finally:
-            self._watch.leave(reading)
-            reading.aged = _nothing_yet
-        if reading.is_old or timeout_s <= self._watch.after_s:
+            scope.deadline = watched.since + timeout_s
+        else:
+            watched.aged = partial(_limit, scope, watched.since + timeout_s)
+        body = await read_body(exchange.headers, exchange.receive, self._limits)
+        watched.aged = _nothing_yet
+        if watched.is_old or timeout_s <= self._watch.after_s:
             scope.deadline = math.inf
-        return body, reading.since
+        return body
 
     def _new_call(
         self,
@@ -274,24 +274,20 @@ class StreamableHttp:
             watched_after_s=self._watch.after_s,
         )
 
-    async def _serve(self, exchange: Exchange, call: Call, since: float) -> _Conclusion:
-        watched = Watched(
-            aged=call.keep_time,
-            receive=exchange.receive,
-            gone=call.abandon,
-            keep_alive=exchange.response.keep_alive,
-            since=since,
-        )
-        self._watch.enter(watched)
-        try:
-            answer = await self._dispatcher.dispatch(call)
-        finally:
-            self._watch.leave(watched)
-        return self._concluding(exchange, self._observed(call, answer, since))
+    async def _serve(self, exchange: Exchange, call: Call, watched: Watched) -> _Conclusion:
+        watched.receive = exchange.receive
+        watched.gone = call.abandon
+        watched.keep_alive = exchange.response.keep_alive
+        if watched.is_old:  # Its body took long; what it is from here on is watched anew.
+            self._watch.renew(watched)
+        else:
+            call.began = watched.since
+        watched.aged = call.keep_time
+        return self._concluding(exchange, self._observed(call, await self._dispatcher.dispatch(call), watched.since))
 
     def _observed(self, call: Call, answer: Answer | None, since: float) -> Answer | None:
         if self._observer is not None:
-            self._observer.served(call, answer, anyio.current_time() - since)
+            self._observer.served(call, answer, since)
         return answer
 
     def _concluding(self, exchange: Exchange, answer: Answer | None) -> _Conclusion:

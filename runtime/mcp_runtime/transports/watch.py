@@ -79,6 +79,11 @@ class Watch:
         if watched.scope is not None:
             watched.scope.cancel()
 
+    def renew(self, watched: Watched) -> None:
+        """What is at work has become something else: it is young again."""
+        watched.since, watched.is_old = anyio.current_time(), False
+        self.enter(watched)
+
     async def _look_out(self, tasks: TaskGroup) -> None:
         while True:
             if not self._young:
