@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Final
 
 from mcp_bridges.gate import Gate, LegacyClient, Sighting, Transport, Verdict
@@ -17,6 +18,8 @@ from mcp_runtime.transports.http_response import PostResponse
 from mcp_runtime.transports.legacy import LegacyExchange
 from mcp_runtime.transports.watch import Watch
 
+_CLIENTS: Final = 1024
+"""Clients seen lately, made once each."""
 _JSON: Final = (b"content-type", b"application/json")
 
 
@@ -44,15 +47,16 @@ class HttpParts:
 
 def client_of(exchange: LegacyExchange, transport: Transport) -> LegacyClient:
     """Who sent the request, as far as HTTP shows."""
-    agent = header(exchange.scope, b"user-agent")
     peer = exchange.scope.get("client")
-    return LegacyClient(
-        transport=transport,
-        user_agent=None if agent is None else agent.decode("latin-1"),
-        peer=peer[0] if peer else None,
-    )
+    return _client(transport, header(exchange.scope, b"user-agent"), peer[0] if peer else None)
 
 
+@lru_cache(maxsize=_CLIENTS)
+def _client(transport: Transport, agent: bytes | None, peer: str | None) -> LegacyClient:
+    return LegacyClient(transport=transport, user_agent=None if agent is None else agent.decode("latin-1"), peer=peer)
+
+
+@lru_cache(maxsize=_CLIENTS)
 def named(client: LegacyClient, name: str, version: str) -> LegacyClient:
     """The client with the name and version that it gave, where it gave any."""
     return replace(client, name=name or None, version=version or None)

@@ -5,6 +5,7 @@ into the next call. So one handler serves both eras.
 Spec: 2026-07-28/basic/patterns/mrtr, 2025-11-25/client/elicitation
 """
 
+import math
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -86,7 +87,8 @@ class _UnansweredError(Exception):
 class LegacyCall:
     """A request at work. `notify` and `ask` reach the client on the request's own stream.
 
-    `close_stream` lets go of that stream's connection, where the client would come back.
+    `close_stream` lets go of that stream's connection, where the client would come back. `watched_after_s` is when
+    somebody calls `keep_time`, infinite where nobody does.
     """
 
     services: LegacyServices
@@ -98,6 +100,7 @@ class LegacyCall:
     notify: Notify
     ask: Ask
     close_stream: CloseStream | None = None
+    watched_after_s: float = math.inf
     abandoned: bool = False
     _at_work: Call | None = None
     _asking: anyio.CancelScope | None = None
@@ -110,6 +113,12 @@ class LegacyCall:
             self._asking.cancel()
         if self._at_work is not None:
             self._at_work.abandon()
+
+    def keep_time(self) -> None:
+        """The call is not over yet: from here on time limits count."""
+        self.watched_after_s = math.inf
+        if self._at_work is not None:
+            self._at_work.keep_time()
 
     async def run(self) -> Reply | None:
         """The response in the session's revision, None where the client gave up."""
@@ -158,6 +167,7 @@ class LegacyCall:
             principal=self.client.principal,
             peer=self.client.peer,
             close_stream=self.close_stream,
+            watched_after_s=self.watched_after_s,
         )
         self._at_work = call
         answer = await self.services.dispatcher.dispatch(call)

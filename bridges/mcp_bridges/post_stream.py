@@ -6,6 +6,8 @@ A lost connection is no cancellation: the call goes on, and its events wait on t
 Spec: 2025-11-25/basic/transports#sending-messages-to-the-server
 """
 
+import math
+
 import anyio
 from sse_starlette import ServerSentEvent
 
@@ -27,10 +29,9 @@ class PostStream:
         self._response = response
         self._log = log
         self._retry_ms = retry_ms
-        self._let_go_at = anyio.current_time() + let_go_after_s
+        self._let_go_at = math.inf if let_go_after_s == math.inf else anyio.current_time() + let_go_after_s
         self._streaming = False
-        # Ids go out in the order in which they were given.
-        self._lock = anyio.Lock()
+        self._lock: anyio.Lock | None = None
 
     @property
     def can_let_go(self) -> bool:
@@ -39,7 +40,7 @@ class PostStream:
 
     async def notify(self, message: bytes) -> None:
         """Send a message ahead of the answer; the first one makes an event stream of the response."""
-        async with self._lock:
+        async with self._in_order():
             await self._begin()
             await self._response.send_event(await self._event(message))
 
@@ -48,14 +49,14 @@ class PostStream:
         if self.can_let_go and anyio.current_time() >= self._let_go_at:
             await self.let_go()
             return
-        async with self._lock:
+        async with self._in_order():
             await self._begin()
             await self._response.keep_alive()
 
     async def let_go(self) -> None:
         """End the connection and keep the stream. Does nothing for a client that would not come back."""
         if self.can_let_go:
-            async with self._lock:
+            async with self._in_order():
                 await self._begin()
                 await self._response.end()
 
@@ -64,14 +65,23 @@ class PostStream:
 
         No `plain` means that the client gave up: the stream ends without an answer.
         """
-        async with self._lock:
-            if plain is not None and not self._streaming:
-                await self._response.finish(plain)
+        if plain is not None and self._lock is None:
+            await self._response.finish(plain)
+            return
+        async with self._in_order():
+            if not self._streaming:  # Nobody has seen an event of it, so nobody could come back for more.
+                await (self._response.end() if plain is None else self._response.finish(plain))
                 return
             *ahead, last = [reply.body for reply in replies] or [b""]
             for body in ahead:
                 await self._response.send_event(await self._event(body))
             await self._response.end(await self._event(last, ended=True))
+
+    def _in_order(self) -> anyio.Lock:
+        """Ids go out in the order in which they were given. A plain answer needs no lock."""
+        if self._lock is None:
+            self._lock = anyio.Lock()
+        return self._lock
 
     async def _begin(self) -> None:
         if self._streaming:

@@ -77,9 +77,12 @@ class ReplayLog:
         """The log of a new stream that answers this request (None for a batch); None where none is kept."""
         if self._max_events == 0:
             return None
+        return StreamLog(self, session, request_id)
+
+    def name(self, request_id: RequestId | None) -> str:
+        """The name of a new stream. For StreamLog."""
         named = base64.urlsafe_b64encode(msgspec.json.encode(request_id)).rstrip(b"=").decode()
-        stream = f"{self._new_id()}~{named if len(named) <= _MAX_NAMED_CHARS else ''}"
-        return StreamLog(self, f"replay/{session.id}/{stream}", stream)
+        return f"{self._new_id()}~{named if len(named) <= _MAX_NAMED_CHARS else ''}"
 
     async def append(self, key: str, number: int, message: bytes, *, ended: bool) -> None:
         """Keep event `number` of a stream, and forget the one that is too many. For StreamLog."""
@@ -123,18 +126,19 @@ class ReplayLog:
 
 
 class StreamLog:
-    """The log of one stream: `append` gives each event its id."""
+    """The log of one stream: `append` gives each event its id. Most are never used, and cost nothing until they are."""
 
-    def __init__(self, log: ReplayLog, key: str, stream: str) -> None:
+    def __init__(self, log: ReplayLog, session: Session, request_id: RequestId | None) -> None:
         self._log = log
-        self._key = key
-        self._stream = stream
+        self._session = session
+        self._request_id = request_id
+        self._made_name = ""
         self._number = 0
 
     @property
     def position(self) -> str:
         """The id of the last event; of the stream's beginning, while there is none."""
-        return _event_id(self._stream, self._number)
+        return _event_id(self._name, self._number)
 
     async def begin(self) -> None:
         """Keep the stream before its first event, for a client that leaves before that."""
@@ -145,6 +149,16 @@ class StreamLog:
         self._number += 1
         await self._log.append(self._key, self._number, message, ended=ended)
         return self.position
+
+    @property
+    def _name(self) -> str:
+        if not self._made_name:
+            self._made_name = self._log.name(self._request_id)
+        return self._made_name
+
+    @property
+    def _key(self) -> str:
+        return f"replay/{self._session.id}/{self._name}"
 
 
 def _event_id(stream: str, number: int) -> str:

@@ -257,10 +257,11 @@ class SessionsHttp:
             notify=stream.notify,
             ask=self._ask_in(visit.session),
             close_stream=stream.let_go if stream.can_let_go else None,
+            watched_after_s=self._parts.watch.after_s,
         )
         watched = Watched(
             gone=_nothing,
-            aged=_nothing,
+            aged=call.keep_time,
             receive=visit.exchange.receive,
             keep_alive=stream.keep_alive,
             every_s=self._let_go_after_s,
