@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -11,11 +11,6 @@ import anyio
 import msgspec
 from msgspec import Raw, Struct
 
-from mcp_bridges.conversation import Setting
-from mcp_bridges.gate import Gate, Transport
-from mcp_bridges.handshake_stdio import HandshakeStdio
-from mcp_bridges.legacy_call import LegacyServices
-from mcp_bridges.postures import PostureGate
 from mcp_runtime import call_log
 from mcp_runtime.call import Call, Reply
 from mcp_runtime.protocol.errors import PeerError
@@ -28,7 +23,11 @@ from mcp_runtime.transports.legacy import StdioWire
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
+    from mcp_bridges.conversation import Setting
+    from mcp_bridges.gate import Gate, Transport
+    from mcp_bridges.handshake_stdio import HandshakeStdio
     from mcp_bridges.http_bridge import HttpBridges
+    from mcp_bridges.legacy_call import LegacyServices
     from mcp_bridges.past import Past
     from mcp_runtime.observing import Observer
     from mcp_runtime.state.engines import State
@@ -39,7 +38,7 @@ _ANONYMOUS: Final[dict[str, Any]] = {"name": "server", "version": "0"}
 _ID_BYTES: Final = 12
 """96 random bits, 16 characters: no two sessions, streams or questions get the same."""
 
-_FEATURES: Final[dict[Transport, tuple[str, ...]]] = {"stdio": (), "http_sse": ("transport.http_sse",)}
+_FEATURES: Final[Mapping[str, tuple[str, ...]]] = {"stdio": (), "http_sse": ("transport.http_sse",)}
 
 
 class _Problem(Struct):
@@ -57,7 +56,10 @@ _discovered_decoder: Final = msgspec.json.Decoder(_Discovered)
 
 def attach(runtime: Runtime) -> "AttachedBridges":
     """The bridges of `runtime`, as its configuration has them. Raises ConfigError."""
-    PostureGate(runtime.config)  # A rule that cannot be read is an error now, not when a client comes.
+    if runtime.config.bridges.clients.rules:
+        from mcp_bridges.postures import PostureGate
+
+        PostureGate(runtime.config)  # A rule that cannot be read is an error now, not when a client comes.
     return AttachedBridges(runtime)
 
 
@@ -72,7 +74,7 @@ class AttachedBridges:
         self,
         runtime: Runtime,
         *,
-        gate: Gate | None = None,
+        gate: "Gate | None" = None,
         now: Callable[[], float] = time.time,
         new_id: Callable[[], str] = lambda: secrets.token_urlsafe(_ID_BYTES),
         state: "State | None" = None,
@@ -105,10 +107,12 @@ class AttachedBridges:
         self._http = HttpBridges(parts, self._setting("http_sse"), now=self._now)
         return self._http
 
-    def stdio(self, wire: StdioWire) -> HandshakeStdio | None:
+    def stdio(self, wire: "StdioWire") -> "HandshakeStdio | None":
         """As the port says."""
         if self._runtime.config.bridges.stdio_handshake.posture == "off":
             return None
+        from mcp_bridges.handshake_stdio import HandshakeStdio
+
         setting, closed = self._setting("stdio"), anyio.Event()
         if self._http is None and self._known is not None:
             # Beside the client's calls: a process that has served no old client yet has had nothing to keep.
@@ -159,7 +163,9 @@ class AttachedBridges:
         if self._http is not None:
             self._http.close()
 
-    def _services(self) -> LegacyServices:
+    def _services(self) -> "LegacyServices":
+        from mcp_bridges.legacy_call import LegacyServices
+
         return LegacyServices(
             dispatcher=self._runtime.dispatcher,
             gate=self._gate or self._past().gate,
@@ -168,7 +174,9 @@ class AttachedBridges:
             new_id=self._new_id,
         )
 
-    def _setting(self, transport: Transport) -> Setting:
+    def _setting(self, transport: "Transport") -> "Setting":
+        from mcp_bridges.conversation import Setting
+
         config = self._runtime.config
         return Setting(
             services=self._services(),

@@ -20,6 +20,7 @@ from mcp_bridges.session import (
     FEATURES,
     INITIALIZE,
     Forward,
+    Opening,
     Pong,
     Session,
     SetLevel,
@@ -146,17 +147,26 @@ class Conversation:
         if responses:
             await self._send(join(responses))
 
-    def sighting(self, method: str | None, *more: str) -> Sighting:
-        """What a message with this method (None for a response, or a batch) is a use of, and of `more` features."""
-        setting = self._setting
-        features = (*setting.features, *FEATURES.get(method or "", ()), *more)
+    def sighting(self, message: Message | None) -> Sighting:
+        """What a message (None: a batch) is a use of; an `initialize`, by the client that it names."""
+        method = message.method if isinstance(message, Request | Notification) else None
+        client, revision = self._client, self.revision
+        if isinstance(message, Request) and method == INITIALIZE:
+            with suppress(PeerError):  # What is wrong with it is said when it is taken.
+                opening = read_initialize(message)
+                client, revision = self._named(opening), opening.revision
+        more = ("jsonrpc.batch",) if message is None else FEATURES.get(method or "", ())
+        features = (*self._setting.features, *more)
         return Sighting(
-            client=self._client,
-            revision=self.revision,
-            features=features if self.revision is None else (*features, f"revision.{self.revision}"),
+            client=client,
+            revision=revision,
+            features=features if revision is None else (*features, f"revision.{revision}"),
             method=method,
             opening=method == INITIALIZE,
         )
+
+    def _named(self, opening: Opening) -> LegacyClient:
+        return replace(self._client, name=opening.client_name or None, version=opening.client_version or None)
 
     async def _request(self, request: Request) -> None:
         self._check_id(request)
@@ -250,7 +260,7 @@ class Conversation:
 
     async def _initialize(self, request: Request) -> bytes:
         opening = read_initialize(request)
-        self._client = replace(self._client, name=opening.client_name or None, version=opening.client_version or None)
+        self._client = self._named(opening)
         self._session = opening.in_process()
         result = initialize_result(await self._setting.discover(), opening.revision, self._setting.server)
         return encode_result(request.id, result)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from mcp_bridges.conversation import Conversation, Setting
 from mcp_bridges.gate import LegacyClient, Sighting
 from mcp_bridges.refusals import RefusedError
-from mcp_runtime.protocol.jsonrpc import Message, Response
+from mcp_runtime.protocol.jsonrpc import Message
 from mcp_runtime.transports.legacy import StdioWire
 
 
@@ -24,12 +24,12 @@ class HandshakeStdio:
 
     async def serve(self, message: Message) -> None:
         """As the port says."""
-        self._admit(self._conversation.sighting(None if isinstance(message, Response) else message.method))
+        self._admit(self._conversation.sighting(message))
         await self._conversation.take(message)
 
     async def serve_batch(self, line: bytes) -> None:
         """As the port says."""
-        self._admit(self._conversation.sighting(None, "jsonrpc.batch"))
+        self._admit(self._conversation.sighting(None))
         await self._conversation.take_batch(line)
 
     def close(self) -> None:

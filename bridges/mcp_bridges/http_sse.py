@@ -200,10 +200,10 @@ class HttpSse:
 
     def _sighting(self, exchange: LegacyExchange, stream: SseStream | None, message: Message | None) -> Sighting:
         """What a message (None: a batch) is a use of."""
+        if stream is not None:
+            return stream.conversation.sighting(message)
         method = message.method if isinstance(message, Request | Notification) else None
         more = ("jsonrpc.batch",) if message is None else ()
-        if stream is not None:
-            return stream.conversation.sighting(method, *more)
         return Sighting(
             client=client_of(exchange, "http_sse"),
             revision=None,

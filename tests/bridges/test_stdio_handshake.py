@@ -92,13 +92,22 @@ async def test_every_message_is_shown_to_the_gate(autojump_clock: trio.testing.M
     revision = "revision.2025-03-26"
     assert [(one.method, one.features, one.revision, one.opening) for one in gate.seen] == [
         ("ping", ("ping",), None, False),
-        ("initialize", ("protocol.handshake",), None, True),
+        ("initialize", ("protocol.handshake", revision), "2025-03-26", True),
         ("notifications/initialized", (revision,), "2025-03-26", False),
         (None, ("jsonrpc.batch", revision), "2025-03-26", False),
         (None, (revision,), "2025-03-26", False),
     ]
-    assert (gate.seen[0].client.name, gate.seen[-1].client.name) == (None, "old-client")
+    assert [one.client.name for one in gate.seen] == [None, *["old-client"] * 4]
     assert {one.client.transport for one in gate.seen} == {"stdio"}
+
+
+async def test_an_initialize_that_cannot_be_read_is_shown_to_the_gate_too(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    gate = Doorkeeper()
+    async with connected("stdio", gate=gate) as client:
+        assert (await client.ask("initialize", {"protocolVersion": 7}))["error"]["code"] == -32602
+    assert [(one.method, one.client.name, one.revision) for one in gate.seen] == [("initialize", None, None)]
 
 
 async def test_a_gate_may_refuse_single_messages(autojump_clock: trio.testing.MockClock) -> None:
