@@ -242,6 +242,7 @@ class Conversation:
                 pass
             case _:
                 assert_never(step)
+        self._setting.services.answered(session.revision, self._setting.transport, request.method)
         return [encode_result(request.id, _EMPTY)]
 
     def _new_call(self, session: Session, request: Request) -> LegacyCall:
@@ -263,6 +264,7 @@ class Conversation:
         self._client = self._named(opening)
         self._session = opening.in_process()
         result = initialize_result(await self._setting.discover(), opening.revision, self._setting.server)
+        self._setting.services.answered(opening.revision, self._setting.transport, INITIALIZE)
         return encode_result(request.id, result)
 
     def _notification(self, notification: Notification) -> None:

@@ -155,18 +155,20 @@ class HttpSse:
             # Before anything is waited for: it counts, and a stop finds it.
             stream = self._open[session.id] = SseStream(self._setting, client, session, tasks)
             try:
-                async with self._parts.state.bus.subscribe(channel, max_pending=_MAX_PENDING) as messages:
+                bus, services = self._parts.state.bus, self._parts.services
+                async with bus.subscribe(channel, max_pending=_MAX_PENDING) as messages:
                     tasks.start_soon(stream.take_all)
                     tasks.start_soon(stream.take_from, messages)
-                    await serve_event_stream(
-                        stream.events(f"{endpoint}?session_id={token}"),
-                        exchange.scope,
-                        exchange.receive,
-                        exchange.send,
-                        headers=response.headers,
-                        keep_alive_interval_s=self._parts.config.http.keep_alive_interval_s,
-                        close=stream.close,
-                    )
+                    with services.open_stream("http_sse"):
+                        await serve_event_stream(
+                            stream.events(f"{endpoint}?session_id={token}"),
+                            exchange.scope,
+                            exchange.receive,
+                            exchange.send,
+                            headers=response.headers,
+                            keep_alive_interval_s=self._parts.config.http.keep_alive_interval_s,
+                            close=stream.close,
+                        )
             finally:
                 del self._open[session.id]
                 tasks.cancel_scope.cancel()

@@ -6,8 +6,8 @@ Spec: 2026-07-28/basic/patterns/mrtr, 2025-11-25/client/elicitation
 """
 
 import math
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -55,6 +55,23 @@ class LegacyServices:
     answer_timeout_s: float
     new_id: Callable[[], str]
     meter: Meter | None = None
+
+    def answered(self, revision: str, transport: Transport, method: str, outcome: OutcomeName = "ok") -> None:
+        """Count a request that a bridge answered by itself, which takes no time worth measuring."""
+        if self.meter is not None:
+            self.meter.request("legacy", revision, transport, method, outcome, 0.0)
+
+    @contextmanager
+    def open_stream(self, transport: Transport) -> Generator[None]:
+        """Count a stream as open for as long as the block runs."""
+        if self.meter is None:
+            yield
+            return
+        self.meter.stream_opened("legacy", transport)
+        try:
+            yield
+        finally:
+            self.meter.stream_closed("legacy", transport)
 
 
 class _Outcome(Struct):

@@ -107,15 +107,16 @@ class SessionStream:
 
     async def _send(self, visit: Visit, events: Events, *, closing: Listening | None) -> None:
         exchange = visit.exchange
-        await serve_event_stream(
-            events,
-            exchange.scope,
-            exchange.receive,
-            exchange.send,
-            headers=visit.response.headers,
-            keep_alive_interval_s=self._parts.config.http.keep_alive_interval_s,
-            close=_nothing if closing is None else closing.close,
-        )
+        with self._parts.services.open_stream("streamable_http"):
+            await serve_event_stream(
+                events,
+                exchange.scope,
+                exchange.receive,
+                exchange.send,
+                headers=visit.response.headers,
+                keep_alive_interval_s=self._parts.config.http.keep_alive_interval_s,
+                close=_nothing if closing is None else closing.close,
+            )
 
     async def _events(self, session: Session, listening: Listening) -> Events:
         if speaks_polling(session.revision):

@@ -155,6 +155,7 @@ class SessionsHttp:
         )
         result = initialize_result(await self._parts.discover(), opening.revision, self._parts.server)
         token, _ = self._ids.issue(opening, principal=client.principal)
+        self._parts.services.answered(opening.revision, "streamable_http", INITIALIZE)
         answer = response.open((SESSION_ID, token.encode("ascii")))
         await answer.finish(Reply(body=encode_result(request.id, result)))
 
@@ -173,6 +174,7 @@ class SessionsHttp:
                 reply = await self._request(visit, stream, message)
             except PeerError as error:
                 reply = _failed(message, error)
+                self._parts.services.answered(visit.session.revision, "streamable_http", message.method, "error")
             await stream.finish([] if reply is None else [reply], reply)
         else:
             await self._told(visit.session, message)
@@ -244,6 +246,7 @@ class SessionsHttp:
                 pass
             case _:
                 assert_never(step)
+        self._parts.services.answered(session.revision, "streamable_http", request.method)
         return Reply(body=encode_result(request.id, _EMPTY))
 
     async def _forward(self, visit: Visit, stream: PostStream, request: Request) -> Reply | None:

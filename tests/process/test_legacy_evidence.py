@@ -1,0 +1,142 @@
+"""What an operator can see of old clients: numbers, a page, a report; and that it outlives the process."""
+
+import json
+import re
+import signal
+import subprocess
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.process.http_client import Connection, ask, get
+from tests.process.messages import Message, call, encode
+from tests.process.server_process import COMMAND, PROBES, ServerProcess, clean_environment
+
+pytestmark = pytest.mark.process
+
+KILLS: Final = 10
+FLUSH: Final = {"MCP_RUNTIME_LEDGER_FLUSH_INTERVAL_S": "0.05"}
+ACCEPT: Final = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
+
+
+class OldClient:
+    """A client of 2025-06-18 on a connection of its own."""
+
+    def __init__(self, url: str, name: str = "old-desk") -> None:
+        self._connection = Connection(url)
+        self._headers = {**ACCEPT, "user-agent": "old-desk/3"}
+        info = {"name": name, "version": "3.1"}
+        params = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": info}
+        response = self._post({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params})
+        self._headers["mcp-session-id"] = response
+
+    def _post(self, message: Message) -> str:
+        self._connection.send_body(encode(message), self._headers)
+        response = self._connection.response()
+        session = response.headers.get("mcp-session-id", "")
+        assert "result" in self._connection.answer()
+        return session
+
+    def lists_tools(self) -> None:
+        """Make one call."""
+        self._post({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
+
+    def close(self) -> None:
+        """Leave."""
+        self._connection.close()
+
+
+def serve(directory: Path, admin: str) -> ServerProcess:
+    environment = {"MCP_RUNTIME_ADMIN_BIND": admin, **FLUSH}
+    return ServerProcess("--plugin", PROBES, "--bind", "127.0.0.1:0", directory=directory, environment=environment)
+
+
+def report(directory: Path) -> dict[str, Any]:
+    """What `mcp-runtime legacy report` says."""
+    command = [COMMAND, "legacy", "report", "--format", "json"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, cwd=directory, env=clean_environment(directory)
+    )
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def is_written(admin: str) -> bool:
+    """Whether every call is in the ledger's file."""
+    return metric(admin, "mcp_ledger_waiting_calls") == 0
+
+
+def uses(directory: Path, client: str) -> dict[str, dict[str, Any]]:
+    """What `client` used, by feature, as the report has it."""
+    return {
+        one["feature"]: use for one in report(directory)["features"] for use in one["clients"] if use["name"] == client
+    }
+
+
+def metric(admin: str, name: str, **labels: str) -> float:
+    """A number of /metrics; 0 where it is not there yet."""
+    status, text = get(admin, "/metrics")
+    assert status == 200
+    for line in text.splitlines():
+        found = re.fullmatch(rf"{name}(?:\{{(.*)\}})? (\S+)", line)
+        shown = dict(re.findall(r'(\w+)="([^"]*)"', found[1] or "")) if found else {}
+        if found and all(shown.get(label) == value for label, value in labels.items()):
+            return float(found[2])
+    return 0.0
+
+
+def test_an_old_and_a_new_client_show_in_numbers_on_the_page_and_in_the_report(tmp_path: Path) -> None:
+    admin = f"unix:{tmp_path}/admin.sock"
+    with serve(tmp_path, admin) as server:
+        with closing(OldClient(server.url)) as client:
+            for _ in range(3):
+                client.lists_tools()
+        for _ in range(2):
+            ask(server.url, call("echo", text="hello"))
+        legacy = {"era": "legacy", "revision": "2025-06-18", "transport": "streamable_http"}
+        assert metric(admin, "mcp_requests_total", **legacy, method="tools/list", outcome="ok") == 3
+        assert metric(admin, "mcp_requests_total", **legacy, method="initialize", outcome="ok") == 1
+        assert metric(admin, "mcp_requests_total", era="modern", method="tools/call", outcome="ok") == 2
+        assert metric(admin, "mcp_legacy_calls_total", feature="transport.session_id", outcome="served") == 4
+        assert metric(admin, "mcp_legacy_days_to_sunset", feature="transport.session_id") != 0
+        server.errors.wait_until(lambda: "old-desk" in get(admin, "/legacy")[1])
+        server.signal()
+        assert server.exit_code() == 0
+    used = uses(tmp_path, "old-desk")
+    assert {feature: one["calls"] for feature, one in used.items()} == {
+        "transport.session_id": 4,
+        "protocol.handshake": 1,
+        "revision.2025-06-18": 4,
+    }
+    for one in used.values():
+        shown = (one["version"], one["user_agent"], one["transport"], one["could_move"])
+        assert shown == ("3.1", "old-desk/3", "streamable_http", "never_tried")
+
+
+def test_a_stop_loses_no_call_however_short_it_lived(tmp_path: Path) -> None:
+    with ServerProcess("--plugin", PROBES, "--bind", "127.0.0.1:0", directory=tmp_path) as server:
+        with closing(OldClient(server.url)):
+            pass
+        server.signal()
+        assert server.exit_code() == 0
+    assert uses(tmp_path, "old-desk")["transport.session_id"]["calls"] == 1
+
+
+def test_killed_ten_times_under_load_the_ledger_keeps_what_was_written(tmp_path: Path) -> None:
+    kept = 0
+    for turn in range(KILLS):
+        admin = f"unix:{tmp_path}/admin.{turn}.sock"
+        with serve(tmp_path, admin) as server, closing(OldClient(server.url)) as client:
+            for _ in range(5 + turn):
+                client.lists_tools()
+            server.errors.wait_until(partial(is_written, admin))
+            written = kept + 1 + 5 + turn
+            client.lists_tools()  # This one may be lost: less than an interval has passed since.
+            server.signal(signal.SIGKILL)
+            assert server.exit_code() == -signal.SIGKILL
+        total = uses(tmp_path, "old-desk")["transport.session_id"]["calls"]
+        assert written <= total <= written + 1
+        kept = total
