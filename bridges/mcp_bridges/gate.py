@@ -34,7 +34,8 @@ class Sighting:
     """One use of the past: by whom, in which revision (None before it is agreed on), and which features of it.
 
     `features` are ids such as "transport.session_id". `method` is the JSON-RPC method, None for a GET, a DELETE or a
-    response. `opening` is True where a session would begin: an `initialize`, or a GET of HTTP+SSE.
+    response. `opening` is True where a session would begin: an `initialize`, or a GET of HTTP+SSE. `preliminary` is
+    True where the client says who it is with what follows: evidence of such a use is kept only where it is refused.
     """
 
     client: LegacyClient
@@ -42,6 +43,7 @@ class Sighting:
     features: tuple[str, ...]
     method: str | None = None
     opening: bool = False
+    preliminary: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -142,7 +142,7 @@ class HttpSse:
         response = LegacyResponse(exchange, self._parts.gate)
         client = client_of(exchange, "http_sse")
         try:
-            response.admit(Sighting(client=client, revision=None, features=(FEATURE,), opening=True))
+            response.admit(Sighting(client=client, revision=None, features=(FEATURE,), opening=True, preliminary=True))
             if self._closing or len(self._open) >= self._config.max_streams:
                 raise _no_room(self._config.max_streams)
         except PeerError as error:

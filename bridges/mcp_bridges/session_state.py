@@ -59,8 +59,8 @@ class SessionStates:
         """Keep the log level."""
         await self._change(session, lambda state: msgspec.structs.replace(state, log_level=level))
 
-    async def subscribe(self, session: Session, uri: str) -> None:
-        """Keep a subscription. Raises PeerError -32602 past `limits.max_subscription_uris`."""
+    async def subscribe(self, session: Session, uri: str) -> SessionState:
+        """Keep a subscription; the state since. Raises PeerError -32602 past `limits.max_subscription_uris`."""
 
         def add(state: SessionState) -> SessionState:
             if uri in state.uris:
@@ -71,16 +71,16 @@ class SessionStates:
                 )
             return msgspec.structs.replace(state, uris=(*state.uris, uri))
 
-        await self._change(session, add)
+        return await self._change(session, add)
 
-    async def unsubscribe(self, session: Session, uri: str) -> None:
-        """Drop a subscription, if there is one."""
-        await self._change(
+    async def unsubscribe(self, session: Session, uri: str) -> SessionState:
+        """Drop a subscription, if there is one; the state since."""
+        return await self._change(
             session,
             lambda state: msgspec.structs.replace(state, uris=tuple(one for one in state.uris if one != uri)),
         )
 
-    async def _change(self, session: Session, change: Callable[[SessionState], SessionState]) -> None:
+    async def _change(self, session: Session, change: Callable[[SessionState], SessionState]) -> SessionState:
         key = _key(session)
         with _reachable():
             for _ in range(_ATTEMPTS):
@@ -88,10 +88,10 @@ class SessionStates:
                 state = UNCHANGED if raw is None else _decoder.decode(raw)
                 changed = change(state)
                 if state.ended or changed == state:
-                    return
+                    return state
                 value = msgspec.json.encode(changed)
                 if await self._store.swap(key, value, expected=raw, ttl_s=self._ttl_s(session)):
-                    return
+                    return changed
         raise PeerError(INTERNAL_ERROR, "The session is being changed by many requests at once; try again")
 
     def _ttl_s(self, session: Session) -> float:

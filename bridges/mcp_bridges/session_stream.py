@@ -18,7 +18,7 @@ from mcp_bridges.http_parts import HttpParts
 from mcp_bridges.listening import Listening, ListenRefusedError, encode_change
 from mcp_bridges.replay import EndLostError, Place, ReplayLog, read_event_id
 from mcp_bridges.session import Session, speaks_polling
-from mcp_bridges.session_state import SessionStates
+from mcp_bridges.session_state import SessionState, SessionStates
 from mcp_bridges.session_visit import Visit
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, PeerError
 from mcp_runtime.protocol.jsonrpc import encode_error
@@ -44,9 +44,16 @@ class SessionStream:
         self._retry_ms = parts.config.bridges.http_sessions.retry_ms
         # Positions count from the start of this process: another one, or the next, has others.
         self._epoch = parts.new_id()
+        self._held: dict[str, Listening] = {}
 
-    async def refresh(self, session: Session) -> None:
-        """The session subscribed to other resources: tell its stream, wherever it is open."""
+    async def refresh(self, session: Session, state: SessionState) -> None:
+        """The session subscribed to other resources: tell its stream, wherever it is open.
+
+        Here it knows at once: what changes after the answer to an unsubscription is not told any more.
+        """
+        held = self._held.get(session.id)
+        if held is not None:
+            held.want(state.uris)
         await self._parts.state.bus.publish(_channel(session), _REFRESH)
 
     async def end(self, session: Session) -> None:
@@ -77,10 +84,14 @@ class SessionStream:
             await listening.open()
         except ListenRefusedError as error:
             raise _no_room(error) from None
+        session_id = visit.session.id
+        self._held[session_id] = listening
         try:
             await self._hold(visit, listening)
         finally:
             listening.leave()
+            if self._held.get(session_id) is listening:  # and not the one of a stream that took over
+                del self._held[session_id]
 
     async def _hold(self, visit: Visit, listening: Listening) -> None:
         session, bus = visit.session, self._parts.state.bus

@@ -237,11 +237,9 @@ class SessionsHttp:
             case SetLevel(level):
                 await self._states.set_level(session, level)
             case Subscribe(uri):
-                await self._states.subscribe(session, uri)
-                await self._stream.refresh(session)
+                await self._stream.refresh(session, await self._states.subscribe(session, uri))
             case Unsubscribe(uri):
-                await self._states.unsubscribe(session, uri)
-                await self._stream.refresh(session)
+                await self._stream.refresh(session, await self._states.unsubscribe(session, uri))
             case Pong():
                 pass
             case _:

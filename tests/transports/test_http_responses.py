@@ -292,3 +292,21 @@ async def test_open_subscriptions_take_nobody_s_place(client: HttpClient) -> Non
         await a.next()
         await b.next()
         assert (await client.ask("tools/list")).status == 200
+
+
+def slow_resource_plugin(_: list[str]) -> Plugin[Any]:
+    plugin: Plugin[Any] = Plugin("slow")
+
+    @plugin.resource("slow://resource")
+    async def slow() -> str:
+        """Take longer than anybody waits."""
+        await anyio.sleep(60)
+        return "at last"
+
+    return plugin
+
+
+@over(*HTTP, plugin=slow_resource_plugin, config=settings(limits={"handler_timeout_s": 2.0}))
+async def test_what_is_no_tool_and_takes_too_long_is_answered_with_an_error(client: HttpClient) -> None:
+    error = (await client.ask("resources/read", {"uri": "slow://resource"})).refused(-32603, 200)
+    assert error["message"] == "Timed out after 2 s"
