@@ -100,7 +100,7 @@ class SseStream:
             await self._take(body)
 
     async def take_from(self, messages: AsyncIterator[bytes]) -> None:
-        """Take what was posted to other processes, forever. They do not know whose stream it is: the gate is asked now."""
+        """Take what was posted to other processes, forever. Here shows who posted it, so here the gate is asked."""
         async for body in messages:
             await self._take(body, admit=self._admit)
 
