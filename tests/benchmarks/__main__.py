@@ -14,12 +14,13 @@ from tests.benchmarks.measurement import Measurement, Report
 from tests.benchmarks.peers import CACHE, ROOT
 from tests.benchmarks.server import PeerError, allow_descriptors
 from tests.benchmarks.soak import command as soak
-from tests.benchmarks.suites import core, http, legacy, memory, scale, sessions, startup, stdio
+from tests.benchmarks.suites import core, deprecation, http, legacy, memory, scale, sessions, startup, stdio
 from tests.benchmarks.turns import FULL, QUICK, Pace
 
 SUITES: Final[Mapping[str, Callable[[Pace], list[Measurement]]]] = {
     "http": http.run,
     "legacy": legacy.run,
+    "deprecation": deprecation.run,
     "stdio": stdio.run,
     "startup": startup.run,
     "memory": memory.run,

@@ -63,6 +63,20 @@ BUDGETS: Final[Sequence[Budget]] = (
     _rate("tools/call, best server each, of the TypeScript SDK", 10, OURS, ("typescript",)),
     _rate("tools/call in a session, best server each, of the official SDK", 6, OURS, OFFICIAL, "legacy/call"),
     Budget(
+        what="processor time of a tools/call in a session with ledger and signals, of one without",
+        kind="at most",
+        bound=1.05,
+        of=Quantity("deprecation/legacy-cpu", ("ours",)),
+        to=Quantity("deprecation/legacy-cpu", ("ours_unwatched",)),
+    ),
+    Budget(
+        what="processor time of a modern tools/call where old clients are watched, of one where they are not",
+        kind="at most",
+        bound=1.03,  # one look-up: what is left is what two runs of one program differ by
+        of=Quantity("deprecation/modern-cpu", ("ours",)),
+        to=Quantity("deprecation/modern-cpu", ("ours_unwatched",)),
+    ),
+    Budget(
         what="processor time of a call in process: the official SDK's ASGI call, of our dispatcher's",
         bound=8,
         of=Quantity("core/cpu_us", ("official",)),

@@ -85,6 +85,17 @@ PEERS: Final[Mapping[str, Peer]] = {
             variables=_OURS,
         ),
         Peer(
+            key="ours_unwatched",
+            label="mcp-runtime without ledger and signals",
+            environment=PROJECT,
+            http=(*_SERVE, "--bind", "127.0.0.1:{port}"),
+            variables={
+                **_OURS,
+                "MCP_RUNTIME_LEDGER_ENABLED": "false",
+                "MCP_RUNTIME_DEPRECATION_STAGE": "observe",
+            },
+        ),
+        Peer(
             key="ours_uvicorn",
             label="mcp-runtime on uvicorn[standard]",
             environment="runtime-uvicorn",
