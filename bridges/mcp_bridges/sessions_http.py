@@ -259,6 +259,7 @@ class SessionsHttp:
             ask=self._ask_in(visit.session),
             close_stream=stream.let_go if stream.can_let_go else None,
             watched_after_s=self._parts.watch.after_s,
+            http_headers=dict(visit.exchange.scope["headers"]) if self._parts.services.dispatcher.is_traced else None,
         )
         watched = Watched(
             gone=_nothing,
