@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import Raw, Struct
 
 from mcp_runtime.call import Answer, Call, Reply
 from mcp_runtime.catalog import Catalog
@@ -81,7 +81,7 @@ class _Error(Struct):
 
 
 class _Failure(Struct):
-    error: _Error | UnsetType = UNSET
+    error: _Error
 
 
 _subject_decoder: Final = msgspec.json.Decoder(_Subject)
@@ -116,5 +116,4 @@ def _tell(span: RequestSpan, answer: Answer | None) -> None:
         span.tool_failed()
     elif isinstance(answer, Reply) and answer.outcome != "ok":
         error = _failure_decoder.decode(answer.body).error
-        if isinstance(error, _Error):
-            span.failed(error.code, error.message)
+        span.failed(error.code, error.message)

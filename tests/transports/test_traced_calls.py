@@ -1,16 +1,18 @@
 """Requests as spans, over every wire: what they are called, whose children they are, how they end."""
 
-import subprocess
 import sys
 from typing import Any
 
 import anyio
 import pytest
+from msgspec import Raw
 from opentelemetry import trace
 from opentelemetry.trace import StatusCode
 
 from mcp_runtime import Plugin
+from mcp_runtime.call import Reply
 from mcp_runtime.compose import build_runtime
+from mcp_runtime.protocol.jsonrpc import Request
 from tests.support.clients import Client
 from tests.support.messages import request
 from tests.support.settings import settings
@@ -69,6 +71,7 @@ async def test_prompts_and_resources_have_their_names(client: Client) -> None:
         ("tools/call", {"name": "made up"}, "tools/call"),
         ("tools/call", {"name": 7}, "tools/call"),
         ("prompts/get", {"name": "echo"}, "prompts/get"),
+        ("resources/read", {"name": "echo"}, "resources/read"),
         ("tools/invent", {}, "other"),
     ],
 )
@@ -153,6 +156,21 @@ async def test_a_request_that_says_nothing_of_itself_is_a_span_all_the_same(clie
     assert [facts(span)["error.type"] for span in spans.all] == ["-32602", "-32022"]
 
 
+def test_what_cannot_be_read_is_a_span_all_the_same() -> None:
+    direct = Direct(Plugin("none"))
+    spans = traced(direct.runtime)
+
+    async def ask() -> None:
+        call = direct.call("tools/call", {"name": "none"})
+        call.request = Request(call.request.id, call.request.method, Raw(b'{"name": \xff}'))
+        answer = await direct.dispatch(call)
+        assert isinstance(answer, Reply)
+        assert answer.outcome != "ok"
+
+    anyio.run(ask, backend="trio")
+    assert facts(spans.only)["error.type"] == "-32602"
+
+
 def child_plugin(journal: list[str]) -> Plugin[Any]:
     """A tool in a thread, and a tool of the loop; both say what is current."""
     plugin = Plugin("child")
@@ -187,25 +205,15 @@ async def test_where_the_sdk_is_in_use_a_running_server_traces(client: Client) -
     assert client.runtime.dispatcher.is_traced
 
 
-UNUSED = """
-import sys, trio
-from mcp_runtime import Plugin
-from mcp_runtime.compose import build_runtime
-from mcp_runtime.config import Config
-from tests.support.settings import settings
+def test_where_nobody_uses_the_sdk_a_server_does_not_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "opentelemetry.sdk.trace")
+    runtime = build_runtime(settings(), ())
 
-async def main():
-    runtime = build_runtime(settings(), (Plugin("none"),))
-    async with runtime.running():
-        print(runtime.dispatcher.is_traced, [name for name in sys.modules if name.startswith("opentelemetry")])
+    async def start() -> None:
+        async with runtime.running():
+            assert not runtime.dispatcher.is_traced
 
-trio.run(main)
-"""
-
-
-def test_where_nobody_uses_the_sdk_a_server_neither_traces_nor_imports_it() -> None:
-    done = subprocess.run([sys.executable, "-c", UNUSED], capture_output=True, check=True, text=True, timeout=60)
-    assert done.stdout.strip() == "False []"
+    anyio.run(start, backend="trio")
 
 
 def test_a_runtime_that_does_not_run_is_not_traced() -> None:

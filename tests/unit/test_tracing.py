@@ -170,6 +170,11 @@ def test_where_nobody_uses_the_sdk_there_is_none_and_it_is_not_imported(use: str
     assert done.stdout.strip() == "None False"
 
 
+def test_without_it_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "opentelemetry.sdk.trace")
+    assert load_tracer() is None
+
+
 def test_to_import_the_port_imports_nothing_of_it() -> None:
     code = "import sys, mcp_runtime.tracing, mcp_runtime.metrics; print(*[n for n in sys.modules if n.startswith(('opentelemetry', 'prometheus'))])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True, timeout=60)
