@@ -62,7 +62,7 @@ class Dispatcher:
 
     @property
     def is_traced(self) -> bool:
-        """Whether somebody traces requests: then what came with them over HTTP matters."""
+        """Whether requests have spans."""
         return self._spans is not None
 
     @property
