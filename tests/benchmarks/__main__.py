@@ -14,7 +14,7 @@ from tests.benchmarks.measurement import Measurement, Report
 from tests.benchmarks.peers import CACHE, ROOT
 from tests.benchmarks.server import PeerError, allow_descriptors
 from tests.benchmarks.soak import command as soak
-from tests.benchmarks.suites import core, http, legacy, memory, scale, sessions, startup, stdio
+from tests.benchmarks.suites import core, deprecation, http, legacy, memory, scale, sessions, startup, stdio
 from tests.benchmarks.turns import FULL, QUICK, Pace
 
 SUITES: Final[Mapping[str, Callable[[Pace], list[Measurement]]]] = {
@@ -26,6 +26,7 @@ SUITES: Final[Mapping[str, Callable[[Pace], list[Measurement]]]] = {
     "core": core.run,
     "scale": scale.run,
     "sessions": sessions.run,
+    "deprecation": deprecation.run,
 }
 _DOCS: Final = ROOT / "docs" / "benchmarks"
 _LIMIT_S: Final = 3600

@@ -53,6 +53,12 @@ def _rate(what: str, bound: float, of: tuple[str, ...], to: tuple[str, ...], mea
     return Budget(what=what, bound=bound, of=Quantity(measurement, of), to=Quantity(measurement, to))
 
 
+def _cost(what: str, bound: float, measurement: str) -> Budget:
+    """Of knowing who needs the past."""
+    of, to = (Quantity(measurement, (peer,)) for peer in ("ours_watched", "ours_unwatched"))
+    return Budget(what=what, kind="at most", bound=bound, of=of, to=to)
+
+
 BUDGETS: Final[Sequence[Budget]] = (
     _rate("bare app on our server, of stock Hypercorn+trio", 8, ("bare_ours",), ("bare_hypercorn",)),
     _rate("bare app on our server, of uvicorn[standard]", 0.60, ("bare_ours",), ("bare_uvicorn",)),
@@ -104,6 +110,11 @@ BUDGETS: Final[Sequence[Budget]] = (
         unit="KiB",
         of=Quantity("memory/session", ("ours",)),
     ),
+    _cost(
+        "processor time of a call in a session with ledger and signals, of one without", 1.05, "deprecation/legacy-cpu"
+    ),
+    # Nothing, as far as a busy machine can tell.
+    _cost("processor time of a call of 2026-07-28 with them, of one without", 1.03, "deprecation/modern-cpu"),
     Budget(
         what="cost of a call with 1,000 tools, of one with 10",
         kind="at most",

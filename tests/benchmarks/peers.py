@@ -93,6 +93,25 @@ PEERS: Final[Mapping[str, Peer]] = {
             variables=_OURS,
         ),
         Peer(
+            key="ours_watched",
+            label="mcp-runtime, with ledger and signals",
+            environment=PROJECT,
+            http=(*_SERVE, "--bind", "127.0.0.1:{port}"),
+            # Five times as often as by default, so that every round has its share of the writes.
+            variables={**_OURS, "MCP_RUNTIME_LEDGER_FLUSH_INTERVAL_S": "1"},
+        ),
+        Peer(
+            key="ours_unwatched",
+            label="mcp-runtime, without ledger and signals",
+            environment=PROJECT,
+            http=(*_SERVE, "--bind", "127.0.0.1:{port}"),
+            variables={
+                **_OURS,
+                "MCP_RUNTIME_LEDGER_ENABLED": "false",
+                "MCP_RUNTIME_DEPRECATION_STAGE": "observe",
+            },
+        ),
+        Peer(
             key="official",
             label="official SDK on uvicorn",
             environment="official",
