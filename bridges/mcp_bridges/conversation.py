@@ -3,8 +3,8 @@
 Messages go in one by one; whatever is to be sent comes out of `send`, in whatever order it becomes ready.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final, assert_never
 
@@ -115,7 +115,8 @@ class Conversation:
         """Take one message; what takes time goes on beside. Raises PeerError, for the transport to answer a request."""
         match message:
             case Request():
-                await self._request(message)
+                with self._counted(message):
+                    await self._request(message)
             case Notification():
                 self._notification(message)
             case Response():
@@ -139,13 +140,28 @@ class Conversation:
                 continue
             try:
                 if isinstance(message, Request):
-                    responses += await self._respond(message)
+                    responses += await self._respond_in_batch(message)
                 else:
                     await self.take(message)
             except PeerError as error:
                 responses.append(encode_error(message.id if isinstance(message, Request) else None, error))
         if responses:
             await self._send(join(responses))
+
+    async def _respond_in_batch(self, request: Request) -> list[bytes]:
+        with self._counted(request):
+            if self._session is not None:
+                self._setting.services.check_method(self._client, self._session.revision, request.method)
+            return await self._respond(request)
+
+    @contextmanager
+    def _counted(self, request: Request) -> Generator[None]:
+        """Count a request that comes to nothing within the block."""
+        try:
+            yield
+        except PeerError as error:
+            self._setting.services.failed(self.revision or "", self._setting.transport, request.method, error)
+            raise
 
     def sighting(self, message: Message | None) -> Sighting:
         """What a message (None: a batch) is a use of; an `initialize`, by the client that it names."""

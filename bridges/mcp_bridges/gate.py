@@ -4,7 +4,7 @@ What a gate knows (posture, deprecation, brownouts) is its own business; a bridg
 """
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 Transport = Literal["stdio", "streamable_http", "http_sse"]
 """What a legacy message came over."""
@@ -44,6 +44,13 @@ class Sighting:
     method: str | None = None
     opening: bool = False
     preliminary: bool = False
+
+
+ANSWERED: Final = 200
+"""The status of a refusal of one method: it is that method's answer, and the conversation goes on.
+
+Old SDKs end the whole session, or wait for ever, at any other.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ class HandshakeStdio:
     """The old conversation of this process. `closed` is called when its input has ended."""
 
     def __init__(self, setting: Setting, wire: StdioWire, *, closed: Callable[[], None]) -> None:
-        self._gate = setting.services.gate
+        self._services = setting.services
         self._closed = closed
         self._conversation = Conversation(
             setting, client=LegacyClient(transport="stdio"), send=wire.send, start=wire.start
@@ -38,6 +38,6 @@ class HandshakeStdio:
         self._closed()
 
     def _admit(self, sighting: Sighting) -> None:
-        refusal = self._gate.admit(sighting).refusal
+        refusal = self._services.admit(sighting).refusal
         if refusal is not None:
             raise RefusedError(refusal)

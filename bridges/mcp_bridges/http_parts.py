@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
-from mcp_bridges.gate import Gate, LegacyClient, Sighting, Transport, Verdict
+from mcp_bridges.gate import LegacyClient, Sighting, Transport, Verdict
 from mcp_bridges.legacy_call import LegacyServices
 from mcp_bridges.refusals import RefusedError
 from mcp_runtime.config import Config
@@ -38,11 +38,6 @@ class HttpParts:
     server: dict[str, Any]
     new_id: Callable[[], str]
 
-    @property
-    def gate(self) -> Gate:
-        """Who decides what is still served."""
-        return self.services.gate
-
 
 def client_of(exchange: LegacyExchange, transport: Transport) -> LegacyClient:
     """Who sent the request, as far as HTTP shows."""
@@ -64,14 +59,14 @@ def named(client: LegacyClient, name: str, version: str) -> LegacyClient:
 class LegacyResponse:
     """The response to one HTTP request of an old client, with what the gate has to say in its headers."""
 
-    def __init__(self, exchange: LegacyExchange, gate: Gate) -> None:
+    def __init__(self, exchange: LegacyExchange, services: LegacyServices) -> None:
         self._exchange = exchange
-        self._gate = gate
+        self._services = services
         self._verdict = Verdict()
 
     def admit(self, sighting: Sighting) -> None:
         """Ask the gate. Raises RefusedError; what it wants said in headers is kept for the response."""
-        self._verdict = self._gate.admit(sighting)
+        self._verdict = self._services.admit(sighting)
         if self._verdict.refusal is not None:
             raise RefusedError(self._verdict.refusal)
 
@@ -89,8 +84,11 @@ class LegacyResponse:
         await self.open().send(202, b"", [])
 
     async def refuse(self, request_id: RequestId | None, error: PeerError) -> None:
-        """Answer with the error and its status."""
+        """Answer with the error and its status; what no answer is due to is taken and dropped."""
         status = error.http_status
+        if request_id is None and isinstance(error, RefusedError) and error.is_answer:
+            await self.accepted()
+            return
         headers: list[tuple[bytes, bytes]] = [_JSON]
         if error.retry_after_s is not None:
             headers.append((b"retry-after", str(error.retry_after_s).encode()))

@@ -19,6 +19,7 @@ from mcp_bridges.batches import is_batch
 from mcp_bridges.conversation import Conversation, Setting
 from mcp_bridges.gate import LegacyClient, Sighting
 from mcp_bridges.http_parts import HttpParts, LegacyResponse, client_of
+from mcp_bridges.refusals import RefusedError
 from mcp_bridges.session import FEATURES, INITIALIZE, Opening, Session
 from mcp_bridges.session_ids import SessionGoneError, SessionIds
 from mcp_bridges.session_visit import session_gone
@@ -54,6 +55,7 @@ class SseStream:
         self._outgoing, self._outbox = anyio.create_memory_object_stream[bytes](0)
         self._incoming, self._inbox = anyio.create_memory_object_stream[bytes](_MAX_PENDING)
         self._room_bytes = setting.limits.max_body_bytes
+        self._services = setting.services
         self.conversation = Conversation(setting, client=client, send=self._send, start=self._start, assumed=session)
         self._closing = False
 
@@ -98,20 +100,31 @@ class SseStream:
             await self._take(body)
 
     async def take_from(self, messages: AsyncIterator[bytes]) -> None:
-        """Take what was posted to other processes, forever."""
+        """Take what was posted to other processes, forever. Here shows who posted it, so here the gate is asked."""
         async for body in messages:
-            await self._take(body)
+            await self._take(body, admit=self._admit)
 
-    async def _take(self, body: bytes) -> None:
+    async def _take(self, body: bytes, *, admit: Callable[[Message | None], None] | None = None) -> None:
         message: Message | None = None
         try:
-            if is_batch(body):
-                await self.conversation.take_batch(body)
-                return
-            message = decode(body)
-            await self.conversation.take(message)
+            message = None if is_batch(body) else decode(body)
+            if admit is not None:
+                admit(message)
+            await (self.conversation.take_batch(body) if message is None else self.conversation.take(message))
+        except RefusedError as error:
+            await self.refuse(message, error)
         except PeerError as error:
             await self._send(encode_error(message.id if isinstance(message, Request) else None, error))
+
+    def _admit(self, message: Message | None) -> None:
+        refusal = self._services.admit(self.conversation.sighting(message)).refusal
+        if refusal is not None:
+            raise RefusedError(refusal)
+
+    async def refuse(self, message: Message | None, error: RefusedError) -> None:
+        """Say so on the stream, where an answer is due to the message (None: a batch)."""
+        if message is None or isinstance(message, Request):
+            await self._send(encode_error(None if message is None else message.id, error))
 
     async def events(self, endpoint: str) -> AsyncGenerator[ServerSentEvent, None]:
         """Where to post, then everything that is said."""
@@ -139,7 +152,7 @@ class HttpSse:
 
     async def stream(self, exchange: LegacyExchange) -> None:
         """Open a stream, and hold it until the client leaves or the server stops."""
-        response = LegacyResponse(exchange, self._parts.gate)
+        response = LegacyResponse(exchange, self._parts.services)
         client = client_of(exchange, "http_sse")
         try:
             response.admit(Sighting(client=client, revision=None, features=(FEATURE,), opening=True, preliminary=True))
@@ -176,7 +189,7 @@ class HttpSse:
 
     async def post(self, exchange: LegacyExchange) -> None:
         """Take a message for a stream."""
-        response = LegacyResponse(exchange, self._parts.gate)
+        response = LegacyResponse(exchange, self._parts.services)
         request_id: RequestId | None = None
         try:
             session = self._session(exchange)
@@ -184,8 +197,14 @@ class HttpSse:
             message = None if is_batch(body) else decode(body)
             request_id = message.id if isinstance(message, Request) else None
             stream = self._open.get(session.id)
-            response.admit(self._sighting(exchange, stream, message))
-            await self._deliver(session, stream, body)
+            try:
+                response.admit(self._sighting(exchange, stream, message))
+                await self._deliver(session, stream, body)
+            except RefusedError as error:
+                if not error.is_answer:
+                    raise
+                # Answers go over the stream; the process that holds it will refuse this, too.
+                await (self._deliver(session, None, body) if stream is None else stream.refuse(message, error))
             await response.accepted()
         except PeerError as error:
             await response.refuse(error.id if isinstance(error, MalformedMessageError) else request_id, error)
@@ -212,6 +231,7 @@ class HttpSse:
             features=(FEATURE, *FEATURES.get(method or "", ()), *more),
             method=method,
             opening=method == INITIALIZE,
+            preliminary=True,  # The process that holds the stream knows who it is.
         )
 
     async def _deliver(self, session: Session, stream: SseStream | None, body: bytes) -> None:

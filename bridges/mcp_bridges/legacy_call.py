@@ -16,8 +16,9 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from mcp_bridges.client_requests import UnaskableError, UnusableResultError, answer_from, question_for
-from mcp_bridges.gate import Gate, LegacyClient, Sighting
+from mcp_bridges.gate import Gate, LegacyClient, Sighting, Verdict
 from mcp_bridges.growing_progress import GrowingProgress
+from mcp_bridges.refusals import RefusedError
 from mcp_bridges.revisions import at_least, error_for, notification_for, result_for
 from mcp_bridges.session import FEATURES, Session, stateless_probe, with_answers
 from mcp_runtime.call import Call, CloseStream, Notify, Reply, Transport
@@ -43,6 +44,10 @@ KEEP_STATUS: Final = frozenset({429, 503})
 """Statuses that say "not now". Every other answer travels as 200: old clients read no JSON-RPC error off the rest."""
 
 
+_TOLD: Final = "notifications/"
+"""How methods begin that are no requests."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegacyServices:
     """What every call of an old client works with. `new_id` makes ids for questions, unique in a session.
@@ -55,6 +60,27 @@ class LegacyServices:
     answer_timeout_s: float
     new_id: Callable[[], str]
     meter: Meter | None = None
+
+    def admit(self, sighting: Sighting) -> Verdict:
+        """Ask the gate; a request that it refuses is counted."""
+        verdict = self.gate.admit(sighting)
+        method = sighting.method
+        if verdict.refusal is not None and method is not None and not method.startswith(_TOLD):
+            self.answered(sighting.revision or "", sighting.client.transport, method, "refused")
+        return verdict
+
+    def check_method(self, client: LegacyClient, revision: str, method: str) -> None:
+        """Ask the gate about what `method` stands for by itself, however it came. Raises RefusedError."""
+        features = FEATURES.get(method, ())
+        if features:
+            seen = Sighting(client=client, revision=revision, features=features, method=method)
+            refusal = self.gate.admit(seen).refusal
+            if refusal is not None:
+                raise RefusedError(refusal)
+
+    def failed(self, revision: str, transport: Transport, method: str, error: PeerError) -> None:
+        """Count a request that came to nothing before it reached the dispatcher."""
+        self.answered(revision, transport, method, "refused" if isinstance(error, RefusedError) else "error")
 
     def answered(self, revision: str, transport: Transport, method: str, outcome: OutcomeName = "ok") -> None:
         """Count a request that a bridge answered by itself, which takes no time worth measuring."""
@@ -229,13 +255,10 @@ class LegacyCall:
         return _read_answer(method, response, revision)
 
     def _pass_gate(self, method: str) -> None:
-        features = FEATURES.get(method, ())
-        if not features:
-            return
-        seen = Sighting(client=self.client, revision=self.session.revision, features=features, method=method)
-        refusal = self.services.gate.admit(seen).refusal
-        if refusal is not None:
-            raise _UnansweredError(refusal.message)
+        try:
+            self.services.check_method(self.client, self.session.revision, method)
+        except RefusedError as error:
+            raise _UnansweredError(error.message) from None
 
     def _result(self, raw: Raw, outcome: OutcomeName) -> Reply:
         result = result_for(self.request.method, _object_decoder.decode(raw), self.session.revision)

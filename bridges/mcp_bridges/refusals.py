@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from mcp_bridges.gate import Refusal
+from mcp_bridges.gate import ANSWERED, Refusal
 from mcp_runtime.call import Reply
 from mcp_runtime.protocol.errors import UNSUPPORTED_PROTOCOL_VERSION, PeerError
 from mcp_runtime.protocol.jsonrpc import RequestId, encode_error
@@ -12,9 +12,10 @@ REFUSED_STATUS: Final = 400
 
 
 class RefusedError(PeerError):
-    """The gate refused what the peer sent."""
+    """The gate refused what the peer sent. `is_answer` is whether that is the answer to its method, and no more."""
 
     def __init__(self, refusal: Refusal) -> None:
+        self.is_answer = refusal.status == ANSWERED
         super().__init__(
             refusal.code,
             refusal.message,

@@ -86,7 +86,7 @@ class SessionsHttp:
 
     async def serve(self, exchange: LegacyExchange, body: bytes | None) -> bool:
         """Answer one request to the endpoint: True where it was one of an old session's."""
-        response = LegacyResponse(exchange, self._parts.gate)
+        response = LegacyResponse(exchange, self._parts.services)
         try:
             if body is not None:
                 return await self._post(exchange, response, body)
@@ -141,7 +141,7 @@ class SessionsHttp:
         )
 
     async def _initialize(self, exchange: LegacyExchange, response: LegacyResponse, request: Request) -> None:
-        opening = read_initialize(request)
+        opening, services = read_initialize(request), self._parts.services
         client = named(client_of(exchange, "streamable_http"), opening.client_name, opening.client_version)
         response.admit(
             Sighting(
@@ -152,9 +152,13 @@ class SessionsHttp:
                 opening=True,
             )
         )
-        result = initialize_result(await self._parts.discover(), opening.revision, self._parts.server)
+        try:
+            result = initialize_result(await self._parts.discover(), opening.revision, self._parts.server)
+        except PeerError as error:
+            services.failed(opening.revision, "streamable_http", INITIALIZE, error)
+            raise
         token, _ = self._ids.issue(opening, principal=client.principal)
-        self._parts.services.answered(opening.revision, "streamable_http", INITIALIZE)
+        services.answered(opening.revision, "streamable_http", INITIALIZE)
         answer = response.open((SESSION_ID, token.encode("ascii")))
         await answer.finish(Reply(body=encode_result(request.id, result)))
 
@@ -173,7 +177,7 @@ class SessionsHttp:
                 reply = await self._request(visit, stream, message)
             except PeerError as error:
                 reply = _failed(message, error)
-                self._parts.services.answered(visit.session.revision, "streamable_http", message.method, "error")
+                self._parts.services.failed(visit.session.revision, "streamable_http", message.method, error)
             await stream.finish([] if reply is None else [reply], reply)
         else:
             await self._told(visit.session, message)
@@ -181,6 +185,7 @@ class SessionsHttp:
 
     async def _batch(self, visit: Visit, body: bytes) -> None:
         if not has_batches(visit.session.revision):
+            visit.admit()
             raise not_here(visit.session.revision)
         visit.admit("jsonrpc.batch")
         messages = read_batch(body, max_messages=self._config.max_batch_messages)
@@ -201,13 +206,22 @@ class SessionsHttp:
     ) -> Reply | None:
         if isinstance(message, MalformedMessageError):
             return Reply(body=encode_error(message.id, message))
+        if isinstance(message, Request):
+            return await self._request_of_batch(visit, stream, message)
         try:
-            if isinstance(message, Request):
-                return await self._request(visit, stream, message)
             await self._told(visit.session, message)
         except PeerError as error:
-            return Reply(body=encode_error(message.id if isinstance(message, Request) else None, error))
+            return Reply(body=encode_error(None, error))
         return None
+
+    async def _request_of_batch(self, visit: Visit, stream: PostStream, request: Request) -> Reply | None:
+        services, revision = self._parts.services, visit.session.revision
+        try:
+            services.check_method(visit.client, revision, request.method)
+            return await self._request(visit, stream, request)
+        except PeerError as error:
+            services.failed(revision, "streamable_http", request.method, error)
+            return Reply(body=encode_error(request.id, error))
 
     async def _told(self, session: Session, message: Notification | Response) -> None:
         """Take what needs no answer. Raises PeerError for the answer to a question that nobody here is waiting for."""

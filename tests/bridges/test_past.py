@@ -3,15 +3,18 @@
 Rule: what was counted is written when the process ends, whatever the loop and the wire.
 """
 
+import re
+import sqlite3
 import time
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import anyio
+import pytest
 from starlette.testclient import TestClient
 
 from mcp_bridges.attach import AttachedBridges
@@ -24,9 +27,9 @@ from mcp_runtime.protocol.revisions import Era
 from mcp_runtime.runtime import Runtime
 from mcp_runtime.server.admin import admin_app
 from tests.support.fixture_plugin import make_plugin
-from tests.support.http_client import http_client
+from tests.support.http_client import HttpClient, http_client
 from tests.support.legacy_sessions import on_both_loops, serving
-from tests.support.legacy_wires import old_stdio
+from tests.support.legacy_wires import old_sse, old_stdio
 from tests.support.messages import LOG_LEVEL
 from tests.support.settings import settings
 
@@ -77,6 +80,30 @@ async def test_requests_of_the_present_are_counted_too_and_what_of_the_past_they
     assert modern_calls(found) == 2
     assert calls(found, "feature.logging") == (1, 0)
     assert calls(found, "protocol.handshake") == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("addresses", "kept"),
+    [("full", r"127\.0\.0\.1"), ("truncated", r"127\.0\.0\.0/24"), ("hashed", "[0-9a-f]{16}"), ("none", None)],
+)
+@on_both_loops("real")
+async def test_of_an_address_no_more_is_kept_than_the_operator_allows(
+    addresses: Any, kept: str | None, tmp_path: Path
+) -> None:
+    ledger_config = LedgerConfig(database=str(tmp_path / "ledger.db"), addresses=addresses)
+    async with serving(settings(ledger=ledger_config)) as server:
+        await server.client()
+        async with old_sse(HttpClient(server.app, server.runtime, [], server.tasks)) as client:
+            await client.open()
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as ledger:
+        networks = {network for (network,) in ledger.execute("SELECT network FROM network")}
+    if kept is None:
+        assert networks == set()
+    else:
+        (network,) = networks
+        assert re.fullmatch(kept, network)
+    if addresses != "full":
+        assert b"127.0.0.1" not in (tmp_path / "ledger.db").read_bytes()
 
 
 class Parts:

@@ -25,3 +25,5 @@ def test_stdio_imports_nothing_that_it_does_not_use(tmp_path: Path) -> None:
         loaded = set(server.ask(call("loaded_modules", 3))["result"]["structuredContent"])
     assert {"mcp_runtime", "trio", "msgspec"} <= loaded
     assert loaded & HEAVY == set()
+    # Of what serves the past, and of what is kept of it, nothing before an old client comes.
+    assert {name for name in loaded if name.startswith("mcp_bridges.")} == {"mcp_bridges.attach"}

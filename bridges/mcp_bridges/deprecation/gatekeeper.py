@@ -75,7 +75,7 @@ class DeprecationGate:
         course = self._courses.get(alike)
         if course is None or at >= course.until_s:
             course = self._keep(alike, self._course(sighting, at))
-        if sighting.preliminary and course.outcome == "served":
+        if sighting.preliminary and course.objection is None:
             return course.verdict
         self._notebook.note(sighting, at=at, outcome=course.outcome)
         for stream in course.streams:

@@ -12,7 +12,7 @@ from mcp_bridges.deprecation.policy import Policy
 from mcp_bridges.deprecation.registry import FEATURES
 from mcp_bridges.deprecation.schedule import Window
 from mcp_bridges.deprecation.signals import Links
-from mcp_bridges.gate import Refusal, Sighting
+from mcp_bridges.gate import ANSWERED, Refusal, Sighting
 from mcp_runtime.protocol.errors import (
     INVALID_PARAMS,
     INVALID_REQUEST,
@@ -63,10 +63,12 @@ class Refusals:
         window = objection.window
         said = _SAYS[objection.reason].format(title=feature.title, sunset=sunset, until=_time(window))
         instead = f"Instead: {feature.replacement}, at {self.links.replacement_url}"
-        is_for_now = window is not None and objection.status == _UNAVAILABLE
+        code = CODES.get(feature.id, UNSUPPORTED_PROTOCOL_VERSION)
+        status = ANSWERED if code == METHOD_NOT_FOUND else objection.status
+        is_for_now = window is not None and status == _UNAVAILABLE
         return Refusal(
-            status=objection.status,
-            code=CODES.get(feature.id, UNSUPPORTED_PROTOCOL_VERSION),
+            status=status,
+            code=code,
             message=". ".join(part for part in (said, instead, self.message) if part),
             data={
                 "supported": self._supported(objection, sighting),

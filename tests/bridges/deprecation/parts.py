@@ -10,7 +10,7 @@ from typing import Any, Final
 from mcp_bridges.deprecation.gatekeeper import DeprecationGate
 from mcp_bridges.deprecation.logs import Outcome
 from mcp_bridges.deprecation.options import build_gate
-from mcp_bridges.gate import LegacyClient, Sighting, Transport
+from mcp_bridges.gate import ANSWERED, LegacyClient, Sighting, Transport
 from mcp_runtime.config import Config, load_config
 from mcp_runtime.config.template import toml_value
 
@@ -104,9 +104,11 @@ class Station:
         return {name.decode(): value.decode() for name, value in self.gate.admit(seen).headers}
 
     def status(self, seen: Sighting) -> int:
-        """200 where `seen` is served."""
+        """200 where `seen` is served; the code of a refusal that is no more than a method's answer."""
         refusal = self.gate.admit(seen).refusal
-        return 200 if refusal is None else refusal.status
+        if refusal is None:
+            return 200
+        return refusal.code if refusal.status == ANSWERED else refusal.status
 
 
 def station(directory: Path, at: str = "2026-08-01", **keys: object) -> Station:

@@ -123,7 +123,7 @@ def test_a_dry_run_serves_and_says_what_it_would_have_refused(
 def test_a_dry_run_of_one_feature_spares_nobody_the_other(tmp_path: Path) -> None:
     server = station(tmp_path, stage="gone", dry_run=[SSE])
     assert server.status(sighting(features=[SSE])) == 200
-    assert server.status(sighting(features=[SSE, "ping"])) == 410
+    assert server.status(sighting(features=[SSE, "ping"])) == -32601
     assert server.notes.outcomes() == ["would_refuse", "refused"]
 
 
@@ -151,7 +151,7 @@ def test_the_denied_are_refused_at_every_stage(tmp_path: Path, stage: str) -> No
     server = station(tmp_path, stage=stage, deny=[f"{SSE}: name=cursor version=<1.5"])
     old, new = client(version="1.4"), client(version="1.5")
     assert server.status(sighting(old)) == 410
-    assert server.status(sighting(old, ["ping"])) == (410 if stage == "gone" else 200)
+    assert server.status(sighting(old, ["ping"])) == (-32601 if stage == "gone" else 200)
     assert server.status(sighting(new)) == (410 if stage == "gone" else 200)
 
 

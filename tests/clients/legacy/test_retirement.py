@@ -1,6 +1,7 @@
 """The past is being retired, and real clients are there while it is. Rule: the old notice, the new ones do not."""
 
 import re
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -43,12 +44,17 @@ def test_a_brownout_turns_an_sse_client_away_for_a_while_and_no_modern_one(tmp_p
     client = _client("python-1.30-sse")
     with _serve(tmp_path, brownouts=window, stages="transport.http_sse = brownout") as server:
         target = Target(url=server.url).of(client, tmp_path)
+        command = [sys.executable, "-W", "ignore", "-m", "tests.clients.legacy.python_present"]
+        present = start(command, {"url": server.url}, tmp_path)
         running = start(command_of(client, tmp_path, "python_patient"), target, tmp_path)
+        assert present.stdout is not None
         assert running.stdout is not None
+        assert present.stdout.readline() == "calling\n"
         assert running.stdout.readline() == "refused\n"
         during = _modern_call(server.url)
         transcript = finish(running, BROWNOUT_S * 3)
         after = _modern_call(server.url)
+        undisturbed = finish(present)
     ends = begins + timedelta(seconds=length_s)
     [(status, retry_after)] = transcript["refusals"]
     assert status == 503
@@ -56,6 +62,9 @@ def test_a_brownout_turns_an_sse_client_away_for_a_while_and_no_modern_one(tmp_p
     assert "test_simple_text" in transcript["tools"]
     assert during.status_code == after.status_code == 200
     assert during.json()["result"]["content"] == after.json()["result"]["content"]
+    assert undisturbed["version"] == "2026-07-28"
+    assert undisturbed["calls"] > 5
+    assert undisturbed["texts"] == [during.json()["result"]["content"][0]["text"]]
     for response in (during, after):
         assert not {"deprecation", "sunset", "link", "legacy-brownout", "retry-after"} & set(response.headers)
 
@@ -74,6 +83,40 @@ def test_after_the_end_an_old_client_shows_its_user_the_operators_words(wanted: 
     assert TEXT in errors
     assert "2026-07-28" in errors
     assert modern.status_code == 200
+
+
+OLD_PYTHON: Final = ("python-1.9-http", "python-1.9-sse", "python-1.30-http", "python-1.30-sse")
+
+
+@pytest.mark.parametrize("wanted", OLD_PYTHON)
+def test_where_a_method_alone_has_ended_every_old_client_shows_those_words_and_goes_on(
+    wanted: str, tmp_path: Path
+) -> None:
+    client = _client(wanted)
+    with _serve(tmp_path, stages="ping = gone, logging.set_level = gone", message=TEXT) as server:
+        running = start(
+            command_of(client, tmp_path, "python_refused"), Target(url=server.url).of(client, tmp_path), tmp_path
+        )
+        transcript = finish(running)
+    for method in ("ping", "logging/setLevel"):
+        code, message = transcript[method]
+        assert code == -32601
+        assert message.endswith(TEXT)
+    assert "test_simple_text" in transcript["tools"]
+
+
+@pytest.mark.parametrize("wanted", OLD_PYTHON)
+def test_after_the_end_an_old_python_client_shows_the_status_alone(wanted: str, tmp_path: Path) -> None:
+    """It reads no body that comes with an error: once it does, what documentation says of it is out of date."""
+    client = _client(wanted)
+    with _serve(tmp_path, stages="transport.session_id = gone, transport.http_sse = gone", message=TEXT) as server:
+        running = start(
+            command_of(client, tmp_path, "python_refused"), Target(url=server.url).of(client, tmp_path), tmp_path
+        )
+        _, errors = running.communicate("go on\n", timeout=20)
+    assert running.returncode != 0
+    assert "410 Gone" in errors
+    assert TEXT not in errors
 
 
 def test_every_answer_to_an_old_client_says_when_it_ends_and_what_comes_instead(tmp_path: Path) -> None:

@@ -170,8 +170,8 @@ async def count_up(times: int, ctx: Context) -> str:
 
 @plugin.tool
 async def loaded_modules() -> list[str]:
-    """Name the top-level modules that this process has imported."""
-    return sorted({name.partition(".")[0] for name in sys.modules})
+    """Name the top-level modules that this process has imported, and every one of the bridges."""
+    return sorted({name if name.startswith("mcp_bridges.") else name.partition(".")[0] for name in sys.modules})
 
 
 async def _extra() -> str:
