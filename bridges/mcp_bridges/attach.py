@@ -198,6 +198,7 @@ class AttachedBridges:
             probe=MetaProbe(meta, None, LATEST),
             transport="stdio",
             notify=_drop,
+            needs_span=False,
         )
         before = call_log.bind(dict)  # What the dispatcher binds is not for what this task does next.
         try:

@@ -20,7 +20,7 @@ from mcp_bridges.sessions_http import SessionsHttp
 from mcp_runtime.protocol.headers import PROTOCOL_VERSION
 from mcp_runtime.protocol.revisions import LEGACY_REVISIONS
 from mcp_runtime.sealers import LazySealer
-from mcp_runtime.transports.http_request import accepts_events, header, path_of
+from mcp_runtime.transports.http_request import accepts_events, path_of
 from mcp_runtime.transports.legacy import LegacyExchange
 
 
@@ -63,11 +63,11 @@ class HttpBridges:
 
     def _is_stream_at_endpoint(self, path: str, exchange: LegacyExchange) -> bool:
         """Whether a client of 2024-11-05 was given the endpoint's own URL: it begins with a GET."""
-        version = header(exchange.scope, PROTOCOL_VERSION)
+        version = exchange.request_headers.get(PROTOCOL_VERSION)
         return (
             path == self._path
             and self._sse.at_endpoint
-            and header(exchange.scope, SESSION_ID) is None
+            and SESSION_ID not in exchange.request_headers
             and (version is None or version.decode("latin-1") in LEGACY_REVISIONS)
             and accepts_events(exchange.scope)
         )

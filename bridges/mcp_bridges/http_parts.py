@@ -13,7 +13,6 @@ from mcp_runtime.protocol.errors import PeerError
 from mcp_runtime.protocol.jsonrpc import RequestId, encode_error
 from mcp_runtime.state.engines import State
 from mcp_runtime.subscriptions import Subscriptions
-from mcp_runtime.transports.http_request import header
 from mcp_runtime.transports.http_response import PostResponse
 from mcp_runtime.transports.legacy import LegacyExchange
 from mcp_runtime.transports.watch import Watch
@@ -43,7 +42,7 @@ class HttpParts:
 def client_of(exchange: LegacyExchange, transport: Transport) -> LegacyClient:
     """Who sent the request, as far as HTTP shows."""
     peer = exchange.scope.get("client")
-    return _client(transport, header(exchange.scope, b"user-agent"), peer[0] if peer else None)
+    return _client(transport, exchange.request_headers.get(b"user-agent"), peer[0] if peer else None)
 
 
 @lru_cache(maxsize=_CLIENTS)

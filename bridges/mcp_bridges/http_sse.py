@@ -34,7 +34,7 @@ from mcp_runtime.protocol.jsonrpc import (
     encode_error,
 )
 from mcp_runtime.transports.event_stream import serve_event_stream
-from mcp_runtime.transports.http_request import headers_of, path_of, read_body_in_time
+from mcp_runtime.transports.http_request import path_of, read_body_in_time
 from mcp_runtime.transports.legacy import LegacyExchange
 
 PURPOSE: Final = "http_sse"
@@ -193,7 +193,7 @@ class HttpSse:
         request_id: RequestId | None = None
         try:
             session = self._session(exchange)
-            body = await read_body_in_time(headers_of(exchange.scope), exchange.receive, self._parts.config.limits)
+            body = await read_body_in_time(exchange.request_headers, exchange.receive, self._parts.config.limits)
             message = None if is_batch(body) else decode(body)
             request_id = message.id if isinstance(message, Request) else None
             stream = self._open.get(session.id)

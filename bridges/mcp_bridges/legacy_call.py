@@ -6,7 +6,7 @@ Spec: 2026-07-28/basic/patterns/mrtr, 2025-11-25/client/elicitation
 """
 
 import math
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -131,7 +131,7 @@ class LegacyCall:
     """A request at work. `notify` and `ask` reach the client on the request's own stream.
 
     `close_stream` lets go of that stream's connection, where the client would come back. `watched_after_s` is when
-    somebody calls `keep_time`, infinite where nobody does.
+    somebody calls `keep_time`, infinite where nobody does. `http_headers` are those that the request came with.
     """
 
     services: LegacyServices
@@ -144,6 +144,7 @@ class LegacyCall:
     ask: Ask
     close_stream: CloseStream | None = None
     watched_after_s: float = math.inf
+    http_headers: Mapping[bytes, bytes] | None = None
     abandoned: bool = False
     _at_work: Call | None = None
     _asking: anyio.CancelScope | None = None
@@ -211,6 +212,8 @@ class LegacyCall:
             peer=self.client.peer,
             close_stream=self.close_stream,
             watched_after_s=self.watched_after_s,
+            http_headers=self.http_headers,
+            spoken=self.session.revision,
         )
         self._at_work = call
         answer = await self.services.dispatcher.dispatch(call)

@@ -62,6 +62,7 @@ class Listening:
             probe=_PROBE,
             transport=self._transport,
             notify=_drop,
+            needs_span=False,
         )
         answer = await self._dispatcher.dispatch(call)
         if not isinstance(answer, Stream):

@@ -23,7 +23,6 @@ from mcp_bridges.session_visit import Visit
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, PeerError
 from mcp_runtime.protocol.jsonrpc import encode_error
 from mcp_runtime.transports.event_stream import serve_event_stream
-from mcp_runtime.transports.http_request import header
 
 _EVENT_ID: Final = re.compile(r"g\.([\w\-]{8,24})\.([0-9]{1,15})")
 _REFRESH: Final = b"refresh"
@@ -62,7 +61,7 @@ class SessionStream:
 
     async def serve(self, visit: Visit) -> None:
         """Open the stream, or take up the one that `Last-Event-ID` names. Raises PeerError."""
-        raw = header(visit.exchange.scope, b"last-event-id")
+        raw = visit.exchange.request_headers.get(b"last-event-id")
         last = None if raw is None else raw.decode("latin-1")
         visit.admit("transport.get_stream", *(() if last is None else ("transport.resumption",)))
         place = None if last is None else read_event_id(last)

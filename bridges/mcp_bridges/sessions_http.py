@@ -54,7 +54,6 @@ from mcp_runtime.protocol.jsonrpc import (
     encode_result,
 )
 from mcp_runtime.protocol.revisions import LEGACY_REVISIONS
-from mcp_runtime.transports.http_request import header
 from mcp_runtime.transports.legacy import LegacyExchange
 from mcp_runtime.transports.watch import Watched
 
@@ -92,7 +91,7 @@ class SessionsHttp:
             if body is not None:
                 return await self._post(exchange, response, body)
             method = exchange.scope["method"]
-            if method not in {"GET", "DELETE"} or header(exchange.scope, SESSION_ID) is None:
+            if method not in {"GET", "DELETE"} or SESSION_ID not in exchange.request_headers:
                 return False
             visit = await self._enter(exchange, response)
             await (self._stream.serve(visit) if method == "GET" else self._end(visit))
@@ -122,7 +121,7 @@ class SessionsHttp:
     async def _enter(self, exchange: LegacyExchange, response: LegacyResponse) -> Visit:
         """The session that the request is in. Raises PeerError: 400 without an id, 404 where it is over."""
         _check_version(exchange)
-        raw = header(exchange.scope, SESSION_ID)
+        raw = exchange.request_headers.get(SESSION_ID)
         if raw is None:
             raise PeerError(INVALID_REQUEST, "Invalid request: the Mcp-Session-Id header is missing; initialize first")
         client = client_of(exchange, "streamable_http")
@@ -273,6 +272,7 @@ class SessionsHttp:
             ask=self._ask_in(visit.session),
             close_stream=stream.let_go if stream.can_let_go else None,
             watched_after_s=self._parts.watch.after_s,
+            http_headers=visit.exchange.request_headers,
         )
         watched = Watched(
             gone=_nothing,
@@ -316,7 +316,7 @@ def _check_version(exchange: LegacyExchange) -> None:
 
     Spec: 2025-11-25/basic/transports#protocol-version-header
     """
-    raw = header(exchange.scope, PROTOCOL_VERSION)
+    raw = exchange.request_headers.get(PROTOCOL_VERSION)
     version = None if raw is None else raw.decode("latin-1")
     if version is not None and version not in LEGACY_REVISIONS:
         raise unsupported_version(version, LEGACY_REVISIONS)
@@ -324,7 +324,7 @@ def _check_version(exchange: LegacyExchange) -> None:
 
 def _shows_nothing(exchange: LegacyExchange) -> bool:
     """Whether nothing but what is missing says that the request is an old session's."""
-    return all(header(exchange.scope, name) is None for name in (SESSION_ID, PROTOCOL_VERSION))
+    return not {SESSION_ID, PROTOCOL_VERSION} & exchange.request_headers.keys()
 
 
 def _failed(request: Request, error: PeerError) -> Reply:

@@ -6,7 +6,7 @@ runs it under a deadline and returns the encoded answer.
 
 import secrets
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import anyio
 import msgspec
@@ -26,6 +26,9 @@ from mcp_runtime.protocol.jsonrpc import encode_error, encode_json, encode_resul
 from mcp_runtime.protocol.messages import CallToolResult, Result, SubscriptionsListenResult, decode_params
 from mcp_runtime.protocol.revisions import MODERN_REVISIONS
 from mcp_runtime.subscriptions import Subscription
+
+if TYPE_CHECKING:
+    from mcp_runtime.call_spans import CallSpans
 
 TOOL_CALL: Final = "tools/call"
 _NO_JSON: Final = (TypeError, ValueError, RecursionError, msgspec.EncodeError)
@@ -51,6 +54,16 @@ class Dispatcher:
         self._encoded_meta = UNSET if server_meta is None else Raw(encode_json(server_meta))
         self._incident_id = incident_id
         self._at_work = 0
+        self._spans: CallSpans | None = None
+
+    def trace(self, spans: "CallSpans") -> None:
+        """From here on every request is one of `spans`."""
+        self._spans = spans
+
+    @property
+    def is_traced(self) -> bool:
+        """Whether requests have spans."""
+        return self._spans is not None
 
     @property
     def at_work(self) -> int:
@@ -62,6 +75,8 @@ class Dispatcher:
 
         Never raises but for cancellation from outside. A Stream is the caller's to iterate and to leave.
         """
+        if self._spans is not None and call.needs_span:
+            return await self._spans.around(call, self)
         call_log.bind(lambda: _log_fields(call))
         try:
             method, params = self._admit(call)

@@ -42,12 +42,13 @@ class OpenTelemetryTracer:
             record_exception=False,
             set_status_on_exception=False,
         ) as span:
+            told = OpenTelemetrySpan(span)
             try:
-                yield OpenTelemetrySpan(span)
+                yield told
             except BaseException as error:
-                # Cancelled by its client, as a rule: what a handler raises has become an answer before.
-                span.set_attribute("error.type", type(error).__qualname__)
-                span.set_status(StatusCode.ERROR)
+                # The server stops, as a rule: what a handler raises has become an answer before.
+                if not told.has_failed:
+                    told.fail(type(error).__qualname__)
                 raise
 
 
@@ -56,16 +57,26 @@ class OpenTelemetrySpan:
 
     def __init__(self, span: Span) -> None:
         self._span = span
+        self.has_failed = False
+
+    def fail(self, kind: str, message: str | None = None) -> None:
+        """It went wrong, in a way that has a name."""
+        self.has_failed = True
+        self._span.set_attribute("error.type", kind)
+        self._span.set_status(StatusCode.ERROR, message)
 
     def failed(self, code: int, message: str) -> None:
         """See `RequestSpan.failed`."""
-        self._span.set_attributes({"error.type": str(code), "rpc.response.status_code": str(code)})
-        self._span.set_status(StatusCode.ERROR, message)
+        self._span.set_attribute("rpc.response.status_code", str(code))
+        self.fail(str(code), message)
 
     def tool_failed(self) -> None:
         """See `RequestSpan.tool_failed`."""
-        self._span.set_attribute("error.type", "tool_error")
-        self._span.set_status(StatusCode.ERROR)
+        self.fail("tool_error")
+
+    def abandoned(self) -> None:
+        """See `RequestSpan.abandoned`."""
+        self.fail("cancelled")
 
 
 def _context(carried: TraceContext) -> Context:

@@ -48,7 +48,18 @@ class Runtime:
                 await _start(plugin, stack)
             if self.bridges is not None:
                 await stack.enter_async_context(self.bridges.running())
+            self._trace()
             yield
+
+    def _trace(self) -> None:
+        """After the plugins have started: one of them may be what set up OpenTelemetry."""
+        from mcp_runtime.tracing import load_tracer
+
+        tracer = load_tracer()
+        if tracer is not None:
+            from mcp_runtime.call_spans import CallSpans
+
+            self.dispatcher.trace(CallSpans(tracer, self.catalog))
 
     def observer(self) -> "Observer | None":
         """Who is told of requests of modern revisions, None where nobody is."""

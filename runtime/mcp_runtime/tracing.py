@@ -1,17 +1,18 @@
-"""Spans of requests. Rule: the port is here and costs nothing; OpenTelemetry is behind it, where its SDK is installed.
+"""Spans of requests. Rule: the port is here and costs nothing; OpenTelemetry is behind it, where its SDK is in use.
 
 Spec: 2026-07-28/basic#meta (OpenTelemetry trace context)
 """
 
+import sys
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Final, Literal, Protocol
 
 from mcp_runtime.protocol.jsonrpc import RequestId
 from mcp_runtime.protocol.meta import TraceContext
 
 NO_TRACE: Final = TraceContext()
+_SDK: Final = "opentelemetry.sdk.trace"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,10 @@ class RequestSpan(Protocol):
         """It was answered with a result whose `isError` is true."""
         ...
 
+    def abandoned(self) -> None:
+        """It was not answered: its client gave up."""
+        ...
+
 
 class Tracer(Protocol):
     """Makes spans."""
@@ -54,14 +59,12 @@ class Tracer(Protocol):
 
 
 def load_tracer() -> Tracer | None:
-    """OpenTelemetry's tracer, None where its SDK is not installed: then there is nothing that spans could go to.
+    """OpenTelemetry's tracer, None where nobody in this process has imported its SDK: then spans could go nowhere.
 
-    Where the spans go is the SDK's own configuration, by the host application or `opentelemetry-instrument`.
+    Where they go is the SDK's own configuration, by the host application, a plugin or `opentelemetry-instrument`. It
+    is not imported here for its being installed: that would cost every start what few have a use for.
     """
-    try:
-        if find_spec("opentelemetry.sdk.trace") is None:
-            return None
-    except ModuleNotFoundError:
+    if _SDK not in sys.modules:
         return None
     from mcp_runtime.opentelemetry_tracing import OpenTelemetryTracer
 

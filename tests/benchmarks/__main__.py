@@ -20,13 +20,13 @@ from tests.benchmarks.turns import FULL, QUICK, Pace
 SUITES: Final[Mapping[str, Callable[[Pace], list[Measurement]]]] = {
     "http": http.run,
     "legacy": legacy.run,
-    "deprecation": deprecation.run,
     "stdio": stdio.run,
     "startup": startup.run,
     "memory": memory.run,
     "core": core.run,
     "scale": scale.run,
     "sessions": sessions.run,
+    "deprecation": deprecation.run,
 }
 _DOCS: Final = ROOT / "docs" / "benchmarks"
 _LIMIT_S: Final = 3600

@@ -128,9 +128,12 @@ def _sampler(ready: Ready, seconds: float) -> Callable[[], tuple[float, float]]:
 
 
 def measurements(
-    key: str, title: str, lanes: Sequence[Lane], pace: Pace, *, axis: str | None = None
+    key: str, title: str, lanes: Sequence[Lane], pace: Pace, *, axis: str | None = None, against: str = "ours"
 ) -> list[Measurement]:
-    """`measure`, as two measurements: `key` is the rate, `key`-cpu what a request costs the server."""
+    """`measure`, as two measurements: `key` is the rate, `key`-cpu what a request costs the server.
+
+    `against` is the peer that ratios are to.
+    """
     rates = measure(lanes, pace)
     return [
         Measurement(
@@ -139,6 +142,7 @@ def measurements(
             unit="requests/s",
             better="more",
             series=rates.per_second,
+            against=against,
             axis=axis,
             absent=rates.absent,
         ),
@@ -148,6 +152,7 @@ def measurements(
             unit="us",
             better="less",
             series=rates.cpu_us,
+            against=against,
             axis=axis,
             absent=rates.absent,
         ),

@@ -85,8 +85,24 @@ PEERS: Final[Mapping[str, Peer]] = {
             variables=_OURS,
         ),
         Peer(
+            key="ours_uvicorn",
+            label="mcp-runtime on uvicorn[standard]",
+            environment="runtime-uvicorn",
+            http=_uvicorn("mcp_runtime.asgi:app"),
+            sse=_uvicorn("mcp_runtime.asgi:app"),
+            variables=_OURS,
+        ),
+        Peer(
+            key="ours_watched",
+            label="mcp-runtime, with ledger and signals",
+            environment=PROJECT,
+            http=(*_SERVE, "--bind", "127.0.0.1:{port}"),
+            # Five times as often as by default, so that every round has its share of the writes.
+            variables={**_OURS, "MCP_RUNTIME_LEDGER_FLUSH_INTERVAL_S": "1"},
+        ),
+        Peer(
             key="ours_unwatched",
-            label="mcp-runtime without ledger and signals",
+            label="mcp-runtime, without ledger and signals",
             environment=PROJECT,
             http=(*_SERVE, "--bind", "127.0.0.1:{port}"),
             variables={
@@ -94,14 +110,6 @@ PEERS: Final[Mapping[str, Peer]] = {
                 "MCP_RUNTIME_LEDGER_ENABLED": "false",
                 "MCP_RUNTIME_DEPRECATION_STAGE": "observe",
             },
-        ),
-        Peer(
-            key="ours_uvicorn",
-            label="mcp-runtime on uvicorn[standard]",
-            environment="runtime-uvicorn",
-            http=_uvicorn("mcp_runtime.asgi:app"),
-            sse=_uvicorn("mcp_runtime.asgi:app"),
-            variables=_OURS,
         ),
         Peer(
             key="official",

@@ -1,20 +1,20 @@
 """What an operator can see of old clients: numbers, a page, a report; and that it outlives the process."""
 
 import json
-import random
 import re
 import signal
 import subprocess
-import threading
-import time
 from contextlib import closing, suppress
-from functools import partial
+from datetime import UTC, datetime, timedelta
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any, Final
+from threading import Thread
+from time import monotonic
+from typing import Any, Final, Self
 
 import pytest
 
+from mcp_bridges.deprecation.evidence import read_evidence
 from tests.process.http_client import Connection, ask, get
 from tests.process.messages import Message, call, encode
 from tests.process.server_process import COMMAND, PATIENCE_S, PROBES, ServerProcess, clean_environment
@@ -22,13 +22,10 @@ from tests.process.server_process import COMMAND, PATIENCE_S, PROBES, ServerProc
 pytestmark = pytest.mark.process
 
 KILLS: Final = 10
-SEED: Final = 20260728
-CLIENTS: Final = 3
-FEW_CALLS: Final = 50
-BUSY_FLUSH_S: Final = 0.01
-"""Short, so that a kill falls into a write as a rule."""
-SLACK_S: Final = 2.0
-"""For the write itself on a busy machine, and for asking."""
+FLUSH_INTERVAL_S: Final = 0.05
+LATE_S: Final = FLUSH_INTERVAL_S + 0.7
+"""By then a call is in the file: after an interval, and what a busy machine needs to write."""
+WRITES_SEEN: Final = 4
 ACCEPT: Final = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
 
 
@@ -59,11 +56,9 @@ class OldClient:
         self._connection.close()
 
 
-def serve(directory: Path, admin: str, *, flush_interval_s: float = 0.05) -> ServerProcess:
-    environment = {
-        "MCP_RUNTIME_ADMIN_BIND": admin,
-        "MCP_RUNTIME_LEDGER_FLUSH_INTERVAL_S": str(flush_interval_s),
-    }
+def serve(directory: Path, admin: str, **more: str) -> ServerProcess:
+    interval = {"MCP_RUNTIME_LEDGER_FLUSH_INTERVAL_S": str(FLUSH_INTERVAL_S)}
+    environment = {"MCP_RUNTIME_ADMIN_BIND": admin, **interval, **more}
     return ServerProcess("--plugin", PROBES, "--bind", "127.0.0.1:0", directory=directory, environment=environment)
 
 
@@ -86,73 +81,14 @@ def uses(directory: Path, client: str) -> dict[str, dict[str, Any]]:
 
 def metric(admin: str, name: str, **labels: str) -> float:
     """A number of /metrics; 0 where it is not there yet."""
-    return number(scrape(admin), name, **labels)
-
-
-def scrape(admin: str) -> str:
-    """What /metrics says, all of it of one moment."""
     status, text = get(admin, "/metrics")
     assert status == 200
-    return text
-
-
-def number(text: str, name: str, **labels: str) -> float:
-    """A number of what /metrics said; 0 where it is not there yet."""
     for line in text.splitlines():
         found = re.fullmatch(rf"{name}(?:\{{(.*)\}})? (\S+)", line)
         shown = dict(re.findall(r'(\w+)="([^"]*)"', found[1] or "")) if found else {}
         if found and all(shown.get(label) == value for label, value in labels.items()):
             return float(found[2])
     return 0.0
-
-
-class Load:
-    """Old clients that call without a pause, each on a thread of its own, until the server is gone."""
-
-    def __init__(self, url: str) -> None:
-        self.sent = 0
-        self.answered = 0
-        """Of both: calls, the one that opens a session among them."""
-        self._counting = threading.Lock()
-        self._threads = [threading.Thread(target=self._call, args=(url,)) for _ in range(CLIENTS)]
-        for thread in self._threads:
-            thread.start()
-
-    def _call(self, url: str) -> None:
-        # Cut off anywhere: before, in or after a head, in a body.
-        with suppress(OSError, HTTPException, ValueError, AssertionError):
-            self._count(sent=1)
-            with closing(OldClient(url)) as client:
-                while True:
-                    self._count(sent=1, answered=1)
-                    client.lists_tools()
-
-    def _count(self, *, sent: int, answered: int = 0) -> None:
-        with self._counting:
-            self.sent += sent
-            self.answered += answered
-
-    def has_answered(self, calls: int) -> bool:
-        """Whether so many calls had their answer."""
-        return self.answered >= calls
-
-    def finish(self) -> None:
-        """Wait until everybody has noticed."""
-        for thread in self._threads:
-            thread.join(PATIENCE_S)
-            assert not thread.is_alive()
-
-
-def written(admin: str) -> float:
-    """Calls in sessions that are in the ledger's file for certain, of this process."""
-    text = scrape(admin)
-    counted = number(text, "mcp_legacy_calls_total", feature="transport.session_id", outcome="served")
-    return counted - number(text, "mcp_ledger_waiting_calls")
-
-
-def has_written(admin: str, calls: int) -> bool:
-    """Whether so many of them are."""
-    return written(admin) >= calls
 
 
 def test_an_old_and_a_new_client_show_in_numbers_on_the_page_and_in_the_report(tmp_path: Path) -> None:
@@ -192,23 +128,52 @@ def test_a_stop_loses_no_call_however_short_it_lived(tmp_path: Path) -> None:
     assert uses(tmp_path, "old-desk")["transport.session_id"]["calls"] == 1
 
 
-def test_killed_ten_times_amid_writes_the_ledger_loses_what_no_flush_had_come_to(tmp_path: Path) -> None:
-    kept = 0.0
-    chance = random.Random(SEED)
-    for turn in range(KILLS):
-        admin = f"unix:{tmp_path}/admin.{turn}.sock"
-        with serve(tmp_path, admin, flush_interval_s=BUSY_FLUSH_S) as server:
-            load = Load(server.url)
-            server.errors.wait_until(partial(load.has_answered, FEW_CALLS))
-            # What has been answered by now is written soon, however many more calls come meanwhile.
-            due, since = load.answered, time.monotonic()
-            server.errors.wait_until(partial(has_written, admin, due))
-            assert time.monotonic() - since < BUSY_FLUSH_S + SLACK_S
-            time.sleep(chance.uniform(0, 4 * BUSY_FLUSH_S))  # Waits for nothing: each kill hits another place.
-            safe = written(admin)
+class Load:
+    """An old client that calls without a pause until its server is gone. `answered_s` is when each answer came."""
+
+    def __init__(self, url: str) -> None:
+        self.answered_s: list[float] = []
+        self._url = url
+        self._thread = Thread(target=self._call_on)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.join(PATIENCE_S)
+        assert not self._thread.is_alive()
+
+    def _call_on(self) -> None:
+        with suppress(OSError, HTTPException), closing(OldClient(self._url)) as client:
+            while True:
+                self.answered_s.append(monotonic())
+                client.lists_tools()
+
+
+def written(ledger: Path) -> int:
+    """The calls in sessions that are in the file, whoever is writing to it."""
+    today = datetime.now(UTC).date()
+    found = read_evidence(ledger, since=today - timedelta(1), until=today + timedelta(1))
+    return sum(used.calls for used in found.users_of("transport.session_id").values())
+
+
+def test_killed_ten_times_under_load_the_ledger_loses_an_interval_at_most_and_never_goes_back(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger.db"
+    kept = 0
+    for _ in range(KILLS):
+        with serve(tmp_path, "", MCP_RUNTIME_LEDGER_DATABASE=str(ledger)) as server, Load(server.url) as load:
+            seen = [kept]
+            # Long enough for several writes, and then in the middle of whatever is going on.
+            while len(set(seen)) < WRITES_SEEN or monotonic() - load.answered_s[0] < LATE_S + 0.4:
+                seen.append(written(ledger) if ledger.exists() else kept)
+            killed_s = monotonic()
             server.signal(signal.SIGKILL)
             assert server.exit_code() == -signal.SIGKILL
-            load.finish()
-        total = uses(tmp_path, "old-desk")["transport.session_id"]["calls"]
-        assert kept + safe <= total <= kept + load.sent
+        total = written(ledger)
+        assert seen == sorted(seen)
+        assert total >= seen[-1]
+        due = sum(answered_s < killed_s - LATE_S for answered_s in load.answered_s)
+        # The last call may have been counted and not answered.
+        assert kept + due <= total <= kept + len(load.answered_s) + 1
         kept = total

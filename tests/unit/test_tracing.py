@@ -6,38 +6,16 @@ from typing import Any
 
 import pytest
 from opentelemetry import trace
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
 from mcp_runtime.opentelemetry_tracing import OpenTelemetryTracer
 from mcp_runtime.protocol.meta import TraceContext
-from mcp_runtime.tracing import RequestSpan, TracedRequest, Tracer, load_tracer
+from mcp_runtime.tracing import RequestSpan, TracedRequest, load_tracer
+from tests.support.spans import Spans
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 MESSAGE = TraceContext(f"00-{TRACE}-b7ad6b7169203331-01", "rojo=00f067aa0ba902b7", "user=ada")
 HTTP = TraceContext("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", None, None)
-
-
-class Spans:
-    """A tracer, and what it has exported."""
-
-    def __init__(self) -> None:
-        self._exporter = InMemorySpanExporter()
-        self.provider = TracerProvider()
-        self.provider.add_span_processor(SimpleSpanProcessor(self._exporter))
-        self.tracer: Tracer = OpenTelemetryTracer(self.provider)
-
-    @property
-    def all(self) -> list[ReadableSpan]:
-        return list(self._exporter.get_finished_spans())
-
-    def of(self, request: TracedRequest) -> ReadableSpan:
-        """The span of a request that goes well."""
-        with self.tracer.request(request):
-            pass
-        return self.all[-1]
 
 
 @pytest.fixture
@@ -143,6 +121,7 @@ def test_what_a_handler_traces_becomes_a_child(spans: Spans) -> None:
             "Invalid params: city",
         ),
         (lambda span: span.tool_failed(), {"error.type": "tool_error"}, None),
+        (lambda span: span.abandoned(), {"error.type": "cancelled"}, None),
     ],
 )
 def test_a_failure_is_told(spans: Spans, end: Any, attributes: dict[str, str], description: str | None) -> None:
@@ -166,33 +145,34 @@ def test_what_ends_the_block_ends_the_span_without_its_words(spans: Spans) -> No
     assert found.events == ()
 
 
-def test_with_the_sdk_there_is_a_tracer() -> None:
+def test_what_was_told_outlasts_what_ends_the_block(spans: Spans) -> None:
+    def give_up() -> None:
+        with spans.tracer.request(request()) as span:
+            span.abandoned()
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        give_up()
+    assert dict(spans.all[0].attributes or {})["error.type"] == "cancelled"
+
+
+def test_where_the_sdk_is_in_use_there_is_a_tracer() -> None:
     assert isinstance(load_tracer(), OpenTelemetryTracer)
 
 
-WITHOUT = """
-import sys
-{hide}
-from mcp_runtime.tracing import load_tracer
-assert load_tracer() is None
-assert "mcp_runtime.opentelemetry_tracing" not in sys.modules
-"""
-
-
-@pytest.mark.parametrize(
-    "hide",
-    [
-        'sys.modules["opentelemetry"] = None',
-        "import opentelemetry; opentelemetry.__path__ = []",
-        "import opentelemetry.sdk; opentelemetry.sdk.__path__ = []",
-    ],
-    ids=["nothing of it", "no SDK", "an SDK without traces"],
-)
-def test_without_the_sdk_there_is_none(hide: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT.format(hide=hide)], capture_output=True, check=False, text=True, timeout=60
+@pytest.mark.parametrize("use", ["", "import opentelemetry.trace"], ids=["nothing of it", "the API alone"])
+def test_where_nobody_uses_the_sdk_there_is_none_and_it_is_not_imported(use: str) -> None:
+    code = (
+        f"{use}\nimport sys\nfrom mcp_runtime.tracing import load_tracer\n"
+        "print(load_tracer(), 'opentelemetry.sdk' in sys.modules)"
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True, timeout=60)
+    assert done.stdout.strip() == "None False"
+
+
+def test_without_it_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "opentelemetry.sdk.trace")
+    assert load_tracer() is None
 
 
 def test_to_import_the_port_imports_nothing_of_it() -> None:

@@ -179,11 +179,16 @@ def require(found: MetaProbe) -> RequestMetaObject:
 
 def trace_context(meta: RequestMetaObject) -> TraceContext:
     """The trace context in `meta`, what is malformed left out. Spec: 2026-07-28/basic#meta"""
-    traceparent = _trace_field(meta.traceparent)
+    return read_trace(meta.traceparent, meta.tracestate, meta.baggage)
+
+
+def read_trace(parent: object, state: object, baggage: object) -> TraceContext:
+    """The trace context that these are the parts of, what is malformed left out."""
+    traceparent = _trace_field(parent)
     if traceparent is None or not _is_traceparent(traceparent):
         # tracestate means nothing without the traceparent it belongs to.
-        return TraceContext(None, None, _trace_field(meta.baggage))
-    return TraceContext(traceparent, _trace_field(meta.tracestate), _trace_field(meta.baggage))
+        return TraceContext(None, None, _trace_field(baggage))
+    return TraceContext(traceparent, _trace_field(state), _trace_field(baggage))
 
 
 def _is_traceparent(text: str) -> bool:

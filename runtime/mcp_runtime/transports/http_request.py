@@ -42,16 +42,9 @@ def headers_of(scope: Scope) -> dict[bytes, bytes]:
     found = {name: value.strip(b" \t") for name, value in headers}
     if len(found) != len(headers):
         found = {name: value.strip(b" \t") for name, value in reversed(headers)}
-        found[b"accept"] = b",".join(value for name, value in headers if name == b"accept")
+        if b"accept" in found:
+            found[b"accept"] = b",".join(value for name, value in headers if name == b"accept")
     return found
-
-
-def header(scope: Scope, name: bytes) -> bytes | None:
-    """The value of the first header `name` (lower case), blanks around it stripped; None where absent."""
-    for key, value in scope["headers"]:
-        if key == name:
-            return bytes(value).strip(b" \t")
-    return None
 
 
 def path_of(scope: Scope) -> str:

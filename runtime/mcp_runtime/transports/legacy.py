@@ -5,7 +5,7 @@ Rule: no word of an older revision beyond this file.
 Spec: 2026-07-28/basic/versioning#backward-compatibility-with-initialization-based-versions
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
@@ -29,11 +29,12 @@ INITIALIZE: Final = "initialize"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegacyExchange:
-    """One HTTP request for a bridge: its ASGI ends, and headers for whatever is answered (CORS)."""
+    """One HTTP request for a bridge: its ASGI ends, its headers by name, and headers for the answer (CORS)."""
 
     scope: "Scope"
     receive: "Receive"
     send: "Send"
+    request_headers: Mapping[bytes, bytes]
     headers: list[tuple[bytes, bytes]]
 
 

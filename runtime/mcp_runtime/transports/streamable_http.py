@@ -169,6 +169,7 @@ class StreamableHttp:
             scope=exchange.scope,
             receive=exchange.receive,
             send=exchange.send,
+            request_headers=exchange.headers,
             headers=self._guard.response_headers(exchange.origin),
         )
         return await self._bridge.serve(legacy, body=body)
