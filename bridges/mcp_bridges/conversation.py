@@ -150,8 +150,7 @@ class Conversation:
 
     async def _respond_in_batch(self, request: Request) -> list[bytes]:
         with self._counted(request):
-            if self._session is not None:
-                self._setting.services.check_method(self._client, self._session.revision, request.method)
+            self._setting.services.check_method(self._client, self.revision, request.method)
             return await self._respond(request)
 
     @contextmanager

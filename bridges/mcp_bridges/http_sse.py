@@ -224,11 +224,12 @@ class HttpSse:
         if stream is not None:
             return stream.conversation.sighting(message)
         method = message.method if isinstance(message, Request | Notification) else None
-        more = ("jsonrpc.batch",) if message is None else ()
+        # What other methods stand for is asked about once, by the process that answers them.
+        more = ("jsonrpc.batch",) if message is None else FEATURES[INITIALIZE] if method == INITIALIZE else ()
         return Sighting(
             client=client_of(exchange, "http_sse"),
             revision=None,
-            features=(FEATURE, *FEATURES.get(method or "", ()), *more),
+            features=(FEATURE, *more),
             method=method,
             opening=method == INITIALIZE,
             preliminary=True,  # The process that holds the stream knows who it is.

@@ -69,7 +69,7 @@ class LegacyServices:
             self.answered(sighting.revision or "", sighting.client.transport, method, "refused")
         return verdict
 
-    def check_method(self, client: LegacyClient, revision: str, method: str) -> None:
+    def check_method(self, client: LegacyClient, revision: str | None, method: str) -> None:
         """Ask the gate about what `method` stands for by itself, however it came. Raises RefusedError."""
         features = FEATURES.get(method, ())
         if features:

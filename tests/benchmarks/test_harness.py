@@ -105,6 +105,23 @@ def test_a_budget_holds_up_to_its_bound(budget: Budget, within: float, outside: 
     assert not budget.holds(outside)
 
 
+def test_what_drifts_together_is_divided_round_by_round() -> None:
+    drifting = Measurement(
+        key="deprecation/legacy-cpu",
+        title="",
+        unit="us",
+        better="less",
+        series=(
+            Series(peer="ours_watched", samples=(102.0, 204.0, 408.0)),
+            Series(peer="ours_unwatched", samples=(100.0, 200.0, 200.0)),
+        ),
+    )
+    report = Report(machine=MACHINE, rounds=3, seconds=1, measurements=(drifting,))
+    of, to = (Quantity(drifting.key, (peer,)) for peer in ("ours_watched", "ours_unwatched"))
+    assert Budget(what="", bound=1.0, of=of, to=to, paired=True).found(report) == pytest.approx(1.02)
+    assert Budget(what="", bound=1.0, of=of, to=Quantity("no/such", ("ours",)), paired=True).found(report) is None
+
+
 def test_what_was_not_measured_does_not_hold() -> None:
     assert len(budgets.failures(Report(machine=MACHINE, rounds=1, seconds=1, measurements=()))) == len(BUDGETS)
     assert any("not measured" in line for line in budgets.failures(REPORT))

@@ -78,7 +78,7 @@ def test_the_process_that_takes_the_post_asks_its_own_gate(backend: Backend) -> 
             await client.post(opening())
             seen = [(one.method, one.features, one.revision, one.opening) for one in gate.seen]
             assert seen == [
-                ("ping", ("transport.http_sse", "ping"), None, False),
+                ("ping", ("transport.http_sse",), None, False),
                 (None, ("transport.http_sse",), None, False),
                 (None, ("transport.http_sse", "jsonrpc.batch"), None, False),
                 ("initialize", ("transport.http_sse", "protocol.handshake"), None, True),

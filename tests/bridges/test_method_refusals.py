@@ -96,10 +96,12 @@ async def test_on_a_wire_it_is_the_answer_to_one_message_of_a_batch_too(client: 
     assert text_of(second) == "hi"
 
 
+ANSWER: Final = Refusal(status=ANSWERED, code=-32601, message="gone")
+
+
 def refuse_told(sighting: Sighting) -> Refusal | None:
     """Refuses one notification, as a method."""
-    refused = sighting.method == "notifications/roots/list_changed"
-    return Refusal(status=ANSWERED, code=-32601, message="gone") if refused else None
+    return ANSWER if sighting.method == "notifications/roots/list_changed" else None
 
 
 @both
@@ -187,9 +189,9 @@ def test_a_message_posted_to_another_process_is_evidence_of_whom_the_stream_is(
 
 
 @both
-def test_what_is_refused_elsewhere_is_said_on_the_stream(backend: Backend) -> None:
+def test_what_is_refused_elsewhere_is_said_on_the_stream_and_noted_once(backend: Backend, tmp_path: Path) -> None:
     async def test() -> None:
-        config = retiring("ping = gone", "jsonrpc.batch = gone")
+        config = retiring("ping = gone", "jsonrpc.batch = gone", directory=tmp_path)
         async with two_processes(config) as (one, two), old_sse(one) as client:
             client.http = two
             await client.open("2025-03-26")
@@ -197,7 +199,10 @@ def test_what_is_refused_elsewhere_is_said_on_the_stream(backend: Backend) -> No
             assert (await client.post([old("ping")])).status == 410
             assert text_of(await client.tool("echo", text="still here")) == "still here"
 
-    run(backend, test)
+    run(backend, test, clock="real")
+    found = used(tmp_path)
+    assert found["ping"] == {"old-client": 1}
+    assert found["jsonrpc.batch"] == {"": 1}
 
 
 @both
@@ -212,5 +217,23 @@ def test_whom_only_the_process_with_the_stream_knows_is_refused_on_the_stream(ba
             await client.say(notification("notifications/initialized"))
             await client.say([old("ping")])
             await anyio.wait_all_tasks_blocked()
+
+    run(backend, test)
+
+
+@both
+def test_what_another_process_would_answer_reaches_the_one_that_does(backend: Backend) -> None:
+    async def test() -> None:
+        gate = Doorkeeper(lambda seen: ANSWER if seen.method == "ping" else None)
+        state = open_state(settings())
+        one, two = (made(settings(), [], gate=gate) for _ in range(2))
+        async with (
+            http_client(replace(one, bridges=AttachedBridges(one, gate=gate, state=state)), []) as first,
+            http_client(replace(two, bridges=AttachedBridges(two, gate=gate, state=state)), []) as second,
+            old_sse(first) as client,
+        ):
+            client.http = second
+            assert (await client.ask("ping"))["error"] == {"code": -32601, "message": "gone"}
+            assert client.statuses == [202]
 
     run(backend, test)
