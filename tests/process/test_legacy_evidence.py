@@ -164,8 +164,10 @@ def test_killed_ten_times_under_load_the_ledger_loses_an_interval_at_most_and_ne
     for _ in range(KILLS):
         with serve(tmp_path, "", MCP_RUNTIME_LEDGER_DATABASE=str(ledger)) as server, Load(server.url) as load:
             seen = [kept]
+            patient_until_s = monotonic() + PATIENCE_S
             # Long enough for several writes, and then in the middle of whatever is going on.
             while len(set(seen)) < WRITES_SEEN or monotonic() - load.answered_s[0] < LATE_S + 0.4:
+                assert monotonic() < patient_until_s, f"nothing more is written than {seen[-1]} calls"
                 seen.append(written(ledger) if ledger.exists() else kept)
             killed_s = monotonic()
             server.signal(signal.SIGKILL)
