@@ -4,7 +4,7 @@ import json
 import re
 import signal
 import subprocess
-from contextlib import closing, suppress
+from contextlib import AbstractContextManager, closing, suppress
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPException
 from pathlib import Path
@@ -12,6 +12,7 @@ from threading import Thread
 from time import monotonic
 from typing import Any, Final, Self
 
+import httpx
 import pytest
 
 from mcp_bridges.deprecation.evidence import read_evidence
@@ -49,7 +50,16 @@ class OldClient:
 
     def lists_tools(self) -> None:
         """Make one call."""
-        self._post({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
+        self.asks("tools/list")
+
+    def asks(self, method: str, **params: object) -> None:
+        """Send a request, whose answer is a result."""
+        self._post({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+
+    def hears(self, url: str) -> AbstractContextManager[httpx.Response]:
+        """Its stream at `url`, on a connection of its own, open for as long as the block runs."""
+        session = {"mcp-session-id": self._headers["mcp-session-id"]}
+        return httpx.stream("GET", url, headers={"accept": "text/event-stream", **session})
 
     def close(self) -> None:
         """Leave."""
@@ -119,6 +129,26 @@ def test_an_old_and_a_new_client_show_in_numbers_on_the_page_and_in_the_report(t
         assert shown == ("3.1", "old-desk/3", "streamable_http", "never_tried")
 
 
+def test_open_streams_and_what_bridges_answer_by_themselves_show_in_numbers(tmp_path: Path) -> None:
+    admin = f"unix:{tmp_path}/admin.sock"
+    with serve(tmp_path, admin) as server, closing(OldClient(server.url)) as client:
+        client.asks("ping")
+        client.asks("logging/setLevel", level="error")
+        client.asks("resources/subscribe", uri="note://text")
+        with client.hears(server.url) as stream, client.hears(server.url.removesuffix("/mcp") + "/sse") as old_stream:
+            assert stream.status_code == old_stream.status_code == 200
+            for transport in ("streamable_http", "http_sse"):
+                assert metric(admin, "mcp_open_streams", era="legacy", transport=transport) == 1
+        for method in ("initialize", "ping", "logging/setLevel", "resources/subscribe"):
+            assert metric(admin, "mcp_requests_total", era="legacy", method=method, outcome="ok") == 1
+        for transport in ("streamable_http", "http_sse"):
+            closed_by_s = monotonic() + PATIENCE_S
+            while metric(admin, "mcp_open_streams", era="legacy", transport=transport) != 0:
+                assert monotonic() < closed_by_s
+        server.signal()
+        assert server.exit_code() == 0
+
+
 def test_a_stop_loses_no_call_however_short_it_lived(tmp_path: Path) -> None:
     with ServerProcess("--plugin", PROBES, "--bind", "127.0.0.1:0", directory=tmp_path) as server:
         with closing(OldClient(server.url)):
@@ -164,8 +194,10 @@ def test_killed_ten_times_under_load_the_ledger_loses_an_interval_at_most_and_ne
     for _ in range(KILLS):
         with serve(tmp_path, "", MCP_RUNTIME_LEDGER_DATABASE=str(ledger)) as server, Load(server.url) as load:
             seen = [kept]
+            patient_until_s = monotonic() + PATIENCE_S
             # Long enough for several writes, and then in the middle of whatever is going on.
             while len(set(seen)) < WRITES_SEEN or monotonic() - load.answered_s[0] < LATE_S + 0.4:
+                assert monotonic() < patient_until_s, f"nothing more is written than {seen[-1]} calls"
                 seen.append(written(ledger) if ledger.exists() else kept)
             killed_s = monotonic()
             server.signal(signal.SIGKILL)
