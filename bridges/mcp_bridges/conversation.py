@@ -5,12 +5,13 @@ Messages go in one by one; whatever is to be sent comes out of `send`, in whatev
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, assert_never
 
 import anyio
 from anyio.streams.memory import MemoryObjectSendStream
 from msgspec import Raw
+from msgspec.structs import replace
 
 from mcp_bridges.batches import join, not_here, read_batch
 from mcp_bridges.gate import LegacyClient, Sighting, Transport

@@ -3,8 +3,9 @@
 What a gate knows (posture, deprecation, brownouts) is its own business; a bridge only says what it has seen.
 """
 
-from dataclasses import dataclass
 from typing import Final, Literal, Protocol
+
+from msgspec import Struct
 
 Transport = Literal["stdio", "streamable_http", "http_sse"]
 """What a legacy message came over."""
@@ -13,8 +14,7 @@ Headers = tuple[tuple[bytes, bytes], ...]
 """HTTP headers, names in lower case."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LegacyClient:
+class LegacyClient(Struct, frozen=True, kw_only=True, cache_hash=True):
     """Who speaks an older revision, as far as that shows; a part that does not show is None.
 
     `name` and `version` are the `clientInfo` of its `initialize`; `user_agent` its HTTP header; `principal` who was
@@ -29,8 +29,7 @@ class LegacyClient:
     peer: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sighting:
+class Sighting(Struct, frozen=True, kw_only=True):
     """One use of the past: by whom, in which revision (None before it is agreed on), and which features of it.
 
     `features` are ids such as "transport.session_id". `method` is the JSON-RPC method, None for a GET, a DELETE or a
@@ -53,8 +52,7 @@ Old SDKs end the whole session, or wait for ever, at any other.
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class Refusal(Struct, frozen=True, kw_only=True):
     """No: the HTTP status, and the JSON-RPC error (`code`, `message`, `data`) that says why and where to go instead."""
 
     status: int
@@ -64,8 +62,7 @@ class Refusal:
     retry_after_s: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(Struct, frozen=True, kw_only=True):
     """What becomes of a sighting: served, or refused where `refusal` says so, with these HTTP headers either way."""
 
     refusal: Refusal | None = None

@@ -1,9 +1,11 @@
 """What the HTTP bridges share. Rule: they differ in how messages travel, and in nothing else."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from mcp_bridges.gate import LegacyClient, Sighting, Transport, Verdict
 from mcp_bridges.legacy_call import LegacyServices

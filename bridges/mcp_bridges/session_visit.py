@@ -3,8 +3,9 @@
 Spec: 2025-11-25/basic/transports#session-management
 """
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from mcp_bridges.gate import LegacyClient, Sighting
 from mcp_bridges.http_parts import LegacyResponse
@@ -24,8 +25,7 @@ _REASONS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Visit:
+class Visit(Struct, frozen=True, kw_only=True):
     """A request in `session`, which stands at `state`, from `client`; it came as `exchange` and `response` answers."""
 
     exchange: LegacyExchange

@@ -8,6 +8,7 @@ known it is a stream, whose client wants to see that it has begun: its head goes
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final, Protocol
 
@@ -21,7 +22,9 @@ READ_BYTES: Final = 65_536
 """Read at once, and held for a client that sends its next requests before it has its answer."""
 _JOINED_BYTES: Final = 65_536
 """A longer body is written after its head: to copy it costs more than a second write."""
-_FIELDS: Final = re.compile(rb"(?:%b: [^\0\r\n]*\r\n)*" % TOKEN)
+_FIELD: Final = re.compile(rb"%b: [^\0\r\n]*\r\n" % TOKEN)
+_KEPT_FIELDS: Final = 512
+"""Header fields made lately: answers have the same few, but for what is new in each."""
 _STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 _BODILESS: Final = frozenset((204, 304))
 
@@ -52,6 +55,22 @@ class Wire(Protocol):
 def status_line(status: int) -> bytes:
     """The first line of an answer."""
     return _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
+
+
+@lru_cache(maxsize=_KEPT_FIELDS)
+def _field(name: bytes, value: bytes) -> tuple[bytes, int | None, bool]:
+    """The line of a header field, the length that it declares, and whether it says that the connection will be closed.
+
+    No line for `transfer-encoding`: how an answer is sent is decided here. Raises ValueError where it is no field.
+    """
+    lowered = name.lower()
+    if lowered == b"transfer-encoding":
+        return b"", None, False
+    line = b"%b: %b\r\n" % (name, value)
+    if not _FIELD.fullmatch(line):
+        raise ValueError("a header field of the answer has a line end in it, or is no field at all")
+    length = int(value) if lowered == b"content-length" else None
+    return line, length, lowered == b"connection" and b"close" in value.lower()
 
 
 class Exchange:
@@ -169,7 +188,14 @@ class Exchange:
     async def _start(self, status: int, headers: tuple[tuple[bytes, bytes], ...]) -> None:
         if not 200 <= status < 1000:
             raise ValueError(f"{status} is no status of an answer")
-        lines, length, says_close = self._lines(headers)
+        lines: list[bytes] = []
+        length: int | None = None
+        says_close = False
+        for name, value in headers:
+            line, declared, closes = _field(name, value)
+            lines.append(line)
+            length = length if declared is None else declared
+            says_close = says_close or closes
         self._is_bodiless = self._is_bodiless or status in _BODILESS
         is_stream = length is None and status not in _BODILESS
         if is_stream and self._version == "1.1":
@@ -180,34 +206,15 @@ class Exchange:
             self._closes = True
         if self._closes and not says_close:
             lines.append(b"connection: close\r\n")
-        fields = b"".join(lines)
-        if fields.count(b"\n") != len(lines) or not _FIELDS.fullmatch(fields):
-            raise ValueError("a header field of the answer has a line end in it, or is no field at all")
         self._status, self._headers, self._answer_left = status, headers, length
         self._is_chunked = is_stream and self._version == "1.1" and not self._is_bodiless
-        self._head = b"%b%b%b\r\n" % (status_line(status), fields, self._fields)
+        self._head = b"%b%b%b\r\n" % (status_line(status), b"".join(lines), self._fields)
         if is_stream and not self._is_bodiless:
             await self._write(b"")
 
     @property
     def _has_arrived(self) -> bool:
         return self.has_whole_body or (self._chunks is None and len(self._wire.unread) >= self._body_left)
-
-    def _lines(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[list[bytes], int | None, bool]:
-        """Header lines, the length that they declare, and whether they say that the connection will be closed."""
-        lines: list[bytes] = []
-        length: int | None = None
-        says_close = False
-        for name, value in headers:
-            lowered = name.lower()
-            if lowered == b"transfer-encoding":
-                continue  # How the answer is sent is decided here.
-            if lowered == b"content-length":
-                length = int(value)
-            elif lowered == b"connection":
-                says_close = says_close or b"close" in value.lower()
-            lines.append(b"%b: %b\r\n" % (name, value))
-        return lines, length, says_close
 
     async def _send_body(self, body: bytes, *, is_last: bool) -> None:
         if self._is_bodiless:

@@ -27,8 +27,7 @@ if TYPE_CHECKING:  # stdio uses this file too, and has no use for starlette
 INITIALIZE: Final = "initialize"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LegacyExchange:
+class LegacyExchange(Struct, frozen=True, kw_only=True):
     """One HTTP request for a bridge: its ASGI ends, its headers by name, and headers for the answer (CORS)."""
 
     scope: "Scope"

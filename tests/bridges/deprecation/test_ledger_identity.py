@@ -1,8 +1,7 @@
 """Who a client is, and what is kept of its address."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from mcp_bridges.deprecation.identity import Addresses, AddressPrivacy, identity_of, overflow
 from tests.bridges.deprecation.ledgers import client
