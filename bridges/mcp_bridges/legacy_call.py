@@ -36,6 +36,7 @@ from mcp_runtime.protocol.jsonrpc import (
     encode_result,
 )
 from mcp_runtime.protocol.meta import LoggingLevel
+from mcp_runtime.scopes import ANY_LOOP
 
 Ask = Callable[[str], AbstractAsyncContextManager[Callable[[], Awaitable[Response]]]]
 """Opens the ear for the answer to the question with this id: inside, a function that waits for it."""
@@ -131,7 +132,8 @@ class LegacyCall:
     """A request at work. `notify` and `ask` reach the client on the request's own stream.
 
     `close_stream` lets go of that stream's connection, where the client would come back. `watched_after_s` is when
-    somebody calls `keep_time`, infinite where nobody does. `http_headers` are those that the request came with.
+    somebody calls `keep_time`, infinite where nobody does. `now` is the loop's clock. `http_headers` are those that the
+    request came with.
     """
 
     services: LegacyServices
@@ -144,6 +146,7 @@ class LegacyCall:
     ask: Ask
     close_stream: CloseStream | None = None
     watched_after_s: float = math.inf
+    now: Callable[[], float] = ANY_LOOP.now
     http_headers: Mapping[bytes, bytes] | None = None
     abandoned: bool = False
     _at_work: Call | None = None
@@ -169,7 +172,7 @@ class LegacyCall:
         meter = self.services.meter
         if meter is None:
             return await self._run()
-        began = anyio.current_time()
+        began = self.now()
         reply = await self._run()
         meter.request(
             "legacy",
@@ -177,7 +180,7 @@ class LegacyCall:
             self.transport,
             self.request.method,
             outcome_of(reply),
-            anyio.current_time() - began,
+            self.now() - began,
         )
         return reply
 
@@ -212,6 +215,7 @@ class LegacyCall:
             peer=self.client.peer,
             close_stream=self.close_stream,
             watched_after_s=self.watched_after_s,
+            now=self.now,
             http_headers=self.http_headers,
             spoken=self.session.revision,
         )

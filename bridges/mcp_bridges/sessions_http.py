@@ -7,6 +7,7 @@ Spec: 2025-11-25/basic/transports#streamable-http
 import math
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final, assert_never
 
 import msgspec
@@ -16,7 +17,7 @@ from mcp_bridges.batches import is_batch, join, not_here, read_batch
 from mcp_bridges.calls_at_work import CallsAtWork
 from mcp_bridges.gate import Sighting
 from mcp_bridges.http_parts import HttpParts, LegacyResponse, client_of, named
-from mcp_bridges.legacy_call import KEEP_STATUS, Ask, LegacyCall
+from mcp_bridges.legacy_call import KEEP_STATUS, LegacyCall
 from mcp_bridges.post_stream import PostStream
 from mcp_bridges.replay import ReplayLog
 from mcp_bridges.session import (
@@ -269,9 +270,10 @@ class SessionsHttp:
             transport="streamable_http",
             log_level=visit.state.log_level or self._parts.config.bridges.clients.log_level,
             notify=stream.notify,
-            ask=self._ask_in(visit.session),
+            ask=partial(self._ask, visit.session),
             close_stream=stream.let_go if stream.can_let_go else None,
             watched_after_s=self._parts.watch.after_s,
+            now=self._parts.watch.loop.now,
             http_headers=visit.exchange.request_headers,
         )
         watched = Watched(
@@ -280,6 +282,7 @@ class SessionsHttp:
             receive=visit.exchange.receive,
             keep_alive=stream.keep_alive,
             every_s=self._let_go_after_s,
+            since=self._parts.watch.loop.now(),
         )
         with self._calls.entered(visit.session, call):
             self._parts.watch.enter(watched)
@@ -297,18 +300,15 @@ class SessionsHttp:
             let_go_after_s=self._let_go_after_s,
         )
 
-    def _ask_in(self, session: Session) -> Ask:
-        @asynccontextmanager
-        async def ask(question_id: str) -> AsyncGenerator[Callable[[], Awaitable[Response]]]:
-            channel = _answer_channel(session, question_id)
-            async with self._parts.state.bus.subscribe(channel, max_pending=1) as answers:
+    @asynccontextmanager
+    async def _ask(self, session: Session, question_id: str) -> AsyncGenerator[Callable[[], Awaitable[Response]]]:
+        channel = _answer_channel(session, question_id)
+        async with self._parts.state.bus.subscribe(channel, max_pending=1) as answers:
 
-                async def answer() -> Response:
-                    return _read_response(await anext(answers))
+            async def answer() -> Response:
+                return _read_response(await anext(answers))
 
-                yield answer
-
-        return ask
+            yield answer
 
 
 def _check_version(exchange: LegacyExchange) -> None:

@@ -14,7 +14,7 @@ from mcp_runtime.metrics import OutcomeName
 from mcp_runtime.protocol.headers import MirroredHeaders
 from mcp_runtime.protocol.jsonrpc import Request
 from mcp_runtime.protocol.meta import MetaProbe, RequestMetaObject
-from mcp_runtime.scopes import new_scope
+from mcp_runtime.scopes import ANY_LOOP, new_scope
 from mcp_runtime.subscriptions import Subscription
 
 Transport = Literal["stdio", "streamable_http", "http_sse"]
@@ -36,8 +36,8 @@ class Call(Struct, kw_only=True, eq=False):
 
     `scope` is cancelled to abandon the call. The dispatcher enters it, unless the transport is `in_scope` already; then
     the transport asks the dispatcher for an answer when the scope was cancelled. `watched_after_s` is when somebody
-    calls `keep_time`, infinite where nobody does. `began` is when it came in, in loop seconds, where that was just now;
-    `ends_at` when its time is up.
+    calls `keep_time`, infinite where nobody does. `now` is the loop's clock; `began` is when the call came in, by that,
+    where it was just now; `ends_at` when its time is up.
     """
 
     request: Request
@@ -58,13 +58,14 @@ class Call(Struct, kw_only=True, eq=False):
     meta: RequestMetaObject = _NO_META
     timeout_s: float = math.inf
     watched_after_s: float = math.inf
+    now: Callable[[], float] = ANY_LOOP.now
     began: float | None = None
     ends_at: float = math.inf
 
     def limit_time(self, timeout_s: float) -> None:
         """Cancel the call once it has run for `timeout_s` seconds."""
         self.timeout_s = timeout_s
-        self.ends_at = (anyio.current_time() if self.began is None else self.began) + timeout_s
+        self.ends_at = (self.now() if self.began is None else self.began) + timeout_s
         # A deadline costs as much as the rest of a small call, and most calls are over before it could matter.
         if timeout_s <= self.watched_after_s:
             self.scope.deadline = self.ends_at
@@ -84,7 +85,7 @@ class Call(Struct, kw_only=True, eq=False):
     @property
     def is_late(self) -> bool:
         """Whether its time is up: a handler that blocks its thread is not stopped when it should be."""
-        return self.ends_at < math.inf and anyio.current_time() >= self.ends_at
+        return self.ends_at < math.inf and self.now() >= self.ends_at
 
     def abandon(self) -> None:
         """The client gave up on this call: stop work on it and send nothing more for it."""

@@ -10,6 +10,7 @@ from typing import Any, Final
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
+from mcp_runtime.garbage import freeze_what_is_there
 from mcp_runtime.runtime import Runtime
 from mcp_runtime.transports.http_guard import Guard
 from mcp_runtime.transports.streamable_http import StreamableHttp
@@ -56,6 +57,13 @@ class HttpApp:
             finally:
                 self.runtime.close_streams()
 
+    @asynccontextmanager
+    async def _lifespan_of_process(self, app: Any) -> AsyncGenerator[None, None]:
+        """`lifespan`, where this app is all that its server has to serve."""
+        async with self.lifespan(app):
+            freeze_what_is_there()
+            yield
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI scope."""
         if scope["type"] == "http":
@@ -64,7 +72,7 @@ class HttpApp:
             await self._endpoint(scope, receive, send)
         elif scope["type"] == "lifespan":
             # Starlette tells the server when a start fails; a bare exception would be taken for "no lifespan here".
-            await Router(lifespan=self.lifespan)(scope, receive, send)
+            await Router(lifespan=self._lifespan_of_process)(scope, receive, send)
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": _POLICY_VIOLATION})

@@ -6,8 +6,6 @@ Observers see requests of modern revisions: what older ones are bridged from, th
 from collections.abc import Sequence
 from typing import Protocol
 
-import anyio
-
 from mcp_runtime.call import Answer, Call, Reply
 from mcp_runtime.metrics import Meter, OutcomeName
 
@@ -32,7 +30,7 @@ class MeteringObserver:
     def served(self, call: Call, answer: Answer | None, since: float) -> None:
         """As the port says."""
         version = call.probe.version or ""
-        duration_s = anyio.current_time() - since
+        duration_s = call.now() - since
         self._meter.request("modern", version, call.transport, call.request.method, outcome_of(answer), duration_s)
 
 

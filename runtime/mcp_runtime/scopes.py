@@ -1,17 +1,38 @@
-"""Cancel scopes, of the event loop at hand. Rule: what every request pays for is the loop's own, without a wrapper.
+"""Cancel scopes and clock of the event loop at hand.
+
+Rule: what every request pays for is the loop's own, without a wrapper, and which loop it is is found out once.
 
 anyio's scope on trio wraps trio's and costs twice as much; the two do the same, and mix.
 """
 
+import asyncio
+from collections.abc import Callable
 from typing import cast
 
 import anyio
 import trio
+from msgspec import Struct
 from sniffio import current_async_library
+
+
+class Loop(Struct, frozen=True):
+    """An event loop: its clock, in seconds, and what makes a cancel scope to enter in a task of it."""
+
+    now: Callable[[], float] = anyio.current_time
+    new_scope: Callable[[], anyio.CancelScope] = anyio.CancelScope
+
+
+ANY_LOOP = Loop()
+"""Whichever runs: it is looked up at every call."""
+
+
+def loop_at_hand() -> Loop:
+    """The loop that runs this task."""
+    if current_async_library() == "trio":
+        return Loop(trio.current_time, cast("Callable[[], anyio.CancelScope]", trio.CancelScope))
+    return Loop(asyncio.get_running_loop().time)
 
 
 def new_scope() -> anyio.CancelScope:
     """A cancel scope to enter in this task."""
-    if current_async_library() == "trio":
-        return cast("anyio.CancelScope", trio.CancelScope())
-    return anyio.CancelScope()
+    return loop_at_hand().new_scope()

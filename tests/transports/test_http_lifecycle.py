@@ -1,5 +1,6 @@
 """The application as a whole: its lifespan, mounted into another one, and what survives the failure of a part."""
 
+import gc
 from typing import Any
 
 import anyio
@@ -90,6 +91,7 @@ def test_the_lifespan_scope_of_a_server_starts_and_stops_the_plugins(backend: Ba
         async def receive() -> dict[str, Any]:
             if len(sent) == 1:
                 assert journal == ["started"]
+                assert gc.get_freeze_count() > 0, "collections look through what stays for good"
             return {"type": next(received)}
 
         async def send(message: Any) -> None:
@@ -100,7 +102,11 @@ def test_the_lifespan_scope_of_a_server_starts_and_stops_the_plugins(backend: Ba
         assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
         assert journal == ["started", "stopped"]
 
-    run(backend, serve)
+    gc.unfreeze()
+    try:
+        run(backend, serve)
+    finally:
+        gc.unfreeze()
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -27,12 +27,15 @@ _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,40}(?:\.0{1,40})?")
 
 
 class MirroredHeaders(Struct, frozen=True):
-    """The MCP headers of one HTTP request, raw, blanks around values stripped; None or missing where absent."""
+    """The MCP headers of one HTTP request, raw, blanks around values stripped; None or missing where absent.
+
+    `params` has the `Mcp-Param-*`, and maybe others beside them.
+    """
 
     protocol_version: bytes | None
     method: bytes | None
     name: bytes | None
-    params: dict[bytes, bytes]
+    params: Mapping[bytes, bytes]
 
 
 def read_headers(headers: Iterable[tuple[bytes, bytes]]) -> MirroredHeaders:
@@ -51,12 +54,7 @@ def read_headers(headers: Iterable[tuple[bytes, bytes]]) -> MirroredHeaders:
 
 def pick_headers(found: Mapping[bytes, bytes]) -> MirroredHeaders:
     """The MCP headers among headers that come once each, blanks around their values stripped."""
-    return MirroredHeaders(
-        found.get(PROTOCOL_VERSION),
-        found.get(METHOD),
-        found.get(NAME),
-        {name: value for name, value in found.items() if name.startswith(PARAM_PREFIX)},
-    )
+    return MirroredHeaders(found.get(PROTOCOL_VERSION), found.get(METHOD), found.get(NAME), found)
 
 
 def version_of(headers: MirroredHeaders) -> str | None:

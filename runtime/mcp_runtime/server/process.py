@@ -142,6 +142,7 @@ async def _serve_endpoints(
     progress: Progress,
     on_ready: Callable[[], None],
 ) -> None:
+    from mcp_runtime.garbage import freeze_what_is_there
     from mcp_runtime.http_app import HttpApp
     from mcp_runtime.server.http_server import serve_http
 
@@ -155,6 +156,7 @@ async def _serve_endpoints(
     async with app.lifespan(), trio.open_nursery() as serving:
         tls = bool(http.tls_certificate_file)
         await serving.start(partial(serve_http, app, listeners, http, limits=config.limits, tls=tls, drain=drain))
+        freeze_what_is_there()
         progress.started.set()
         on_ready()
         if stdio is not None:

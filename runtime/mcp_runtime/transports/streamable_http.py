@@ -32,7 +32,6 @@ from mcp_runtime.protocol.jsonrpc import (
 )
 from mcp_runtime.protocol.meta import MetaProbe, probe
 from mcp_runtime.protocol.revisions import LEGACY_REVISIONS, MODERN_REVISIONS, Era, classify
-from mcp_runtime.scopes import new_scope
 from mcp_runtime.transports.event_stream import serve_event_stream
 from mcp_runtime.transports.http_guard import Guard
 from mcp_runtime.transports.http_request import (
@@ -176,12 +175,13 @@ class StreamableHttp:
 
     async def _post(self, exchange: Exchange) -> None:
         check_media_types(exchange.headers)
-        post = _Post(Watched(aged=_nothing_yet))
+        loop = self._watch.loop
+        post = _Post(Watched(aged=_nothing_yet, since=loop.now()))
         self._watch.enter(post.watched)
         try:
             try:
                 # One scope for all that may take too long. What is sent is outside of it: no limit tears an answer.
-                with new_scope() as scope:
+                with loop.new_scope() as scope:
                     post.conclude = await self._take(exchange, post, scope)
             finally:
                 self._watch.leave(post.watched)
@@ -273,6 +273,7 @@ class StreamableHttp:
             scope=scope,
             in_scope=True,
             watched_after_s=self._watch.after_s,
+            now=self._watch.loop.now,
         )
 
     async def _serve(self, exchange: Exchange, call: Call, watched: Watched) -> _Conclusion:

@@ -16,6 +16,8 @@ import anyio
 from anyio.abc import TaskGroup
 from msgspec import Struct, field
 
+from mcp_runtime.scopes import ANY_LOOP, Loop, loop_at_hand
+
 
 class Watched(Struct, eq=False, kw_only=True):
     """Something at work: what to do once it has taken a while (`aged`), and how to look after its client from then on.
@@ -43,12 +45,14 @@ class Watch:
         self._young: dict[Watched, None] = {}
         self._idle: anyio.Event | None = None
         self._tasks: TaskGroup | None = None
+        self.loop: Loop = ANY_LOOP
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None, None]:
         """Watch for as long as the block runs."""
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
+            self.loop = loop_at_hand()
             tasks.start_soon(self._look_out, tasks)
             try:
                 yield
@@ -81,7 +85,7 @@ class Watch:
 
     def renew(self, watched: Watched) -> None:
         """What is at work has become something else: it is young again."""
-        watched.since, watched.is_old = anyio.current_time(), False
+        watched.since, watched.is_old = self.loop.now(), False
         self.enter(watched)
 
     async def _look_out(self, tasks: TaskGroup) -> None:
@@ -92,7 +96,7 @@ class Watch:
             oldest = next(iter(self._young), None)
             if oldest is None:
                 continue
-            wait_s = oldest.since + self._after_s - anyio.current_time()
+            wait_s = oldest.since + self._after_s - self.loop.now()
             if wait_s > 0:
                 await anyio.sleep(wait_s)
             else:
