@@ -91,7 +91,7 @@ def test_what_a_client_says_is_printable_and_bounded() -> None:
 )
 def test_a_client_always_has_a_name_for_people(facts: dict[str, str | None], label: str) -> None:
     everything = client("acme", user_agent="agent/2", principal="ada")
-    assert identity_of(replace(everything, **facts)).label == label  # type: ignore[arg-type]  # all of them are texts
+    assert identity_of(replace(everything, **facts)).label == label
 
 
 def test_those_beyond_counting_share_an_identity_a_transport() -> None:
