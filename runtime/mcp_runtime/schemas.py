@@ -6,8 +6,6 @@ Spec: 2026-07-28/basic#json-schema-usage
 from collections.abc import Iterator
 from typing import Any, Final
 
-import jsonschema_rs
-
 from mcp_runtime.limits import Limits
 from mcp_runtime.protocol.json_types import is_array, is_object
 
@@ -32,6 +30,8 @@ class SchemaValidator:
         """Raises SchemaError for another dialect, an outside `$ref`, a schema past the bounds, or an invalid one."""
         _check_dialect(schema)
         _check_bounds(schema, limits)
+        import jsonschema_rs  # Three megabytes: for servers that have schemas of their own.
+
         try:
             # offline: no $ref is ever fetched. Spec: 2026-07-28/basic#ref-resolution
             self._compiled = jsonschema_rs.Draft202012Validator(schema, offline=True)

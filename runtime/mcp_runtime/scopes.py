@@ -5,7 +5,6 @@ Rule: what every request pays for is the loop's own, without a wrapper, and whic
 anyio's scope on trio wraps trio's and costs twice as much; the two do the same, and mix.
 """
 
-import asyncio
 from collections.abc import Callable
 from typing import cast
 
@@ -30,6 +29,8 @@ def loop_at_hand() -> Loop:
     """The loop that runs this task."""
     if current_async_library() == "trio":
         return Loop(trio.current_time, cast("Callable[[], anyio.CancelScope]", trio.CancelScope))
+    import asyncio  # which servers on trio need not load
+
     return Loop(asyncio.get_running_loop().time)
 
 

@@ -18,11 +18,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
 KEY_BYTES: Final = 32
 _PREFIX: Final = "v1."
 _ID_BYTES: Final = 4
@@ -92,7 +87,9 @@ class Sealer:
         salt = self._random_bytes(_SALT_BYTES)
         nonce = self._random_bytes(_NONCE_BYTES)
         plain = _EXPIRY.pack(round((self._now() + ttl_s) * 1000)) + payload
-        sealed = AESGCM(_derive(key, salt)).encrypt(nonce, plain, self._associated(principal))
+        from mcp_runtime.cipher import encrypt  # Loaded where something is sealed, not where keys are checked.
+
+        sealed = encrypt(plain, key=key, salt=salt, nonce=nonce, associated=self._associated(principal))
         return _PREFIX + base64.urlsafe_b64encode(key_id + salt + nonce + sealed).rstrip(b"=").decode("ascii")
 
     def open(self, token: str, *, principal: str | None) -> bytes:
@@ -100,11 +97,12 @@ class Sealer:
         raw = _decode(token)
         key_id, salt = raw[:_ID_BYTES], raw[_ID_BYTES : _ID_BYTES + _SALT_BYTES]
         nonce = raw[_ID_BYTES + _SALT_BYTES : _HEADER_BYTES]
-        cipher = AESGCM(_derive(self._ring.opening(key_id), salt))
-        try:
-            plain = cipher.decrypt(nonce, raw[_HEADER_BYTES:], self._associated(principal))
-        except InvalidTag:
-            raise SealError("forged") from None
+        key, associated = self._ring.opening(key_id), self._associated(principal)
+        from mcp_runtime.cipher import decrypt  # as in `seal`
+
+        plain = decrypt(raw[_HEADER_BYTES:], key=key, salt=salt, nonce=nonce, associated=associated)
+        if plain is None:
+            raise SealError("forged")
         (expiry,) = _EXPIRY.unpack_from(plain)
         if self._now() * 1000 >= expiry:
             raise SealError("expired")
@@ -128,7 +126,3 @@ def _decode(token: str) -> bytes:
     if len(raw) <= _HEADER_BYTES or base64.urlsafe_b64encode(raw).rstrip(b"=") != body.encode():
         raise SealError("malformed")
     return raw
-
-
-def _derive(key: bytes, salt: bytes) -> bytes:
-    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=salt, info=b"mcp-runtime seal v1").derive(key)
