@@ -175,12 +175,10 @@ class HttpSse:
                     with services.open_stream("http_sse"):
                         await serve_event_stream(
                             stream.events(f"{endpoint}?session_id={token}"),
-                            exchange.scope,
                             exchange.receive,
                             exchange.send,
                             headers=response.headers,
-                            keep_alive_interval_s=self._parts.config.http.keep_alive_interval_s,
-                            close=stream.close,
+                            watch=self._parts.watch,
                         )
             finally:
                 del self._open[session.id]

@@ -66,7 +66,7 @@ class SessionStream:
         visit.admit("transport.get_stream", *(() if last is None else ("transport.resumption",)))
         place = None if last is None else read_event_id(last)
         if place is not None:
-            await self._send(visit, self._rest(visit.session, place), closing=None)
+            await self._send(visit, self._rest(visit.session, place))
         else:
             await self._listen(visit, last)
 
@@ -99,7 +99,7 @@ class SessionStream:
             await bus.publish(_channel(session), me)  # Whoever else holds a stream of this session lets go of it.
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._obey, orders, session, listening, me)
-                await self._send(visit, self._events(session, listening), closing=listening)
+                await self._send(visit, self._events(session, listening))
                 tasks.cancel_scope.cancel()
 
     async def _obey(self, orders: AsyncIterator[bytes], session: Session, listening: Listening, me: bytes) -> None:
@@ -115,17 +115,15 @@ class SessionStream:
         with suppress(PeerError):  # The store cannot be reached, and the log says so; the stream goes on as it was.
             listening.want((await self._states.get(session)).uris)
 
-    async def _send(self, visit: Visit, events: Events, *, closing: Listening | None) -> None:
+    async def _send(self, visit: Visit, events: Events) -> None:
         exchange = visit.exchange
         with self._parts.services.open_stream("streamable_http"):
             await serve_event_stream(
                 events,
-                exchange.scope,
                 exchange.receive,
                 exchange.send,
                 headers=visit.response.headers,
-                keep_alive_interval_s=self._parts.config.http.keep_alive_interval_s,
-                close=_nothing if closing is None else closing.close,
+                watch=self._parts.watch,
             )
 
     async def _events(self, session: Session, listening: Listening) -> Events:
@@ -171,7 +169,3 @@ def _no_room(error: ListenRefusedError) -> PeerError:
 
 def _channel(session: Session) -> str:
     return f"stream/{session.id}"
-
-
-def _nothing() -> None:
-    """The stream of a call ends with its call: there is nothing to close sooner."""

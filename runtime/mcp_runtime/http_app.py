@@ -7,11 +7,14 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
+import anyio
+from sniffio import current_async_library
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
 from mcp_runtime.garbage import freeze_what_is_there
 from mcp_runtime.runtime import Runtime
+from mcp_runtime.transports.event_stream import end_with_uvicorn
 from mcp_runtime.transports.http_guard import Guard
 from mcp_runtime.transports.streamable_http import StreamableHttp
 from mcp_runtime.transports.watch import Watch
@@ -41,7 +44,6 @@ class HttpApp:
             ),
             limits=runtime.config.limits,
             watch=self._watch,
-            keep_alive_interval_s=http.keep_alive_interval_s,
             bridge=None if runtime.bridges is None else runtime.bridges.http(self._watch),
             observer=runtime.observer(),
             meter=runtime.metrics,
@@ -51,11 +53,15 @@ class HttpApp:
     async def lifespan(self, _: Any = None) -> AsyncGenerator[None, None]:
         """What has to run around requests: as `FastAPI(lifespan=app.lifespan)` has it where this app is mounted."""
         self.runtime.sealer()  # Now, while whoever started it is looking, rather than at the first question.
-        async with self.runtime.running(), self._watch.running():
+        close = self.runtime.close_streams
+        async with self.runtime.running(), self._watch.running(), anyio.create_task_group() as beside:
+            if current_async_library() == "asyncio":
+                beside.start_soon(end_with_uvicorn, self._watch, close)
             try:
                 yield
             finally:
-                self.runtime.close_streams()
+                close()
+                beside.cancel_scope.cancel()
 
     @asynccontextmanager
     async def _lifespan_of_process(self, app: Any) -> AsyncGenerator[None, None]:

@@ -61,7 +61,6 @@ async def bridged(bridge: ToyHttpBridge) -> AsyncGenerator[HttpClient, None]:
         guard=Guard(allowed_hosts=(), bind_hosts=(), allowed_origins=(), cors=False),
         limits=runtime.config.limits,
         watch=watch,
-        keep_alive_interval_s=15,
         bridge=bridge,
     )
     async with runtime.running(), watch.running(), anyio.create_task_group() as tasks:

@@ -1,70 +1,80 @@
-"""Streams that stay open: sse-starlette pings them and notices when the client is gone. Rule: a stream ends whole.
+"""Streams that stay open. Rule: a stream ends whole, and an idle one costs two tasks and no more.
 
+Its own task sends what there is. The watch has the other one: it notices that the client is gone, and keeps the
+connection alive.
 Spec: 2026-07-28/basic/transports/streamable-http#receiving-messages
 """
 
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from typing import Final, cast
 
 import anyio
 from sse_starlette import EventSourceResponse, ServerSentEvent
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Send
+
+from mcp_runtime.transports.http_response import Headers, PostResponse
+from mcp_runtime.transports.watch import Watch, Watched
+
+Events = AsyncGenerator[ServerSentEvent, None]
 
 _FAREWELL_S: Final = 1.0
-"""Time for a stream to send what is pending and its last event once the server stops."""
+"""Time for a stream to send what is pending and its last event once uvicorn stops."""
 
 
-async def serve_event_stream(
-    events: AsyncGenerator[ServerSentEvent, None],
-    scope: Scope,
-    receive: Receive,
-    send: Send,
-    *,
-    headers: list[tuple[bytes, bytes]],
-    keep_alive_interval_s: float,
-    close: Callable[[], None],
-) -> None:
-    """Send `events` until they end or the client is gone; `headers` go beside those of an event stream.
+async def serve_event_stream(events: Events, receive: Receive, send: Send, *, headers: Headers, watch: Watch) -> None:
+    """Send `events` until they end or the client is gone; `headers` go beside those of an event stream."""
+    response = PostResponse(send, headers)
+    with watch.loop.new_scope() as scope:
+        watched = Watched(aged=_nothing, receive=receive, gone=scope.cancel, keep_alive=response.keep_alive)
+        watch.look_after(watched)
+        watch.streams.add(scope)
+        try:
+            await response.begin_events()
+            async with aclosing(events):
+                async for event in events:
+                    await response.send_event(event.encode())
+            # Some servers report a disconnect of their own making while the last piece is on its way, and a connection
+            # whose last send is cancelled is never closed.
+            watched.gone = None
+            await response.end()
+        finally:
+            watch.streams.discard(scope)
+            watch.leave(watched)
 
-    `close` is called when the server stops under uvicorn, where sse-starlette sees that before the lifespan does;
-    elsewhere the drain comes first.
+
+async def end_with_uvicorn(watch: Watch, close: Callable[[], None]) -> None:
+    """Call `close` once uvicorn stops, and cut what is still open soon after. Waits for ever under other servers.
+
+    uvicorn waits for its connections before it ends the lifespan. sse-starlette knows how to see it stop: so it gets
+    one stream of its own, which goes nowhere.
     """
     source = EventSourceResponse(
-        events,
-        ping=keep_alive_interval_s,
-        ping_message_factory=lambda: ServerSentEvent(comment="keep-alive"),
+        _silence(),
         shutdown_event=cast("anyio.Event", _CallWhenSet(close)),
         shutdown_grace_period=_FAREWELL_S,
     )
-    # It adds Connection, which HTTP/2 forbids and HTTP/1.1 servers set themselves.
-    source.raw_headers = [item for item in source.raw_headers if item[0] != b"connection"] + headers
-    async with aclosing(events):
-        # Servers may fail a send to a client that is gone; whoever has a task group around this would get a group.
-        with suppress(OSError):
-            await source(scope, *_uninterrupted(receive, send))
+    await source({"type": "http", "method": "GET"}, _never, _nowhere)
+    for scope in list(watch.streams):
+        scope.cancel()
 
 
-def _uninterrupted(receive: Receive, send: Send) -> tuple[Receive, Send]:
-    """The same ends for sse-starlette, which takes a disconnect as a reason to cancel what it is sending.
+def _nothing() -> None:
+    """An open stream is no call whose time could be up."""
 
-    A server reports the disconnect of its own making while the last piece of the body is on its way, and a connection
-    whose last send is cancelled is never closed. So from that piece on a disconnect is no news.
-    """
-    ended = False
 
-    async def noting_send(message: Message) -> None:
-        nonlocal ended
-        ended = ended or (message["type"] == "http.response.body" and not message.get("more_body", False))
-        await send(message)
+async def _silence() -> Events:
+    await anyio.sleep_forever()
+    yield ServerSentEvent()
 
-    async def deaf_receive() -> Message:
-        message = await receive()
-        if ended:
-            await anyio.sleep_forever()
-        return message
 
-    return deaf_receive, noting_send
+async def _never() -> Message:
+    await anyio.sleep_forever()
+    raise AssertionError("it never wakes")
+
+
+async def _nowhere(message: Message) -> None:
+    del message
 
 
 class _CallWhenSet:

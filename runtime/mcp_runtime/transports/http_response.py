@@ -55,6 +55,10 @@ class PostResponse:
         """Send a comment, so that whoever counts idle seconds on the way starts anew."""
         await self.send_event(KEEP_ALIVE)
 
+    async def begin_events(self) -> None:
+        """Send the head of an event stream, for a client that waits for that."""
+        await self.send_event(b"")
+
     async def send_event(self, chunk: bytes) -> None:
         """Send one encoded event of an event stream. Does nothing once the response has ended or the client is gone."""
         # Some servers take what is sent to a client that left without waiting for anything. Here a cancelled call

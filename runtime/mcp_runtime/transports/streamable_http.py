@@ -103,7 +103,6 @@ class StreamableHttp:
         guard: Guard,
         limits: Limits,
         watch: Watch,
-        keep_alive_interval_s: float,
         bridge: HttpBridge | None = None,
         observer: Observer | None = None,
         meter: Meter | None = None,
@@ -113,7 +112,6 @@ class StreamableHttp:
         self._guard = guard
         self._limits = limits
         self._watch = watch
-        self._keep_alive_interval_s = keep_alive_interval_s
         self._bridge = bridge
         self._observer = observer
         self._meter = meter
@@ -307,12 +305,10 @@ class StreamableHttp:
         try:
             await serve_event_stream(
                 _events(stream),
-                exchange.scope,
                 exchange.receive,
                 exchange.send,
                 headers=self._guard.response_headers(exchange.origin),
-                keep_alive_interval_s=self._keep_alive_interval_s,
-                close=stream.subscription.close,
+                watch=self._watch,
             )
         finally:
             stream.subscription.leave()

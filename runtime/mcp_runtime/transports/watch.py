@@ -37,7 +37,10 @@ class Watched(Struct, eq=False, kw_only=True):
 
 
 class Watch:
-    """All calls at work over HTTP. `after_s` until a call is watched, `keep_alive_interval_s` between signs of life."""
+    """All calls at work over HTTP. `after_s` until a call is watched, `keep_alive_interval_s` between signs of life.
+
+    `loop` is the one that it runs in; `streams` are the scopes of event streams that stay open.
+    """
 
     def __init__(self, *, after_s: float, keep_alive_interval_s: float) -> None:
         self._after_s = after_s
@@ -46,6 +49,7 @@ class Watch:
         self._idle: anyio.Event | None = None
         self._tasks: TaskGroup | None = None
         self.loop: Loop = ANY_LOOP
+        self.streams: set[anyio.CancelScope] = set()
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None, None]:
@@ -53,7 +57,7 @@ class Watch:
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
             self.loop = loop_at_hand()
-            tasks.start_soon(self._look_out, tasks)
+            tasks.start_soon(self._look_out)
             try:
                 yield
             finally:
@@ -77,6 +81,13 @@ class Watch:
             self._idle.set()
             self._idle = None
 
+    def look_after(self, watched: Watched) -> None:
+        """Something begins that will take a while: wait for its client to leave from now on."""
+        watched.is_old = True
+        if self._tasks is not None and watched.receive is not None:
+            watched.scope = anyio.CancelScope()
+            self._tasks.start_soon(self._accompany, watched, watched.scope)
+
     def leave(self, watched: Watched) -> None:
         """A call ended."""
         self._young.pop(watched, None)
@@ -88,7 +99,7 @@ class Watch:
         watched.since, watched.is_old = self.loop.now(), False
         self.enter(watched)
 
-    async def _look_out(self, tasks: TaskGroup) -> None:
+    async def _look_out(self) -> None:
         while True:
             if not self._young:
                 self._idle = anyio.Event()
@@ -101,11 +112,8 @@ class Watch:
                 await anyio.sleep(wait_s)
             else:
                 del self._young[oldest]
-                oldest.is_old = True
+                self.look_after(oldest)
                 oldest.aged()
-                if oldest.receive is not None:
-                    oldest.scope = anyio.CancelScope()
-                    tasks.start_soon(self._accompany, oldest, oldest.scope)
 
     async def _accompany(self, watched: Watched, scope: anyio.CancelScope) -> None:
         with scope:
