@@ -85,7 +85,7 @@ class Watch:
         """Something begins that will take a while: wait for its client to leave from now on."""
         watched.is_old = True
         if self._tasks is not None and watched.receive is not None:
-            watched.scope = anyio.CancelScope()
+            watched.scope = self.loop.new_scope()
             self._tasks.start_soon(self._accompany, watched, watched.scope)
 
     def leave(self, watched: Watched) -> None:
@@ -125,7 +125,8 @@ class Watch:
     async def _until_disconnect(self, watched: Watched) -> None:
         while True:
             message = None
-            with anyio.move_on_after(min(watched.every_s, self._keep_alive_interval_s)):
+            with self.loop.new_scope() as waiting:
+                waiting.deadline = self.loop.now() + min(watched.every_s, self._keep_alive_interval_s)
                 message = await watched.receive()
             if message is None:
                 if watched.keep_alive is not None:
