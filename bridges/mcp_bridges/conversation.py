@@ -11,7 +11,6 @@ from typing import Any, Final, assert_never
 import anyio
 from anyio.streams.memory import MemoryObjectSendStream
 from msgspec import Raw
-from msgspec.structs import replace
 
 from mcp_bridges.batches import join, not_here, read_batch
 from mcp_bridges.gate import LegacyClient, Sighting, Transport
@@ -182,7 +181,7 @@ class Conversation:
         )
 
     def _named(self, opening: Opening) -> LegacyClient:
-        return replace(self._client, name=opening.client_name or None, version=opening.client_version or None)
+        return self._client.named(opening.client_name, opening.client_version)
 
     async def _request(self, request: Request) -> None:
         self._check_id(request)

@@ -6,6 +6,7 @@ What a gate knows (posture, deprecation, brownouts) is its own business; a bridg
 from typing import Final, Literal, Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 Transport = Literal["stdio", "streamable_http", "http_sse"]
 """What a legacy message came over."""
@@ -27,6 +28,10 @@ class LegacyClient(Struct, frozen=True, kw_only=True, cache_hash=True):
     user_agent: str | None = None
     principal: str | None = None
     peer: str | None = None
+
+    def named(self, name: str, version: str) -> "LegacyClient":
+        """The same client with the name and version that it gave, where it gave any."""
+        return replace(self, name=name or None, version=version or None)
 
 
 class Sighting(Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from mcp_bridges.conversation import Conversation, Setting
 from mcp_bridges.gate import LegacyClient, Sighting
-from mcp_bridges.refusals import RefusedError
+from mcp_bridges.refusals import raise_refusal
 from mcp_runtime.protocol.jsonrpc import Message
 from mcp_runtime.transports.legacy import StdioWire
 
@@ -38,6 +38,4 @@ class HandshakeStdio:
         self._closed()
 
     def _admit(self, sighting: Sighting) -> None:
-        refusal = self._services.admit(sighting).refusal
-        if refusal is not None:
-            raise RefusedError(refusal)
+        raise_refusal(self._services.admit(sighting))

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from msgspec.structs import replace
-
 from mcp_bridges.gate import LegacyClient, Sighting, Transport, Verdict
 from mcp_bridges.legacy_call import LegacyServices
-from mcp_bridges.refusals import RefusedError
+from mcp_bridges.refusals import RefusedError, raise_refusal
 from mcp_runtime.config import Config
 from mcp_runtime.protocol.errors import PeerError
 from mcp_runtime.protocol.jsonrpc import RequestId, encode_error
@@ -54,8 +52,8 @@ def _client(transport: Transport, agent: bytes | None, peer: str | None) -> Lega
 
 @lru_cache(maxsize=_CLIENTS)
 def named(client: LegacyClient, name: str, version: str) -> LegacyClient:
-    """The client with the name and version that it gave, where it gave any."""
-    return replace(client, name=name or None, version=version or None)
+    """As `LegacyClient.named`, made once for those seen lately."""
+    return client.named(name, version)
 
 
 class LegacyResponse:
@@ -69,17 +67,11 @@ class LegacyResponse:
     def admit(self, sighting: Sighting) -> None:
         """Ask the gate. Raises RefusedError; what it wants said in headers is kept for the response."""
         self._verdict = self._services.admit(sighting)
-        if self._verdict.refusal is not None:
-            raise RefusedError(self._verdict.refusal)
+        raise_refusal(self._verdict)
 
     def open(self, *more: tuple[bytes, bytes]) -> PostResponse:
         """The response itself, with these headers too."""
         return PostResponse(self._exchange.send, [*self._exchange.headers, *self._verdict.headers, *more])
-
-    @property
-    def headers(self) -> list[tuple[bytes, bytes]]:
-        """Headers of a response that is made elsewhere."""
-        return [*self._exchange.headers, *self._verdict.headers]
 
     async def accepted(self) -> None:
         """Say that the message was taken, and nothing else."""

@@ -19,7 +19,7 @@ from mcp_bridges.batches import is_batch
 from mcp_bridges.conversation import Conversation, Setting
 from mcp_bridges.gate import LegacyClient, Sighting
 from mcp_bridges.http_parts import HttpParts, LegacyResponse, client_of
-from mcp_bridges.refusals import RefusedError
+from mcp_bridges.refusals import RefusedError, raise_refusal
 from mcp_bridges.session import FEATURES, INITIALIZE, Opening, Session
 from mcp_bridges.session_ids import SessionGoneError, SessionIds
 from mcp_bridges.session_visit import session_gone
@@ -117,9 +117,7 @@ class SseStream:
             await self._send(encode_error(message.id if isinstance(message, Request) else None, error))
 
     def _admit(self, message: Message | None) -> None:
-        refusal = self._services.admit(self.conversation.sighting(message)).refusal
-        if refusal is not None:
-            raise RefusedError(refusal)
+        raise_refusal(self._services.admit(self.conversation.sighting(message)))
 
     async def refuse(self, message: Message | None, error: RefusedError) -> None:
         """Say so on the stream, where an answer is due to the message (None: a batch)."""
@@ -176,8 +174,7 @@ class HttpSse:
                         await serve_event_stream(
                             stream.events(f"{endpoint}?session_id={token}"),
                             exchange.receive,
-                            exchange.send,
-                            headers=response.headers,
+                            response.open(),
                             watch=self._parts.watch,
                         )
             finally:

@@ -18,7 +18,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from mcp_bridges.client_requests import UnaskableError, UnusableResultError, answer_from, question_for
 from mcp_bridges.gate import Gate, LegacyClient, Sighting, Verdict
 from mcp_bridges.growing_progress import GrowingProgress
-from mcp_bridges.refusals import RefusedError
+from mcp_bridges.refusals import RefusedError, raise_refusal
 from mcp_bridges.revisions import at_least, error_for, notification_for, result_for
 from mcp_bridges.session import FEATURES, Session, stateless_probe, with_answers
 from mcp_runtime.call import Call, CloseStream, Notify, Reply, Transport
@@ -75,9 +75,7 @@ class LegacyServices:
         features = FEATURES.get(method, ())
         if features:
             seen = Sighting(client=client, revision=revision, features=features, method=method)
-            refusal = self.gate.admit(seen).refusal
-            if refusal is not None:
-                raise RefusedError(refusal)
+            raise_refusal(self.gate.admit(seen))
 
     def failed(self, revision: str, transport: Transport, method: str, error: PeerError) -> None:
         """Count a request that came to nothing before it reached the dispatcher."""

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from mcp_bridges.gate import ANSWERED, Refusal
+from mcp_bridges.gate import ANSWERED, Refusal, Verdict
 from mcp_runtime.call import Reply
 from mcp_runtime.protocol.errors import UNSUPPORTED_PROTOCOL_VERSION, PeerError
 from mcp_runtime.protocol.jsonrpc import RequestId, encode_error
@@ -23,6 +23,12 @@ class RefusedError(PeerError):
             http_status=refusal.status,
             retry_after_s=refusal.retry_after_s,
         )
+
+
+def raise_refusal(verdict: Verdict) -> None:
+    """Raises RefusedError where `verdict` is a no."""
+    if verdict.refusal is not None:
+        raise RefusedError(verdict.refusal)
 
 
 def not_served(what: str, replacement_url: str) -> Refusal:

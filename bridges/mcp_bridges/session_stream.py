@@ -7,7 +7,7 @@ Spec: 2025-11-25/basic/transports#listening-for-messages-from-the-server
 """
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing, suppress
 from typing import Final
 
@@ -22,15 +22,13 @@ from mcp_bridges.session_state import SessionState, SessionStates
 from mcp_bridges.session_visit import Visit
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, PeerError
 from mcp_runtime.protocol.jsonrpc import encode_error
-from mcp_runtime.transports.event_stream import serve_event_stream
+from mcp_runtime.transports.event_stream import Events, serve_event_stream
 
 _EVENT_ID: Final = re.compile(r"g\.([\w\-]{8,24})\.([0-9]{1,15})")
 _REFRESH: Final = b"refresh"
 _END: Final = b"end"
 _MAX_ORDERS: Final = 64
 """Orders to one stream that wait to be read: they are read at once."""
-
-Events = AsyncGenerator[ServerSentEvent, None]
 
 
 class SessionStream:
@@ -116,15 +114,8 @@ class SessionStream:
             listening.want((await self._states.get(session)).uris)
 
     async def _send(self, visit: Visit, events: Events) -> None:
-        exchange = visit.exchange
         with self._parts.services.open_stream("streamable_http"):
-            await serve_event_stream(
-                events,
-                exchange.receive,
-                exchange.send,
-                headers=visit.response.headers,
-                watch=self._parts.watch,
-            )
+            await serve_event_stream(events, visit.exchange.receive, visit.response.open(), watch=self._parts.watch)
 
     async def _events(self, session: Session, listening: Listening) -> Events:
         if speaks_polling(session.revision):

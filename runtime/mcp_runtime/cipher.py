@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-_KEY_BYTES: Final = 32
+from mcp_runtime.seal import KEY_BYTES
+
 _INFO: Final = b"mcp-runtime seal v1"
 
 
@@ -28,4 +29,4 @@ def decrypt(sealed: bytes, *, key: bytes, salt: bytes, nonce: bytes, associated:
 
 
 def _cipher(key: bytes, salt: bytes) -> AESGCM:
-    return AESGCM(HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=salt, info=_INFO).derive(key))
+    return AESGCM(HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=salt, info=_INFO).derive(key))

@@ -62,6 +62,7 @@ def _uvicorn(application: str, *options: str) -> tuple[str, ...]:
 
 
 _SERVE: Final = ("{python}", "-m", "mcp_runtime.cli", "serve", "--log-level", "warning")
+_SERVE_HTTP: Final = (*_SERVE, "--bind", "127.0.0.1:{port}")
 _OURS: Final = {
     "MCP_RUNTIME_PLUGINS": "{servers}/runtime_plugin.py",
     # What is measured is what one costs, not when there are enough.
@@ -79,8 +80,8 @@ PEERS: Final[Mapping[str, Peer]] = {
             key="ours",
             label="mcp-runtime",
             environment=PROJECT,
-            http=(*_SERVE, "--bind", "127.0.0.1:{port}"),
-            sse=(*_SERVE, "--bind", "127.0.0.1:{port}"),
+            http=_SERVE_HTTP,
+            sse=_SERVE_HTTP,
             stdio=(*_SERVE, "--stdio"),
             variables=_OURS,
         ),
@@ -96,7 +97,7 @@ PEERS: Final[Mapping[str, Peer]] = {
             key="ours_watched",
             label="mcp-runtime, with ledger and signals",
             environment=PROJECT,
-            http=(*_SERVE, "--bind", "127.0.0.1:{port}"),
+            http=_SERVE_HTTP,
             # Five times as often as by default, so that every round has its share of the writes.
             variables={**_OURS, "MCP_RUNTIME_LEDGER_FLUSH_INTERVAL_S": "1"},
         ),
@@ -104,7 +105,7 @@ PEERS: Final[Mapping[str, Peer]] = {
             key="ours_unwatched",
             label="mcp-runtime, without ledger and signals",
             environment=PROJECT,
-            http=(*_SERVE, "--bind", "127.0.0.1:{port}"),
+            http=_SERVE_HTTP,
             variables={
                 **_OURS,
                 "MCP_RUNTIME_LEDGER_ENABLED": "false",
@@ -180,7 +181,7 @@ PEERS: Final[Mapping[str, Peer]] = {
             key="soak",
             label="mcp-runtime, soaked",
             environment=PROJECT,
-            http=(*_SERVE, "--bind", "127.0.0.1:{port}"),
+            http=_SERVE_HTTP,
             variables={
                 "MCP_RUNTIME_PLUGINS": "{servers}/soak_plugin.py",
                 # What is idle is to be gone while the soak waits for it, half requests and Hypercorn's own too.

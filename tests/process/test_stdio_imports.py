@@ -13,7 +13,7 @@ pytestmark = pytest.mark.process
 HEAVY: Final = frozenset(
     {
         *("hypercorn", "starlette", "sse_starlette", "uvicorn", "granian", "h2", "h11", "httptools", "wsproto"),
-        *("asyncio", "cryptography", "structlog", "httpx", "rich", "mcp", "mcp_types"),
+        *("asyncio", "cryptography", "structlog", "jsonschema", "httpx", "rich", "mcp", "mcp_types"),
     }
 )
 

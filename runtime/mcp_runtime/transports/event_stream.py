@@ -11,9 +11,9 @@ from typing import Final, cast
 
 import anyio
 from sse_starlette import EventSourceResponse, ServerSentEvent
-from starlette.types import Message, Receive, Send
+from starlette.types import Message, Receive
 
-from mcp_runtime.transports.http_response import Headers, PostResponse
+from mcp_runtime.transports.http_response import PostResponse
 from mcp_runtime.transports.watch import Watch, Watched
 
 Events = AsyncGenerator[ServerSentEvent, None]
@@ -22,11 +22,10 @@ _FAREWELL_S: Final = 1.0
 """Time for a stream to send what is pending and its last event once uvicorn stops."""
 
 
-async def serve_event_stream(events: Events, receive: Receive, send: Send, *, headers: Headers, watch: Watch) -> None:
-    """Send `events` until they end or the client is gone; `headers` go beside those of an event stream."""
-    response = PostResponse(send, headers)
+async def serve_event_stream(events: Events, receive: Receive, response: PostResponse, *, watch: Watch) -> None:
+    """Send `events` as `response`, of which nothing was sent, until they end or the client is gone."""
     with watch.loop.new_scope() as scope:
-        watched = Watched(aged=_nothing, receive=receive, gone=scope.cancel, keep_alive=response.keep_alive)
+        watched = Watched(receive=receive, gone=scope.cancel, keep_alive=response.keep_alive)
         watch.look_after(watched)
         watch.streams.add(scope)
         try:
@@ -57,10 +56,6 @@ async def end_with_uvicorn(watch: Watch, close: Callable[[], None]) -> None:
     await source({"type": "http", "method": "GET"}, _never, _nowhere)
     for scope in list(watch.streams):
         scope.cancel()
-
-
-def _nothing() -> None:
-    """An open stream is no call whose time could be up."""
 
 
 async def _silence() -> Events:

@@ -44,9 +44,9 @@ from mcp_runtime.transports.http_request import (
     read_body,
     too_slow,
 )
-from mcp_runtime.transports.http_response import PostResponse
+from mcp_runtime.transports.http_response import Headers, PostResponse
 from mcp_runtime.transports.legacy import HttpBridge, LegacyExchange, refusal
-from mcp_runtime.transports.watch import Watch, Watched
+from mcp_runtime.transports.watch import Watch, Watched, nothing_yet
 
 _PLAIN: Final = [(b"content-type", b"application/json")]
 _NO_PROBE: Final = MetaProbe(None, None, None)
@@ -54,10 +54,6 @@ _NO_PROBE: Final = MetaProbe(None, None, None)
 
 _Conclusion = Callable[[], Awaitable[None]]
 """What is left to do for a request once nothing of it may be cut off any more."""
-
-
-def _nothing_yet() -> None:
-    """There is nothing to do about a request that takes its time just now."""
 
 
 def _limit(scope: anyio.CancelScope, deadline: float) -> None:
@@ -69,12 +65,16 @@ async def _nothing() -> None:
 
 
 class Exchange(Struct, frozen=True, kw_only=True):
-    """One HTTP request, with its ASGI ends, its headers by name, and the response to it."""
+    """One HTTP request, with its ASGI ends, its headers by name, and the response to it.
+
+    `extra` are headers that whatever answers it has to have (CORS).
+    """
 
     scope: Any
     receive: Any
     send: Any
     headers: dict[bytes, bytes]
+    extra: Headers
     response: PostResponse
 
     @property
@@ -121,7 +121,7 @@ class StreamableHttp:
         headers = headers_of(scope)
         extra = self._guard.response_headers(headers.get(b"origin"))
         response = PostResponse(send, extra, head=scope["method"] == "HEAD")
-        exchange = Exchange(scope=scope, receive=receive, send=send, headers=headers, response=response)
+        exchange = Exchange(scope=scope, receive=receive, send=send, headers=headers, extra=extra, response=response)
         try:
             await self._answer(exchange)
         except (ClientGoneError, OSError):
@@ -167,14 +167,14 @@ class StreamableHttp:
             receive=exchange.receive,
             send=exchange.send,
             request_headers=exchange.headers,
-            headers=self._guard.response_headers(exchange.origin),
+            headers=exchange.extra,
         )
         return await self._bridge.serve(legacy, body=body)
 
     async def _post(self, exchange: Exchange) -> None:
         check_media_types(exchange.headers)
         loop = self._watch.loop
-        post = _Post(Watched(aged=_nothing_yet, since=loop.now()))
+        post = _Post(Watched(since=loop.now()))
         self._watch.enter(post.watched)
         try:
             try:
@@ -246,7 +246,7 @@ class StreamableHttp:
         else:
             watched.aged = partial(_limit, scope, watched.since + timeout_s)
         body = await read_body(exchange.headers, exchange.receive, self._limits)
-        watched.aged = _nothing_yet
+        watched.aged = nothing_yet
         if watched.is_old or timeout_s <= self._watch.after_s:
             scope.deadline = math.inf
         return body
@@ -303,13 +303,7 @@ class StreamableHttp:
         if self._meter is not None:
             self._meter.stream_opened("modern", "streamable_http")
         try:
-            await serve_event_stream(
-                _events(stream),
-                exchange.receive,
-                exchange.send,
-                headers=self._guard.response_headers(exchange.origin),
-                watch=self._watch,
-            )
+            await serve_event_stream(_events(stream), exchange.receive, exchange.response, watch=self._watch)
         finally:
             stream.subscription.leave()
             if self._meter is not None:

@@ -19,6 +19,10 @@ from msgspec import Struct, field
 from mcp_runtime.scopes import ANY_LOOP, Loop, loop_at_hand
 
 
+def nothing_yet() -> None:
+    """There is nothing to do about something that takes its time just now."""
+
+
 class Watched(Struct, eq=False, kw_only=True):
     """Something at work: what to do once it has taken a while (`aged`), and how to look after its client from then on.
 
@@ -26,7 +30,7 @@ class Watched(Struct, eq=False, kw_only=True):
     sign of life, every `every_s` seconds where that is sooner than the watch's own. `since` is in loop seconds.
     """
 
-    aged: Callable[[], None]
+    aged: Callable[[], None] = nothing_yet
     receive: Any = None
     gone: Callable[[], None] | None = None
     keep_alive: Callable[[], Awaitable[None]] | None = None
