@@ -8,12 +8,13 @@ patterns has `*` for any text and `?` for one character, and minds upper and low
 import re
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from fnmatch import translate
 from ipaddress import ip_address, ip_network
 from operator import eq, ge, gt, le, lt
 from types import MappingProxyType
 from typing import Final, get_args
+
+import msgspec
 
 from mcp_bridges.gate import LegacyClient, Transport
 from mcp_runtime.config import nearest
@@ -22,8 +23,7 @@ _Test = Callable[[str], bool]
 _Precedence = tuple[tuple[int, ...], bool, tuple[tuple[int, int, str], ...]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Term:
+class _Term(msgspec.Struct, frozen=True, kw_only=True):
     """One `field=...` of a rule."""
 
     field: str
@@ -34,8 +34,7 @@ class _Term:
         return shown is not None and self.test(shown)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientRule:
+class ClientRule(msgspec.Struct, frozen=True, kw_only=True):
     """One rule; `text` is how it was written."""
 
     text: str

@@ -5,10 +5,10 @@ Messages go in one by one; whatever is to be sent comes out of `send`, in whatev
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
 from typing import Any, Final, assert_never
 
 import anyio
+import msgspec
 from anyio.streams.memory import MemoryObjectSendStream
 from msgspec import Raw
 
@@ -53,8 +53,7 @@ _EMPTY: Final = Raw(b"{}")
 INITIALIZED: Final = "notifications/initialized"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
     """What conversations on one kind of wire have in common.
 
     `discover` gives a DiscoverResult, `server` is who to be where that does not say. `features` are those that every

@@ -1,9 +1,10 @@
 """What the HTTP bridges share. Rule: they differ in how messages travel, and in nothing else."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
+
+import msgspec
 
 from mcp_bridges.gate import LegacyClient, Sighting, Transport, Verdict
 from mcp_bridges.legacy_call import LegacyServices
@@ -22,8 +23,7 @@ _CLIENTS: Final = 1024
 _JSON: Final = (b"content-type", b"application/json")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpParts:
+class HttpParts(msgspec.Struct, frozen=True, kw_only=True):
     """What a bridge over HTTP works with. `discover` gives a DiscoverResult, `server` an Implementation.
 
     `new_id` makes short random ids.

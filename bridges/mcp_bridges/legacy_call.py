@@ -8,7 +8,6 @@ Spec: 2026-07-28/basic/patterns/mrtr, 2025-11-25/client/elicitation
 import math
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import anyio
@@ -49,8 +48,7 @@ _TOLD: Final = "notifications/"
 """How methods begin that are no requests."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LegacyServices:
+class LegacyServices(msgspec.Struct, frozen=True, kw_only=True):
     """What every call of an old client works with. `new_id` makes ids for questions, unique in a session.
 
     `meter` counts requests, None where nobody looks.
@@ -125,8 +123,7 @@ class _UnansweredError(Exception):
     """The client was asked and gave nothing to go on with; the text says why."""
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class LegacyCall:
+class LegacyCall(msgspec.Struct, kw_only=True, eq=False):
     """A request at work. `notify` and `ask` reach the client on the request's own stream.
 
     `close_stream` lets go of that stream's connection, where the client would come back. `watched_after_s` is when
@@ -149,7 +146,7 @@ class LegacyCall:
     abandoned: bool = False
     _at_work: Call | None = None
     _asking: anyio.CancelScope | None = None
-    _progress: GrowingProgress = field(default_factory=GrowingProgress)
+    _progress: GrowingProgress = msgspec.field(default_factory=GrowingProgress)
 
     def abandon(self) -> None:
         """The client gave up: stop, and answer nothing."""

@@ -5,10 +5,10 @@ A client of 2026-07-28 on stdio waits for none of this.
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from typing import Final
 
 import anyio
+import msgspec
 
 from mcp_bridges.deprecation.gatekeeper import DeprecationGate, Notebook
 from mcp_bridges.deprecation.ledger import Ledger, Outcome
@@ -49,8 +49,7 @@ class PosturesFirst:
         return verdict
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Past:
+class Past(msgspec.Struct, frozen=True, kw_only=True):
     """The gate of all bridges, and the evidence behind it: `ledger` and `modern` are None where none is kept."""
 
     gate: Gate

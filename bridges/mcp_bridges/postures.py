@@ -4,8 +4,9 @@ Spec: 2026-07-28/basic/versioning#backward-compatibility-with-initialization-bas
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, Literal
+
+import msgspec
 
 from mcp_bridges.client_rules import ClientRule, parse_rule
 from mcp_bridges.gate import SERVE, LegacyClient, Sighting, Transport, Verdict
@@ -21,8 +22,7 @@ _NAMES: Final[Mapping[Transport, str]] = {
 _KEY: Final = "bridges.clients.rules"
 
 
-@dataclass(frozen=True, slots=True)
-class _ClientPosture:
+class _ClientPosture(msgspec.Struct, frozen=True):
     posture: Literal["serve", "refuse"]
     rule: ClientRule
 

@@ -11,7 +11,6 @@ import binascii
 import re
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import msgspec
@@ -39,16 +38,14 @@ _extent_decoder: Final = msgspec.json.Decoder(_Extent)
 _id_decoder: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(RequestId | None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replayed:
+class Replayed(msgspec.Struct, frozen=True, kw_only=True):
     """One event of a stream: its id and its message."""
 
     event_id: str
     message: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Place(msgspec.Struct, frozen=True, kw_only=True):
     """A place in a stream: the last event that a client has seen, and the request that the stream answers.
 
     `request_id` is None where the event id does not say.

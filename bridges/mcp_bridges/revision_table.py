@@ -4,8 +4,9 @@ Objects go by the names of their types in the 2026-07-28 schema. A field that ha
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from mcp_bridges import revision_losses as losses
 
@@ -23,8 +24,7 @@ _NOTIFICATIONS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """A field (`field`, of the types `where`) that exists since revision `since`, as `source` says.
 
     With `when`, that is true only of values it returns True for; the others are older. Before `since`, `becomes` puts

@@ -4,7 +4,6 @@ A message under those facts is a stateless call, a change of the few things a se
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Literal, assert_never
 
@@ -53,8 +52,7 @@ class Session(Struct, frozen=True, array_like=True):
     expires_s: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opening:
+class Opening(msgspec.Struct, frozen=True, kw_only=True):
     """What an `initialize` asked for: the revision agreed on, and who the client says it is."""
 
     revision: str
@@ -67,32 +65,27 @@ class Opening:
         return Session("", self.revision, self.client_name, self.client_version, self.capabilities, 0, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Forward:
+class Forward(msgspec.Struct, frozen=True):
     """Hand the request to the dispatcher."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pong:
+class Pong(msgspec.Struct, frozen=True):
     """Answer with an empty result."""
 
 
-@dataclass(frozen=True, slots=True)
-class SetLevel:
+class SetLevel(msgspec.Struct, frozen=True):
     """Keep the least severe level of log messages to send from now on."""
 
     level: LoggingLevel
 
 
-@dataclass(frozen=True, slots=True)
-class Subscribe:
+class Subscribe(msgspec.Struct, frozen=True):
     """Keep that updates of this resource are wanted."""
 
     uri: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unsubscribe:
+class Unsubscribe(msgspec.Struct, frozen=True):
     """Keep that updates of this resource are not wanted any more."""
 
     uri: str

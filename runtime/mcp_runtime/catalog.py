@@ -4,9 +4,9 @@ Every change is told to the subscribers of its list.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import msgspec
 from msgspec import Raw, UnsetType
 
 from mcp_runtime.cache import CachePolicies
@@ -35,8 +35,7 @@ from mcp_runtime.uri_templates import UriTemplate
 Reference = tuple[Literal["prompt", "resource"], str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolEntry:
+class ToolEntry(msgspec.Struct, frozen=True, kw_only=True):
     """A tool: what clients see, and how it is called with the undecoded arguments."""
 
     definition: Tool
@@ -46,8 +45,7 @@ class ToolEntry:
     timeout_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResourceEntry:
+class ResourceEntry(msgspec.Struct, frozen=True, kw_only=True):
     """A resource: what clients see, and how it is read, None meaning that there is no such resource after all."""
 
     definition: Resource
@@ -57,8 +55,7 @@ class ResourceEntry:
     cache_scope: Literal["public", "private"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TemplateEntry:
+class TemplateEntry(msgspec.Struct, frozen=True, kw_only=True):
     """A family of resources: as ResourceEntry, the variables of the URI going into `read`."""
 
     definition: ResourceTemplate
@@ -69,8 +66,7 @@ class TemplateEntry:
     cache_scope: Literal["public", "private"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PromptEntry:
+class PromptEntry(msgspec.Struct, frozen=True, kw_only=True):
     """A prompt: what clients see, and how it is filled in."""
 
     definition: Prompt
@@ -78,20 +74,18 @@ class PromptEntry:
     get: Callable[[dict[str, str], Context], Awaitable[GetPromptResult]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompletionEntry:
+class CompletionEntry(msgspec.Struct, frozen=True, kw_only=True):
     """Suggestions for one argument: from what was typed and what is settled already."""
 
     plugin: str
     complete: Callable[[str, dict[str, str], Context], Awaitable[Completion]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Found(msgspec.Struct, frozen=True, kw_only=True):
     """The resource that a URI stands for, and the variables of its template (none for a plain resource)."""
 
     entry: ResourceEntry | TemplateEntry
-    variables: dict[str, str] = field(default_factory=dict[str, str])
+    variables: dict[str, str] = msgspec.field(default_factory=dict[str, str])
 
 
 class Catalog:

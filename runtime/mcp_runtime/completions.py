@@ -4,10 +4,10 @@ Spec: 2026-07-28/server/utilities/completion#completion-results
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
+import msgspec
 from msgspec import UNSET
 
 from mcp_runtime.protocol.messages import Completion
@@ -15,8 +15,7 @@ from mcp_runtime.protocol.messages import Completion
 MAX_VALUES: Final = 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Completions:
+class Completions(msgspec.Struct, frozen=True, kw_only=True):
     """Suggestions, best first, with what is known of the rest: `total` matches, or only that there are more."""
 
     values: Iterable[str]

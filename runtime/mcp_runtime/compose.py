@@ -3,13 +3,12 @@
 Rule: what is built here is built once, from a configuration, and owned by one Runtime.
 """
 
-from dataclasses import replace
-from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import msgspec
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from mcp_runtime.bridge_loading import BridgesMissing, from_bridges
 from mcp_runtime.call_rate import CallRate
@@ -25,12 +24,11 @@ from mcp_runtime.protocol.meta import SERVER_INFO_KEY, Implementation
 from mcp_runtime.runtime import Runtime
 from mcp_runtime.sealers import LazySealer
 from mcp_runtime.subscriptions import Subscriptions
+from mcp_runtime.version import VERSION
 
 if TYPE_CHECKING:  # stdio is to start at once, and this file brings what HTTP needs
     from mcp_runtime.metrics import Metrics
     from mcp_runtime.transports.legacy import Bridges
-
-DISTRIBUTION: Final = "mcp-runtime-bridge"
 
 
 def build_runtime(config: Config, plugins: tuple[Plugin[Any], ...] | None = None) -> Runtime:
@@ -139,7 +137,7 @@ def _server_meta(config: Config) -> dict[str, Any] | None:
         return None
     info = Implementation(
         name=server.name,
-        version=server.version or version(DISTRIBUTION),
+        version=server.version or VERSION,
         title=server.title or UNSET,
         description=server.description or UNSET,
         website_url=server.website_url or UNSET,

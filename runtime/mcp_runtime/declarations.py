@@ -2,9 +2,9 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from mcp_runtime.protocol.content import Annotations
@@ -15,8 +15,7 @@ Function = Callable[..., Any]
 Lifespan = Callable[[], AbstractAsyncContextManager[Any] | AsyncIterator[Any]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Described:
+class Described(msgspec.Struct, frozen=True, kw_only=True):
     """What tools, resources and prompts have in common for the eyes of a client."""
 
     title: str | UnsetType = UNSET
@@ -25,8 +24,7 @@ class Described:
     meta: MetaObject | UnsetType = UNSET
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolDeclaration(Described):
+class ToolDeclaration(Described, frozen=True, kw_only=True):
     """A tool. `timeout_s` None takes `limits.handler_timeout_s`."""
 
     fn: Function
@@ -37,8 +35,7 @@ class ToolDeclaration(Described):
     timeout_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResourceDeclaration(Described):
+class ResourceDeclaration(Described, frozen=True, kw_only=True):
     """A resource, or where `uri` has variables a template."""
 
     fn: Function
@@ -56,16 +53,14 @@ class ResourceDeclaration(Described):
         return "{" in self.uri
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PromptDeclaration(Described):
+class PromptDeclaration(Described, frozen=True, kw_only=True):
     """A prompt."""
 
     fn: Function
     name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompletionDeclaration:
+class CompletionDeclaration(msgspec.Struct, frozen=True, kw_only=True):
     """Suggestions for one argument of a prompt or of a resource template."""
 
     fn: Function
@@ -93,9 +88,8 @@ class Sink(Protocol):
         ...
 
 
-@dataclass(slots=True, kw_only=True)
-class Declarations:
+class Declarations(msgspec.Struct, kw_only=True):
     """All that a plugin declared, in order."""
 
-    entries: list[Declaration] = field(default_factory=list[Declaration])
-    lifespans: list[Lifespan] = field(default_factory=list[Lifespan])
+    entries: list[Declaration] = msgspec.field(default_factory=list[Declaration])
+    lifespans: list[Lifespan] = msgspec.field(default_factory=list[Lifespan])

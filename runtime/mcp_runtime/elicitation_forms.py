@@ -6,7 +6,6 @@ Spec: 2026-07-28/client/elicitation#requested-schema
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Generic, TypeVar, cast
 
@@ -47,8 +46,7 @@ _PROPERTY_KEYS: Final = frozenset(
 _elicit_decoder: Final = msgspec.json.Decoder(ElicitResult)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Elicitation(Generic[FormT]):
+class Elicitation(msgspec.Struct, Generic[FormT], frozen=True, kw_only=True):
     """What the user did with a question. `content` is None unless they accepted a form."""
 
     action: str
@@ -67,8 +65,7 @@ class Elicitation(Generic[FormT]):
         return cast("FormT", self.content)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Form(Generic[FormT]):
+class Form(msgspec.Struct, Generic[FormT], frozen=True, kw_only=True):
     """A form: the `requestedSchema` to send, and how what comes back is checked and converted."""
 
     schema: dict[str, Any]

@@ -7,7 +7,6 @@ Spec: 2026-07-28/basic/patterns/mrtr
 import hashlib
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import msgspec
@@ -38,8 +37,7 @@ class UnusableAnswerError(Exception):
     """An answer of the right shape whose contents do not fit the question; it is asked again."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question(Generic[AnswerT]):
+class Question(msgspec.Struct, Generic[AnswerT], frozen=True, kw_only=True):
     """One entry of `inputRequests`: its key, the request as JSON, and how its answer is read.
 
     `read` raises msgspec.ValidationError where the answer is no answer at all, UnusableAnswerError where it does not

@@ -6,7 +6,6 @@ Spec: 2026-07-28/schema
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -48,8 +47,7 @@ if TYPE_CHECKING:
 Outcome = Result | Raw | Subscription
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Services:
+class Services(msgspec.Struct, frozen=True, kw_only=True):
     """What methods work with. `versions` are the revisions this server names as supported."""
 
     catalog: Catalog
@@ -98,8 +96,7 @@ class Work(Struct, eq=False):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Method:
+class Method(msgspec.Struct, frozen=True, kw_only=True):
     """A row of the method table: the type of its params, the function, and what `Mcp-Name` mirrors, if anything."""
 
     params: type[Struct]

@@ -6,8 +6,9 @@ a method that nobody knows is "other".
 
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
+
+import msgspec
 
 from mcp_runtime.protocol.revisions import LEGACY_REVISIONS, MODERN_REVISIONS
 
@@ -80,8 +81,7 @@ class Meter(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Family:
+class Family(msgspec.Struct, frozen=True, kw_only=True):
     """Numbers under one name: `read` gives them by the values of `labels`, in their order, whenever somebody asks.
 
     The name of a counter ends in "_total"; units are in the name.
@@ -94,16 +94,14 @@ class Family:
     read: Callable[[], Mapping[tuple[str, ...], float]]
 
 
-@dataclass(slots=True, kw_only=True)
-class Histogram:
+class Histogram(msgspec.Struct, kw_only=True):
     """How many durations fell into each bucket, the last one for those past every bound; and their sum."""
 
-    buckets: list[int] = field(default_factory=lambda: [0] * (len(DURATION_BUCKETS_S) + 1))
+    buckets: list[int] = msgspec.field(default_factory=lambda: [0] * (len(DURATION_BUCKETS_S) + 1))
     sum_s: float = 0.0
 
 
-@dataclass(slots=True)
-class _Series:
+class _Series(msgspec.Struct):
     """Where one combination of labels is counted, found once."""
 
     durations: Histogram

@@ -10,7 +10,6 @@ import sys
 import traceback
 from collections.abc import Callable
 from hashlib import sha256
-from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -42,6 +41,8 @@ def load_plugin(reference: str) -> Plugin[Any]:
     if target.endswith(".py"):
         module = _import(reference, lambda: _import_file(reference, Path(target)))
     else:
+        from importlib.metadata import entry_points  # reads what is installed: not for a plugin that is a file
+
         found = [item for item in entry_points(group=ENTRY_POINTS) if item.name == target]
         name = found[0].module if found else target
         if found and attribute is None:

@@ -11,6 +11,7 @@ import anyio
 import msgspec
 from msgspec import UNSET, Raw
 
+from mcp_runtime.arguments import Arguments
 from mcp_runtime.cache import CachePolicies
 from mcp_runtime.catalog import Catalog, CompletionEntry, PromptEntry, ResourceEntry, TemplateEntry, ToolEntry
 from mcp_runtime.completions import read_completions
@@ -42,7 +43,7 @@ from mcp_runtime.protocol.messages import (
 from mcp_runtime.resources import read_contents
 from mcp_runtime.results import output_of
 from mcp_runtime.schemas import SchemaError, SchemaValidator
-from mcp_runtime.signatures import Arguments, Signature, read_signature
+from mcp_runtime.signatures import Signature, read_signature
 from mcp_runtime.subscriptions import Change, resource_updated
 from mcp_runtime.uri_templates import UriTemplate, UriTemplateError
 

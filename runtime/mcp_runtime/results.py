@@ -7,7 +7,7 @@ import inspect
 import types
 import typing
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -15,6 +15,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from mcp_runtime.errors import PluginError
 from mcp_runtime.limits import Limits
+from mcp_runtime.plain_types import plain_schema
 from mcp_runtime.protocol.content import (
     AudioContent,
     ContentBlock,
@@ -27,16 +28,15 @@ from mcp_runtime.protocol.json_types import is_array
 from mcp_runtime.protocol.jsonrpc import encode_json
 from mcp_runtime.protocol.messages import CallToolResult
 from mcp_runtime.protocol.meta import MetaObject
-from mcp_runtime.schemas import SchemaValidator
+from mcp_runtime.schemas import SchemaValidator, check_bounds
 
 CONTENT_TYPES: Final = (TextContent, ImageContent, AudioContent, EmbeddedResource, ResourceLink)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolResult:
+class ToolResult(msgspec.Struct, frozen=True, kw_only=True):
     """A tool's answer in full, for when a plain value does not say enough. `structured_content` is any JSON value."""
 
-    content: list[ContentBlock | str] = field(default_factory=list[ContentBlock | str])
+    content: list[ContentBlock | str] = msgspec.field(default_factory=list[ContentBlock | str])
     structured_content: Any = UNSET
     is_error: bool = False
     meta: MetaObject | None = None
@@ -49,8 +49,7 @@ class OutputMismatchError(Exception):
 Convert = Callable[[Any], CallToolResult]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Output:
+class Output(msgspec.Struct, frozen=True, kw_only=True):
     """How a tool's return value becomes a result, and the output schema it promises, if any."""
 
     convert: Convert
@@ -65,12 +64,12 @@ def output_of(name: str, annotation: Any, raw_schema: dict[str, Any] | None, lim
     if raw_schema is not None:
         validator = SchemaValidator(raw_schema, limits)
         return Output(convert=lambda value: _checked(_untyped(value), validator), schema=raw_schema)
-    if _is_plain(annotation):
+    if _speaks_for_itself(annotation):
         return Output(convert=_content if _is_list(annotation) else _untyped)
-    return _typed_output(name, annotation, limits)
+    return typed_output(name, annotation, limits)
 
 
-def _is_plain(annotation: Any) -> bool:
+def _speaks_for_itself(annotation: Any) -> bool:
     """Whether values of this type speak for themselves: text, content, or nothing known about them."""
     while typing.get_origin(annotation) is Annotated:
         annotation = typing.get_args(annotation)[0]
@@ -78,7 +77,7 @@ def _is_plain(annotation: Any) -> bool:
         return True
     origin = typing.get_origin(annotation)
     if origin in (typing.Union, types.UnionType):
-        return all(_is_plain(option) for option in typing.get_args(annotation))
+        return all(_speaks_for_itself(option) for option in typing.get_args(annotation))
     if origin in (list, tuple) and typing.get_args(annotation):
         return all(_is_content(item) for item in typing.get_args(annotation) if item is not Ellipsis)
     return False
@@ -93,7 +92,31 @@ def _is_content(annotation: Any) -> bool:
     return annotation in CONTENT_TYPES
 
 
-def _typed_output(name: str, annotation: Any, limits: Limits) -> Output:
+def typed_output(name: str, annotation: Any, limits: Limits) -> Output:
+    """The output of a type that makes an output schema. Raises as output_of does."""
+    schema = plain_schema(annotation)
+    if schema is None:
+        return modelled_output(name, annotation, limits)
+    check_bounds(schema, limits)
+    decoder = msgspec.json.Decoder(annotation)
+    modelled = lru_cache(maxsize=1)(lambda: modelled_output(name, annotation, limits))
+
+    def convert(value: Any) -> CallToolResult:
+        if isinstance(value, ToolResult):
+            return modelled().convert(value)
+        try:
+            encoded = encode_json(value)
+            decoder.decode(encoded)
+        except (TypeError, ValueError, RecursionError):
+            # Either only pydantic can write it, or it is not what was promised, and pydantic says how.
+            return modelled().convert(value)
+        return _structured(encoded)
+
+    return Output(convert=convert, schema=schema)
+
+
+def modelled_output(name: str, annotation: Any, limits: Limits) -> Output:
+    """The output of any type that pydantic knows. Raises as output_of does."""
     from mcp_runtime.model_schemas import TypeRefusedError, adapter_of, schema_of  # imports pydantic
 
     try:

@@ -2,8 +2,9 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from mcp_runtime.asyncio_thread import SHARED
 from mcp_runtime.catalog import Catalog
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
     from mcp_runtime.transports.legacy import Bridges
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Runtime:
+class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     """What a configuration and its plugins make: the catalog, the dispatcher in front of it, the open subscriptions."""
 
     config: Config

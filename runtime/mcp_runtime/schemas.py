@@ -29,7 +29,7 @@ class SchemaValidator:
     def __init__(self, schema: dict[str, Any], limits: Limits) -> None:
         """Raises SchemaError for another dialect, an outside `$ref`, a schema past the bounds, or an invalid one."""
         _check_dialect(schema)
-        _check_bounds(schema, limits)
+        check_bounds(schema, limits)
         import jsonschema_rs  # Three megabytes: for servers that have schemas of their own.
 
         try:
@@ -66,7 +66,8 @@ def _check_dialect(schema: dict[str, Any]) -> None:
             raise SchemaError(f"JSON Schema dialect {dialect!r} is not supported; use 2020-12 (or leave $schema out)")
 
 
-def _check_bounds(schema: dict[str, Any], limits: Limits) -> None:
+def check_bounds(schema: dict[str, Any], limits: Limits) -> None:
+    """Raises SchemaError for a schema past `limits.max_schema_depth` or `limits.max_subschemas`."""
     for count, (_, depth) in enumerate(_objects(schema, 1), start=1):
         if depth > limits.max_schema_depth:
             raise SchemaError(f"the schema is nested deeper than limits.max_schema_depth = {limits.max_schema_depth}")

@@ -5,8 +5,9 @@ Spec: 2026-07-28/basic#meta (OpenTelemetry trace context)
 
 import sys
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Final, Literal, Protocol
+
+import msgspec
 
 from mcp_runtime.protocol.jsonrpc import RequestId
 from mcp_runtime.protocol.meta import TraceContext
@@ -15,8 +16,7 @@ NO_TRACE: Final = TraceContext()
 _SDK: Final = "opentelemetry.sdk.trace"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TracedRequest:
+class TracedRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What a span says of its request.
 
     `name` is the tool's or prompt's, `uri` the resource's. `meta` is the trace context of the message, `http` the one

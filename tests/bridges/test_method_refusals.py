@@ -5,13 +5,13 @@ Old SDKs read a JSON-RPC error where the exchange succeeded; any other status en
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
 from mcp_bridges.attach import AttachedBridges
 from mcp_bridges.deprecation.evidence import Evidence, read_evidence

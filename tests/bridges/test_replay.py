@@ -4,11 +4,11 @@ Rule: whatever is lost, a client that waits for an answer gets one, if only that
 """
 
 import re
-from dataclasses import replace
 from typing import Any
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
 from mcp_bridges.replay import EndLostError, Place, Replayed, ReplayLog, StreamLog, read_event_id
 from mcp_bridges.session import Session

@@ -1,11 +1,11 @@
 """Old sessions at several processes, and at one that was started anew. Rule: no request has to find its process."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
 from mcp_runtime.config import Config, StateConfig
 from mcp_runtime.state.engines import State, open_state

@@ -1,12 +1,12 @@
 """What an old session changed: kept until its id expires, bounded, and a clear 503 where it cannot be reached."""
 
 from collections.abc import Awaitable, Callable, Generator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
 from mcp_bridges.session import Session
 from mcp_bridges.session_state import UNCHANGED, SessionState, SessionStates

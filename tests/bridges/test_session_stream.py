@@ -1,11 +1,11 @@
 """The GET stream of an old session: what comes on it, who holds it, how it is taken up again, and what ends it."""
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import anyio
 import pytest
+from msgspec.structs import replace
 from sse_starlette.sse import AppStatus
 
 from mcp_runtime.state.engines import State, open_state

@@ -5,7 +5,6 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
-import tomllib
 import venv
 import zipfile
 from collections.abc import Sequence
@@ -16,13 +15,13 @@ from typing import Final
 
 import pytest
 
+from mcp_runtime.version import VERSION
 from tests.process.messages import call, encode
 from tests.process.server_process import clean_environment
 
 pytestmark = pytest.mark.process
 
 ROOT: Final = Path(__file__).parents[2]
-VERSION: Final[str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 PACKAGES: Final = {"mcp_runtime": "runtime", "mcp_bridges": "bridges", "mcp_plugins": "plugins"}
 TIME_LIMIT_S: Final = 120.0
 # Building in isolation downloads the build backend; where it is installed that is time saved, and the network.

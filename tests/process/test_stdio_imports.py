@@ -14,6 +14,7 @@ HEAVY: Final = frozenset(
     {
         *("hypercorn", "starlette", "sse_starlette", "uvicorn", "granian", "h2", "h11", "httptools", "wsproto"),
         *("asyncio", "cryptography", "structlog", "jsonschema", "httpx", "rich", "mcp", "mcp_types"),
+        *("pydantic", "pydantic_core", "docstring_parser", "jsonschema_rs"),
     }
 )
 

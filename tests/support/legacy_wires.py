@@ -13,7 +13,6 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from functools import partial
 from itertools import count
 from typing import Any, Final, Literal
@@ -23,6 +22,7 @@ import anyio
 import pytest
 import trio
 import trio.testing
+from msgspec.structs import replace
 
 from mcp_bridges.attach import AttachedBridges
 from mcp_bridges.gate import Gate, Headers, Refusal, Sighting, Verdict

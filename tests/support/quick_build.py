@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from mcp_runtime import registration
+from mcp_runtime.arguments import Arguments
 from mcp_runtime.limits import Limits
-from mcp_runtime.signatures import Arguments, Signature
+from mcp_runtime.signatures import Signature
 
 _remembered: dict[tuple[Any, ...], Arguments] = {}
 

@@ -6,12 +6,13 @@ import pytest
 from msgspec import UNSET
 from pydantic import Field
 
+from mcp_runtime.arguments import Arguments
 from mcp_runtime.errors import PluginError
 from mcp_runtime.limits import Limits
 from mcp_runtime.prompts import prompt_arguments, prompt_result
 from mcp_runtime.protocol.content import ImageContent, PromptMessage, ResourceLink, TextContent
 from mcp_runtime.protocol.messages import PromptArgument
-from mcp_runtime.signatures import Arguments, read_signature
+from mcp_runtime.signatures import read_signature
 
 IMAGE = ImageContent(b"x", "image/png")
 LINK = ResourceLink("a://b", "n")

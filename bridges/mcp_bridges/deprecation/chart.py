@@ -4,9 +4,10 @@ Its colours are the page's (`--legacy`, `--modern`); the legacy part is hatched 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
+
+import msgspec
 
 from mcp_runtime.protocol.revisions import Era
 
@@ -20,8 +21,7 @@ _TOP: Final = 12
 _PLOT_HEIGHT: Final = _HEIGHT - _TOP - _BOTTOM
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bar:
+class Bar(msgspec.Struct, frozen=True, kw_only=True):
     """Messages from `first` to `last`, both included."""
 
     first: date

@@ -7,8 +7,9 @@ Stages add up: each does what those before it do, and more. A feature whose refu
 import enum
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
 
 from mcp_bridges.client_rules import ClientRule
 from mcp_bridges.deprecation.clients import Identity, identity_of
@@ -42,8 +43,7 @@ class Reason(enum.IntEnum):
     BROWNOUT = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScopedRule:
+class ScopedRule(msgspec.Struct, frozen=True, kw_only=True):
     """An entry of `exempt` or `deny`: clients, and the feature it is about (None: every one)."""
 
     feature: str | None
@@ -54,8 +54,7 @@ class ScopedRule:
         return self.feature in {None, feature} and self.rule.matches(client)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Objection:
+class Objection(msgspec.Struct, frozen=True, kw_only=True):
     """What speaks against serving a use of `feature`. `window` is that of a brownout; a dry one only gets noted."""
 
     feature: str
@@ -65,20 +64,18 @@ class Objection:
     window: Window | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Announcement:
+class Announcement(msgspec.Struct, frozen=True, kw_only=True):
     """A brownout that this client will meet, or is in."""
 
     feature: str
     window: Window
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Enforcement:
+class Enforcement(msgspec.Struct, frozen=True, kw_only=True):
     """The operator's stages, schedules and lists. `notice_s` is how long ahead a brownout is announced."""
 
     stage: Stage = Stage.SIGNAL
-    stages: Mapping[str, Stage] = field(default_factory=dict[str, Stage])
+    stages: Mapping[str, Stage] = msgspec.field(default_factory=dict[str, Stage])
     dry_run: frozenset[str] = frozenset()
     brownouts: tuple[Brownout, ...] = ()
     notice_s: int = 14 * 86_400

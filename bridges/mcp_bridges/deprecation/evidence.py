@@ -5,10 +5,11 @@ So a year of a thousand clients costs memory for its clients and features, not f
 
 import sqlite3
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
+
+import msgspec
 
 from mcp_bridges.deprecation.identity import Identity
 from mcp_bridges.deprecation.ledger_schema import MESSAGE, opened_for_reading
@@ -29,8 +30,7 @@ TREND_PARTS: Final = 30
 """A sparkline has at most so many bars: a day each in a month, more days each in a longer time."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Network:
+class Network(msgspec.Struct, frozen=True, kw_only=True):
     """Where a client has called from, over all the time that the ledger keeps; times in Unix seconds."""
 
     name: str
@@ -38,8 +38,7 @@ class Network:
     last_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Client:
+class Client(msgspec.Struct, frozen=True, kw_only=True):
     """One client; `networks` with the latest first. Times in Unix seconds, over all the time that the ledger keeps.
 
     `modern_s` is when it last sent a modern request, None where it never did.
@@ -53,8 +52,7 @@ class Client:
     modern_s: float | None
 
 
-@dataclass(slots=True, kw_only=True)
-class Used:
+class Used(msgspec.Struct, kw_only=True):
     """How often in the time that was asked for, when first and last, and how often in each part of it.
 
     `calls` are all of them, `refused` and `would_refuse` (in a dry run) are among them.
@@ -68,8 +66,7 @@ class Used:
     trend: list[int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """What was seen from `since` to `until`, both included.
 
     `used` is by feature, then by client key: legacy messages are under MESSAGE, and each revision under its own feature

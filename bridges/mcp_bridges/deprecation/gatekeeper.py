@@ -4,8 +4,9 @@ A call for which nothing is due costs a dictionary lookup, the notebook's note, 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, Protocol
+
+import msgspec
 
 from mcp_bridges.deprecation.enforcement import Enforcement, Objection, Stage
 from mcp_bridges.deprecation.logs import Outcome, Stream, UsageLog
@@ -30,8 +31,7 @@ class Notebook(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Course:
+class _Course(msgspec.Struct, frozen=True):
     """What to do with sightings that are alike, before `until_s`."""
 
     until_s: float

@@ -11,7 +11,6 @@ import sqlite3
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import anyio
 import anyio.to_thread
+import msgspec
 
 from mcp_bridges.deprecation.identity import AddressPrivacy
 from mcp_bridges.deprecation.ledger_schema import LedgerUnusable
@@ -39,8 +39,7 @@ SAY_AGAIN_AFTER_S: Final = 3600.0
 _TROUBLE: Final = (OSError, sqlite3.Error, LedgerUnusable)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerStatus:
+class LedgerStatus(msgspec.Struct, frozen=True, kw_only=True):
     """How far the file is behind: calls that wait, since when (seconds), and calls that could not be kept."""
 
     waiting_calls: int

@@ -4,9 +4,10 @@ Bounded in memory: past so many clients a day they are counted together, past so
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
+
+import msgspec
 
 from mcp_bridges.deprecation.identity import AddressPrivacy, Identity, identity_of, overflow
 from mcp_bridges.deprecation.ledger_schema import MESSAGE
@@ -33,8 +34,7 @@ class Counted(NamedTuple):
     day: str
 
 
-@dataclass(slots=True, kw_only=True)
-class Tally:
+class Tally(msgspec.Struct, kw_only=True):
     """How often, and when first and last, in Unix seconds."""
 
     calls: int = 0

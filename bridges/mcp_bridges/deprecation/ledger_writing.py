@@ -6,10 +6,11 @@ goes back. What is old goes first when room is needed.
 
 import sqlite3
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Final, TypeVar
+
+import msgspec
 
 from mcp_bridges.deprecation.identity import Identity
 from mcp_bridges.deprecation.ledger_schema import MESSAGE, opened_for_writing, transaction
@@ -44,8 +45,7 @@ _FORGET_CLIENTS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """What one flush writes: the tallies; `lost`, calls that could not be counted by client; and the day it is.
 
     Days before `forget_before` are removed, if it is not None, and clients that then have none left.

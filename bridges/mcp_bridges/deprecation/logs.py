@@ -11,10 +11,11 @@ exceeds `max_streams`: what more there is shares one line an hour, `legacy_calls
 import logging
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from types import MappingProxyType
 from typing import Any, Final, Literal, Protocol
+
+import msgspec
 
 from mcp_bridges.deprecation.clients import Identity, identity_of, network_of
 from mcp_bridges.deprecation.policy import Phase, Policy
@@ -57,8 +58,7 @@ class EventLog(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cadence:
+class Cadence(msgspec.Struct, frozen=True, kw_only=True):
     """How loud and how often: a level of the standard library, and the least time between two lines of a stream."""
 
     level: int
@@ -79,8 +79,7 @@ CADENCES: Final[Mapping[Phase, Cadence]] = MappingProxyType(
 _Key = tuple[Identity, str, Outcome]
 
 
-@dataclass(slots=True, eq=False)
-class Stream:
+class Stream(msgspec.Struct, eq=False):
     """The calls of one client that used one feature with one outcome, since its last line. `due_s` is when to write.
 
     Whoever sees a call adds it to `calls`, and asks `UsageLog.write` from `due_s` on.

@@ -6,9 +6,9 @@ Roots, sampling and logging are on their way out in 2026-07-28 too, so they are 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 from msgspec import UnsetType
 
 from mcp_bridges.deprecation.ledger import Ledger
@@ -22,8 +22,7 @@ _MAX_CLIENTS: Final = 10_000
 _Key = tuple[str | None, str | None, bytes | None, str | None, str | None, Transport, str]
 
 
-@dataclass(slots=True)
-class _Count:
+class _Count(msgspec.Struct):
     calls: int = 0
 
 

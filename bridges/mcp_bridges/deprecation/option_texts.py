@@ -7,10 +7,11 @@ import logging
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from types import MappingProxyType
 from typing import Final, Literal
+
+import msgspec
 
 from mcp_bridges.client_rules import parse_rule
 from mcp_bridges.deprecation.enforcement import EVERY_FEATURE, STAGES, ScopedRule, Stage
@@ -126,8 +127,7 @@ def _option(word: str) -> tuple[str, str]:
     return name, value
 
 
-@dataclass(frozen=True, slots=True)
-class _BrownoutOptions:
+class _BrownoutOptions(msgspec.Struct, frozen=True):
     """The words after a brownout's beginning, by name."""
 
     given: Mapping[str, str]

@@ -1,9 +1,10 @@
 """From `[deprecation]` to a gate. Rule: what a text means is in `option_texts`; here it is put together."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, TypeVar
+
+import msgspec
 
 from mcp_bridges.deprecation.enforcement import STAGES, Enforcement
 from mcp_bridges.deprecation.gatekeeper import DeprecationGate, Notebook
@@ -27,8 +28,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deprecation:
+class Deprecation(msgspec.Struct, frozen=True, kw_only=True):
     """What the operator has decided."""
 
     policy: Policy

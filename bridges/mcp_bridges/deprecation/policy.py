@@ -6,10 +6,11 @@ A sunset is the first day without the feature.
 import calendar
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import date, timedelta
 from types import MappingProxyType
 from typing import Final
+
+import msgspec
 
 from mcp_bridges.deprecation.registry import FEATURES, Feature
 
@@ -30,13 +31,12 @@ MONTHS_BEFORE_SUNSET: Final[Mapping[Phase, int]] = MappingProxyType(
 """A feature is in a phase when less than so many months are left; in the first of these that holds."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """The operator's window: `announced`, so many months long, and sunsets of features that have one of their own."""
 
     announced: date = date(2026, 7, 28)
     window_months: int = 12
-    sunsets: Mapping[str, date] = field(default_factory=dict[str, date])
+    sunsets: Mapping[str, date] = msgspec.field(default_factory=dict[str, date])
 
     def sunset(self, feature_id: str) -> date:
         """The first day without the feature. Raises KeyError for one that is not in the registry."""

@@ -4,16 +4,16 @@ A client that announces one of these and still speaks the past needs a changed s
 """
 
 import re
-from dataclasses import dataclass
 from datetime import date
 from typing import Final
+
+import msgspec
 
 from mcp_bridges.deprecation.identity import Identity
 from mcp_bridges.gate import Transport
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Product:
+class Product(msgspec.Struct, frozen=True, kw_only=True):
     """A program: by the `clientInfo` name that it announces, from a version on, on these transports.
 
     `action` is what to change in it; `source` and `checked` say where that is from and when it was so.

@@ -3,16 +3,16 @@
 A ledger that has not watched for the whole time cannot say that nobody would miss a feature, and does not.
 """
 
-from dataclasses import dataclass
 from datetime import date
+
+import msgspec
 
 from mcp_bridges.deprecation.evidence import Client, Evidence, Used
 from mcp_bridges.deprecation.ledger_schema import MESSAGE
 from mcp_bridges.deprecation.verdicts import CouldMove, judge
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hit:
+class Hit(msgspec.Struct, frozen=True, kw_only=True):
     """A client that would be refused: its calls that used the feature, and all its legacy messages in that time."""
 
     client: Client
@@ -21,8 +21,7 @@ class Hit:
     could_move: CouldMove
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Readiness:
+class Readiness(msgspec.Struct, frozen=True, kw_only=True):
     """Whom it would break to retire `feature`, the most frequent first, and whether the whole time was watched."""
 
     feature: str

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final
+
+import msgspec
 
 from mcp_bridges.deprecation.enforcement import Enforcement, Objection, Reason
 from mcp_bridges.deprecation.policy import Policy
@@ -47,8 +48,7 @@ _SAYS: Final[Mapping[Reason, str]] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusals:
+class Refusals(msgspec.Struct, frozen=True, kw_only=True):
     """Makes refusals. `message` is the operator's own text, which follows ours; empty for none."""
 
     policy: Policy

@@ -5,17 +5,17 @@ Spec: 2026-07-28/deprecated, 2026-07-28/changelog
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Final
 
+import msgspec
+
 _SPEC: Final = "https://modelcontextprotocol.io/specification/"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Feature:
+class Feature(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the registry.
 
     `id` is what sightings name it by. `deprecated_in` is the revision that deprecated it, or the first one without it.

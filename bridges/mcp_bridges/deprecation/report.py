@@ -4,9 +4,10 @@ Everybody who used something of the past, by feature; how long that is still ser
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Final
+
+import msgspec
 
 from mcp_bridges.deprecation.evidence import Client, Evidence, Used
 from mcp_bridges.deprecation.ledger_schema import MESSAGE
@@ -20,8 +21,7 @@ NAMED_AT_MOST: Final = 5
 _LATE: Final = frozenset({Phase.URGENT, Phase.FINAL, Phase.PAST})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientUse:
+class ClientUse(msgspec.Struct, frozen=True, kw_only=True):
     """What one client did with one feature."""
 
     client: Client
@@ -29,8 +29,7 @@ class ClientUse:
     could_move: CouldMove
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FeatureReport:
+class FeatureReport(msgspec.Struct, frozen=True, kw_only=True):
     """One feature: who used it (the latest first), and its end. `trend` sums those of `users`."""
 
     feature: Feature
@@ -50,8 +49,7 @@ class FeatureReport:
         return [sum(part) for part in zip(*(use.used.trend for use in self.users), strict=True)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientReport:
+class ClientReport(msgspec.Struct, frozen=True, kw_only=True):
     """One client that used the past: its messages, and the ids of the features in them."""
 
     client: Client
@@ -60,8 +58,7 @@ class ClientReport:
     could_move: CouldMove
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Report(msgspec.Struct, frozen=True, kw_only=True):
     """What was seen from `since` to `until`, both included; `until` is the day of the report.
 
     `features` are in the order of the registry, also those that nobody used; `clients` with the latest seen first.

@@ -4,9 +4,10 @@ Every replica and every restart decides alike: nothing is drawn, a client's shar
 """
 
 import math
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final, Literal
+
+import msgspec
 
 from mcp_bridges.deprecation.clients import Identity
 
@@ -14,16 +15,14 @@ _MAX_WINDOWS_AHEAD: Final = 100
 """Windows to look through for the next one that hits a client: a small fraction of frequent ones may hit it late."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
+class Window(msgspec.Struct, frozen=True, kw_only=True):
     """From `begins_s` (included) to `ends_s` (excluded), in Unix seconds."""
 
     begins_s: int
     ends_s: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Brownout:
+class Brownout(msgspec.Struct, frozen=True, kw_only=True):
     """One line of a schedule: windows of `length_s`, the first at `begins_s`, every `every_s` (None: just one).
 
     No window begins at or after `until_s`. `fraction` of the clients, chosen anew for each window by `seed`, are hit,

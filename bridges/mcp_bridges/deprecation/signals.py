@@ -5,10 +5,11 @@
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Final
+
+import msgspec
 
 from mcp_bridges.deprecation.enforcement import Announcement
 from mcp_bridges.deprecation.policy import Policy
@@ -21,8 +22,7 @@ _MAX_SETS: Final = 1024
 """Sets of features whose headers are kept; bridges name far fewer."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Links:
+class Links(msgspec.Struct, frozen=True, kw_only=True):
     """Where to read more, and where to go instead: URLs, or paths on this server.
 
     Without a `documentation_url` it is what the specification says of each feature.

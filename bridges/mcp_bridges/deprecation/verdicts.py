@@ -4,9 +4,10 @@ A client that was never seen trying may well be able to, and one that was seen t
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
+
+import msgspec
 
 from mcp_bridges.deprecation.evidence import Client, Evidence
 from mcp_bridges.deprecation.products import is_anonymous, product_of
@@ -23,8 +24,7 @@ MEANINGS: Final[Mapping[Verdict, str]] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CouldMove:
+class CouldMove(msgspec.Struct, frozen=True, kw_only=True):
     """The verdict on one client, and what to do about it."""
 
     verdict: Verdict

@@ -11,7 +11,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line (by default the process's own). Returns the exit code; exits by itself for --help."""
     from mcp_runtime.cli.parser import build_parser
 
-    args = build_parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    args = build_parser(words).parse_args(words)
     try:
         return int(args.run(args))
     except BrokenPipeError:

@@ -9,8 +9,6 @@ from mcp_runtime.cli.exit_codes import ExitCode
 if TYPE_CHECKING:
     from mcp_runtime.config import Config
 
-NAME: Final = "check"
-HELP: Final = "validate the configuration and load the plugins, without serving"
 DESCRIPTION: Final = """\
 Read the configuration, load every plugin, and say what was found.
 

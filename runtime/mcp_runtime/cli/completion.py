@@ -5,8 +5,6 @@ from typing import Any, Final, cast
 
 from mcp_runtime.cli.exit_codes import ExitCode
 
-NAME: Final = "completion"
-HELP: Final = "print a completion script for your shell"
 DESCRIPTION: Final = """\
 Print a script that lets your shell complete commands, options and files.
 

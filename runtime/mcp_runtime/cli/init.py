@@ -7,8 +7,6 @@ from typing import Final
 
 from mcp_runtime.cli.exit_codes import ExitCode
 
-NAME: Final = "init"
-HELP: Final = "write a configuration and a plugin to start from"
 DESCRIPTION: Final = """\
 Write config.toml, with every key and what it means, and my_tools.py, a plugin to change.
 

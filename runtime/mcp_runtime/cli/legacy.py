@@ -5,21 +5,19 @@ A subcommand is `run(args, config)` in the module of its name below `mcp_bridges
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Final
+
+import msgspec
 
 from mcp_runtime.bridge_loading import BridgesMissing, from_bridges
 from mcp_runtime.cli.arguments import add_config_argument, load_from
 from mcp_runtime.cli.exit_codes import ExitCode
 
-NAME: Final = "legacy"
-HELP: Final = "retire older revisions: what is on its way out, when, and who still uses it"
 DESCRIPTION: Final = "Say what of MCP is on its way out, when each part of it ends here, and who still uses it."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subcommand:
+class Subcommand(msgspec.Struct, frozen=True, kw_only=True):
     """One of `mcp-runtime legacy`. `name` is also that of the bridges' module that does it."""
 
     name: str

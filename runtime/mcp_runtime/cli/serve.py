@@ -5,12 +5,11 @@ from typing import TYPE_CHECKING, Final, get_args
 
 from mcp_runtime.cli.arguments import add_config_arguments, load_from
 from mcp_runtime.cli.exit_codes import ExitCode
+from mcp_runtime.garbage import put_off_collections
 
 if TYPE_CHECKING:
     from mcp_runtime.config import Config
 
-NAME: Final = "serve"
-HELP: Final = "serve over HTTP, stdio or both"
 DESCRIPTION: Final = """\
 Serve plugins over MCP until SIGTERM, SIGINT or, with --stdio, the end of standard input.
 
@@ -42,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> ExitCode:
     """Serve. Raises ConfigError, PluginLoadError; other errors are defects."""
+    put_off_collections()
     config = load_from(args)
     http, stdio = _transports(args, config)
     # Before a plugin is imported, and before anything else could print.

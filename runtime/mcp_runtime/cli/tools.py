@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     Entry = ToolEntry | ResourceEntry | TemplateEntry | PromptEntry
 
-NAME: Final = "tools"
-HELP: Final = "list what is served: tools, resources, templates and prompts"
 DESCRIPTION: Final = "List every tool, resource, resource template and prompt, with its plugin and description."
 
 _MAX_WIDTH: Final = 100

@@ -2,10 +2,10 @@
 
 import re
 import types
-from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
+import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import fields
 
@@ -26,8 +26,7 @@ _NOT_SECTIONS: Final = frozenset({"plugin", "origin"})
 _UNITS: Final = {"_s": " of seconds", "_ms": " of milliseconds", "_bytes": " of bytes"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConfigKey:
+class ConfigKey(msgspec.Struct, frozen=True, kw_only=True):
     """One key: where it stands, what it takes, what it is without a value.
 
     `kind` names a further check or conversion of its text (see `values.py`); None for most keys.
@@ -56,8 +55,7 @@ class ConfigKey:
         return _expected(self.type, _unit(self.name))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConfigSection:
+class ConfigSection(msgspec.Struct, frozen=True, kw_only=True):
     """One table of the file, with the struct that holds it."""
 
     name: str

@@ -32,8 +32,7 @@ class _Build(Protocol):
         ...
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class SettingsType:
+class SettingsType(Struct, frozen=True, kw_only=True):
     """What a settings type takes: keys with their types, those without a default, and whether others are fine too."""
 
     hints: Mapping[str, Any]

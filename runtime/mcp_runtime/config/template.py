@@ -3,8 +3,9 @@
 import json
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, cast
+
+import msgspec
 
 from mcp_runtime.config.keys import CONFIG_SECTIONS, ConfigKey, ConfigSection, plugin_variable
 
@@ -22,8 +23,7 @@ _HEADER: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PluginSetting:
+class PluginSetting(msgspec.Struct, frozen=True, kw_only=True):
     """A key of a [plugin.NAME] table with what it means. Not `is_set`: `value` is its default, or an example."""
 
     name: str

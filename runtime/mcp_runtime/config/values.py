@@ -3,7 +3,6 @@
 import math
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, cast, get_args, get_origin
@@ -16,8 +15,7 @@ from mcp_runtime.config.keys import ConfigKey, bare_type
 from mcp_runtime.secret import HIDDEN, Secret
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
+class Given(msgspec.Struct, frozen=True, kw_only=True):
     """A value as it was given, and by whom: `file` and `name` are what an error will say.
 
     `directory` is what relative paths in it are relative to. `is_text` marks a value from the environment, which

@@ -3,8 +3,9 @@
 Spec: 2026-07-28/basic#error-codes
 """
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from mcp_runtime.protocol.json_types import is_object
 
@@ -18,8 +19,7 @@ MISSING_REQUIRED_CLIENT_CAPABILITY: Final = -32021
 UNSUPPORTED_PROTOCOL_VERSION: Final = -32022
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErrorRow:
+class ErrorRow(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the error table: the spec's name, the HTTP status it travels with, and the section that says so."""
 
     name: str

@@ -9,13 +9,14 @@ within the grace period, plugins leave their lifespans. A second signal ends it 
 import signal
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+import msgspec
 import trio
 
 from mcp_runtime import call_log
+from mcp_runtime.garbage import freeze_what_is_there, take_up_collections
 from mcp_runtime.runtime import Runtime
 from mcp_runtime.transports.claimed_streams import ClaimedStreams, open_reader, open_writer, wait_hang_up
 from mcp_runtime.transports.stdio import Stdio
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
     from mcp_runtime.server.sockets import Listener
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listening:
+class Listening(msgspec.Struct, frozen=True, kw_only=True):
     """Where the process can be reached: MCP endpoints and admin endpoints, as URLs; whether it serves stdio too."""
 
     urls: tuple[str, ...] = ()
@@ -33,12 +33,11 @@ class Listening:
     stdio: bool = False
 
 
-@dataclass(slots=True, kw_only=True)
-class Progress:
+class Progress(msgspec.Struct, kw_only=True):
     """How far the process is: whether it has started, whether it was asked to end."""
 
-    started: trio.Event = field(default_factory=trio.Event)
-    asked: trio.Event = field(default_factory=trio.Event)
+    started: trio.Event = msgspec.field(default_factory=trio.Event)
+    asked: trio.Event = msgspec.field(default_factory=trio.Event)
 
     @property
     def is_ready(self) -> bool:
@@ -60,6 +59,7 @@ async def serve(
             await _serve_both(runtime, stdio, progress, on_ready)
         elif stdio is not None:
             async with runtime.running():
+                take_up_collections()
                 on_ready(Listening(stdio=True))
                 await _serve_stdio(runtime, stdio, progress)
         nursery.cancel_scope.cancel()
@@ -142,7 +142,6 @@ async def _serve_endpoints(
     progress: Progress,
     on_ready: Callable[[], None],
 ) -> None:
-    from mcp_runtime.garbage import freeze_what_is_there
     from mcp_runtime.http_app import HttpApp
     from mcp_runtime.server.http_server import serve_http
 
@@ -157,6 +156,7 @@ async def _serve_endpoints(
         tls = bool(http.tls_certificate_file)
         await serving.start(partial(serve_http, app, listeners, http, limits=config.limits, tls=tls, drain=drain))
         freeze_what_is_there()
+        take_up_collections()
         progress.started.set()
         on_ready()
         if stdio is not None:

@@ -3,9 +3,10 @@
 import os
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from mcp_runtime.config import Config, ConfigError
 
@@ -19,8 +20,7 @@ class BindError(ConfigError):
     """An address that cannot be listened on."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listener:
+class Listener(msgspec.Struct, frozen=True, kw_only=True):
     """A listening socket.
 
     `url` is where a client on this machine reaches it, `host` its own name ("" for wildcards).

@@ -3,9 +3,10 @@
 import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
+
+import msgspec
 
 from mcp_runtime.config import Config, default_state_directory
 from mcp_runtime.state.memory import MemoryBus, MemoryStore
@@ -27,8 +28,7 @@ class Engine(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
+class State(msgspec.Struct, frozen=True, kw_only=True):
     """Where what outlives a request is kept: `durable` past a restart, `volatile` and `bus` with this process."""
 
     durable: Store

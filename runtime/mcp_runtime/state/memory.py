@@ -9,18 +9,17 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from itertools import count
 from typing import Final
 
 import anyio
+import msgspec
 
 _SPARE_DEADLINES: Final = 64
 """Below it the queue of deadlines is not worth the sweep."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(msgspec.Struct, frozen=True):
     value: bytes
     expires_at: float
     number: int

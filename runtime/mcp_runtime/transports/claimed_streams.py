@@ -8,9 +8,9 @@ Spec: 2026-07-28/basic/transports/stdio
 import os
 import select
 import stat
-from dataclasses import dataclass
 from typing import Final, Protocol
 
+import msgspec
 import trio
 
 _CHUNK_BYTES: Final = 65_536
@@ -24,8 +24,7 @@ class ByteStream(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimedStreams:
+class ClaimedStreams(msgspec.Struct, frozen=True, kw_only=True):
     """The file descriptors of the real stdin and stdout, closed to child processes."""
 
     stdin_fd: int

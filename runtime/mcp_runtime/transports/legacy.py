@@ -7,7 +7,6 @@ Spec: 2026-07-28/basic/versioning#backward-compatibility-with-initialization-bas
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
@@ -49,8 +48,7 @@ class HttpBridge(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StdioWire:
+class StdioWire(msgspec.Struct, frozen=True, kw_only=True):
     """The way back to the client on stdio: `send` writes one encoded message, `start` runs something beside others."""
 
     send: Callable[[bytes], Awaitable[None]]

@@ -4,9 +4,10 @@ import argparse
 import json
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from typing import Final
+
+import msgspec
 
 from mcp_bridges.deprecation.cli.output import write
 from mcp_bridges.deprecation.enforcement import Enforcement, Stage
@@ -21,8 +22,7 @@ _MAX_WINDOWS: Final = 10
 """Windows of one line of the schedule that are listed; a person reads no more, and a schedule may have no end."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Entry:
+class _Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the timeline."""
 
     at: datetime
