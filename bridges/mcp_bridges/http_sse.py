@@ -6,14 +6,13 @@ Spec: 2024-11-05/basic/transports#http-with-sse
 """
 
 import posixpath
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 from urllib.parse import parse_qs
 
 import anyio
 from anyio.abc import TaskGroup
-from sse_starlette import ServerSentEvent
 
 from mcp_bridges.batches import is_batch
 from mcp_bridges.conversation import Conversation, Setting
@@ -33,9 +32,10 @@ from mcp_runtime.protocol.jsonrpc import (
     decode,
     encode_error,
 )
-from mcp_runtime.transports.event_stream import serve_event_stream
+from mcp_runtime.transports.event_stream import Events, serve_event_stream
 from mcp_runtime.transports.http_request import path_of, read_body_in_time
 from mcp_runtime.transports.legacy import LegacyExchange
+from mcp_runtime.transports.server_sent_events import encode_event
 
 PURPOSE: Final = "http_sse"
 FEATURE: Final = "transport.http_sse"
@@ -124,11 +124,11 @@ class SseStream:
         if message is None or isinstance(message, Request):
             await self._send(encode_error(None if message is None else message.id, error))
 
-    async def events(self, endpoint: str) -> AsyncGenerator[ServerSentEvent, None]:
+    async def events(self, endpoint: str) -> Events:
         """Where to post, then everything that is said."""
-        yield ServerSentEvent(event="endpoint", data=endpoint)
+        yield encode_event(endpoint.encode(), name="endpoint")
         async for message in self._outbox:
-            yield ServerSentEvent(event="message", data=message.decode())
+            yield encode_event(message, name="message")
 
 
 class HttpSse:

@@ -9,11 +9,11 @@ Spec: 2025-11-25/basic/transports#sending-messages-to-the-server
 import math
 
 import anyio
-from sse_starlette import ServerSentEvent
 
 from mcp_bridges.replay import StreamLog
 from mcp_runtime.call import Reply
-from mcp_runtime.transports.http_response import PostResponse, encode_event
+from mcp_runtime.transports.http_response import PostResponse
+from mcp_runtime.transports.server_sent_events import encode_event
 
 
 class PostStream:
@@ -90,11 +90,11 @@ class PostStream:
         if self._log is not None:
             await self._log.begin()
             if self._retry_ms is not None:
-                prime = ServerSentEvent(data="", id=self._log.position, retry=self._retry_ms)
-                await self._response.send_event(prime.encode())
+                prime = encode_event(b"", event_id=self._log.position, retry_ms=self._retry_ms)
+                await self._response.send_event(prime)
 
     async def _event(self, message: bytes, *, ended: bool = False) -> bytes:
         if self._log is None:
             return encode_event(message) if message else b""
         event_id = await self._log.append(message, ended=ended)
-        return ServerSentEvent(data=message.decode(), id=event_id).encode() if message else b""
+        return encode_event(message, event_id=event_id) if message else b""

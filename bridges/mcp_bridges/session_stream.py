@@ -12,7 +12,6 @@ from contextlib import aclosing, suppress
 from typing import Final
 
 import anyio
-from sse_starlette import ServerSentEvent
 
 from mcp_bridges.http_parts import HttpParts
 from mcp_bridges.listening import Listening, ListenRefusedError, encode_change
@@ -23,6 +22,7 @@ from mcp_bridges.session_visit import Visit
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, PeerError
 from mcp_runtime.protocol.jsonrpc import encode_error
 from mcp_runtime.transports.event_stream import Events, serve_event_stream
+from mcp_runtime.transports.server_sent_events import encode_event
 
 _EVENT_ID: Final = re.compile(r"g\.([\w\-]{8,24})\.([0-9]{1,15})")
 _REFRESH: Final = b"refresh"
@@ -119,12 +119,12 @@ class SessionStream:
 
     async def _events(self, session: Session, listening: Listening) -> Events:
         if speaks_polling(session.revision):
-            yield ServerSentEvent(data="", id=self._event_id(listening), retry=self._retry_ms)
+            yield encode_event(b"", event_id=self._event_id(listening), retry_ms=self._retry_ms)
         # Where it subscribed to more and there is no room for that, the stream ends; the client opens another one.
         with suppress(ListenRefusedError):
             async with aclosing(listening.changes()) as changes:
                 async for change in changes:
-                    yield ServerSentEvent(data=encode_change(change).decode(), id=self._event_id(listening))
+                    yield encode_event(encode_change(change), event_id=self._event_id(listening))
 
     def _event_id(self, listening: Listening) -> str:
         return f"g.{self._epoch}.{listening.cursor}"
@@ -139,10 +139,10 @@ class SessionStream:
         try:
             async with aclosing(self._replay.follow(session, place)) as replayed:
                 async for event in replayed:
-                    yield ServerSentEvent(data=event.message.decode(), id=event.event_id)
+                    yield encode_event(event.message, event_id=event.event_id)
         except EndLostError:
             if place.request_id is not None:
-                yield ServerSentEvent(data=encode_error(place.request_id, _LOST).decode())
+                yield encode_event(encode_error(place.request_id, _LOST))
 
 
 _LOST: Final = PeerError(

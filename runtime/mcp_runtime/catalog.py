@@ -36,11 +36,18 @@ Reference = tuple[Literal["prompt", "resource"], str]
 
 
 class ToolEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A tool: what clients see, and how it is called with the undecoded arguments."""
+    """A tool: what clients see, and how it is called.
+
+    Its arguments are parsed, it is invoked with what comes of that and a Context, or None where it takes none, and what
+    it returns is converted.
+    """
 
     definition: Tool
     plugin: str
-    call: Callable[[Raw, Context], Awaitable[CallToolResult]]
+    parse: Callable[[Raw], dict[str, Any]]
+    invoke: Callable[[dict[str, Any], Any], Awaitable[Any]]
+    convert: Callable[[Any], CallToolResult]
+    takes_context: bool
     header_plan: HeaderPlan
     timeout_s: float
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import anyio.lowlevel
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from mcp_runtime import call_log
 from mcp_runtime.call import Call
@@ -91,19 +91,19 @@ class Context:
     def protocol_version(self) -> str:
         """The revision the request is written in."""
         version = self._call.meta.protocol_version
-        return "" if isinstance(version, UnsetType) else version
+        return "" if version is UNSET else version
 
     @property
     def client_info(self) -> Implementation | None:
         """Who the client says it is: for display and logs, never for decisions."""
         info = self._call.meta.client_info
-        return None if isinstance(info, UnsetType) else info
+        return None if info is UNSET else info
 
     @property
     def client_capabilities(self) -> ClientCapabilities:
         """What the client declared for this request."""
         capabilities = self._call.meta.client_capabilities
-        return ClientCapabilities() if isinstance(capabilities, UnsetType) else capabilities
+        return ClientCapabilities() if capabilities is UNSET else capabilities
 
     @property
     def principal(self) -> str | None:
@@ -136,7 +136,7 @@ class Context:
         Spec: 2026-07-28/basic/patterns/progress#progress-flow
         """
         token = self._call.meta.progress_token
-        if isinstance(token, UnsetType) or self._is_over or not self._progress < progress < math.inf:
+        if token is UNSET or self._is_over or not self._progress < progress < math.inf:
             # A handler that only reports must still be stoppable, and must let others run.
             await anyio.lowlevel.checkpoint()
             return
@@ -155,7 +155,7 @@ class Context:
         Spec: 2026-07-28/server/utilities/logging#per-request-log-level
         """
         wanted = self._call.meta.log_level
-        if isinstance(wanted, UnsetType) or self._is_over or _is_below(level, wanted):
+        if wanted is UNSET or self._is_over or _is_below(level, wanted):
             await anyio.lowlevel.checkpoint()  # As in `progress`.
             return
         params = LoggingMessageNotificationParams(level=level, data=data, logger=UNSET if logger is None else logger)
@@ -189,11 +189,11 @@ class Context:
         }
         if modes:
             # Undeclared and empty means forms. Spec: 2026-07-28/client/elicitation#capabilities
-            undeclared = isinstance(declared.elicitation, UnsetType)
+            undeclared = declared.elicitation is UNSET
             missing["elicitation"] = {} if undeclared and modes == {"form": {}} else modes
-        if sampling and isinstance(declared.sampling, UnsetType):
+        if sampling and declared.sampling is UNSET:
             missing["sampling"] = {}
-        if roots and isinstance(declared.roots, UnsetType):
+        if roots and declared.roots is UNSET:
             missing["roots"] = {}
         if missing:
             raise missing_capability(missing)
@@ -266,7 +266,7 @@ class Context:
 
     def _require_sampling_tools(self, tools: object) -> None:
         declared = self.client_capabilities.sampling
-        if tools is not None and (isinstance(declared, UnsetType) or isinstance(declared.tools, UnsetType)):
+        if tools is not None and (declared is UNSET or declared.tools is UNSET):
             raise missing_capability({"sampling": {"tools": {}}})
 
     def roots(self, *, key: str | None = None) -> Ask[list[Root]]:
@@ -344,12 +344,12 @@ def _is_url(text: str) -> bool:
 
 def _does_forms(declared: ClientCapabilities) -> bool:
     elicitation = declared.elicitation
-    if isinstance(elicitation, UnsetType):
+    if elicitation is UNSET:
         return False
     # An empty object is the old way to say "forms". Spec: 2026-07-28/client/elicitation#capabilities
-    return not isinstance(elicitation.form, UnsetType) or isinstance(elicitation.url, UnsetType)
+    return elicitation.form is not UNSET or elicitation.url is UNSET
 
 
 def _does_urls(declared: ClientCapabilities) -> bool:
     elicitation = declared.elicitation
-    return not isinstance(elicitation, UnsetType) and not isinstance(elicitation.url, UnsetType)
+    return elicitation is not UNSET and elicitation.url is not UNSET

@@ -5,12 +5,13 @@ runs it under a deadline and returns the encoded answer.
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import anyio
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct
 
 from mcp_runtime import call_log
 from mcp_runtime.call import Answer, Call, Reply, Stream
@@ -77,7 +78,7 @@ class Dispatcher:
         """
         if self._spans is not None and call.needs_span:
             return await self._spans.around(call, self)
-        call_log.bind(lambda: _log_fields(call))
+        call_log.bind(partial(_log_fields, call))
         try:
             method, params = self._admit(call)
         except PeerError as error:
@@ -117,18 +118,21 @@ class Dispatcher:
             raise unsupported_version(version, self._services.versions)
 
     async def _serve(self, method: Method, call: Call, params: Struct) -> Outcome:
+        """The handler boundary: what an author's code raises becomes an answer here and nowhere else."""
         limit = self._services.limits.max_concurrent_requests
         if self._at_work >= limit:
             raise too_many_requests(limit)
         work = Work(self._services, call)
-        outcome: Outcome | None = None
+        outcome: Outcome | None
         self._at_work += 1
         try:
-            if call.in_scope:
-                outcome = await self._guard(method, work, params)
-            else:
-                with call.scope:
-                    outcome = await self._guard(method, work, params)
+            serving = method.serve(work, params)
+            outcome = await (serving if call.in_scope else _within(call.scope, serving))
+        except BaseExceptionGroup as group:
+            outcome = self._settle(work, _single(group))
+        # SystemExit too: a tool that calls sys.exit() ends its call, not the server.
+        except (InputNeeded, SystemExit, Exception) as error:  # noqa: BLE001  # the one boundary to code that is not ours
+            outcome = self._settle(work, error)
         finally:
             self._at_work -= 1
         return self._cut_off(call) if outcome is None or call.abandoned or call.is_late else outcome
@@ -147,16 +151,6 @@ class Dispatcher:
             return self._refuse(call, error)
         except _AbandonedError:
             return None
-
-    async def _guard(self, method: Method, work: Work, params: Struct) -> Outcome:
-        """The handler boundary: what an author's code raises becomes an answer here and nowhere else."""
-        try:
-            return await method.serve(work, params)
-        except BaseExceptionGroup as group:
-            return self._settle(work, _single(group))
-        # SystemExit too: a tool that calls sys.exit() ends its call, not the server.
-        except (InputNeeded, SystemExit, Exception) as error:  # noqa: BLE001  # the one boundary to code that is not ours
-            return self._settle(work, error)
 
     def _settle(self, work: Work, error: BaseException) -> Outcome:
         if work.call.abandoned and isinstance(error, Exception | SystemExit | InputNeeded):
@@ -197,14 +191,18 @@ class Dispatcher:
         raise PeerError(INTERNAL_ERROR, text)
 
     def _answer(self, call: Call, outcome: Outcome) -> Answer:
-        request_id = call.request.id
+        if isinstance(outcome, CallToolResult):
+            body = self._encode(call, self._stamp(outcome))
+            return Reply(body=body, outcome="tool_error" if outcome.is_error is True else "ok")
         if isinstance(outcome, Raw):
-            return Reply(body=encode_result(request_id, outcome))
+            return Reply(body=encode_result(call.request.id, outcome))
         if isinstance(outcome, Subscription):
+            # A stream may stay open for days; what it was asked with is not to stay with it.
+            fields = _log_fields(call)
+            call_log.bind(lambda: fields)
             result = SubscriptionsListenResult(meta={**outcome.meta})
-            return Stream(subscription=outcome, final=encode_result(request_id, self._stamp(result)))
-        failed = isinstance(outcome, CallToolResult) and outcome.is_error is True
-        return Reply(body=self._encode(call, self._stamp(outcome)), outcome="tool_error" if failed else "ok")
+            return Stream(subscription=outcome, final=encode_result(call.request.id, self._stamp(result)))
+        return Reply(body=self._encode(call, self._stamp(outcome)))
 
     def _encode(self, call: Call, result: Result) -> bytes:
         try:
@@ -225,6 +223,13 @@ class Dispatcher:
             own = result.meta
             result.meta = {**own, **self._server_meta} if isinstance(own, dict) else self._encoded_meta
         return result
+
+
+async def _within(scope: anyio.CancelScope, serving: Awaitable[Outcome]) -> Outcome | None:
+    """What `serving` comes to, None where it was stopped."""
+    with scope:
+        return await serving
+    return None
 
 
 def too_many_requests(limit: int) -> PeerError:
@@ -262,7 +267,7 @@ def _leaves(error: BaseException) -> list[BaseException]:
 def _log_fields(call: Call) -> dict[str, object]:
     fields: dict[str, object] = {"method": call.request.method, "request_id": call.request.id}
     info = call.meta.client_info
-    if not isinstance(info, UnsetType):
+    if info is not UNSET:
         fields["client"] = f"{info.name}/{info.version}"
     trace = protocol_meta.trace_context(call.meta)
     fields.update((name, value) for name, value in msgspec.structs.asdict(trace).items() if value is not None)

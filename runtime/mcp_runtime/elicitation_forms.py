@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any, Final, Generic, TypeVar, cast
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import UNSET, Raw
 
 from mcp_runtime.errors import PluginError, ToolError
 from mcp_runtime.input_required import UnusableAnswerError
@@ -77,7 +77,7 @@ class Form(msgspec.Struct, Generic[FormT], frozen=True, kw_only=True):
         result = _elicit_decoder.decode(raw)
         if result.action != "accept":
             return Elicitation(action=result.action)
-        content = {} if isinstance(result.content, UnsetType) else result.content
+        content = {} if result.content is UNSET else result.content
         if not self.validator.accepts(content):
             raise UnusableAnswerError(self.validator.problems(content))
         try:

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import anyio
 from sniffio import current_async_library
-from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
 from mcp_runtime.garbage import freeze_what_is_there
@@ -77,6 +76,8 @@ class HttpApp:
                 raise RuntimeError("the lifespan of this app is not running: give the host lifespan=app.lifespan")
             await self._endpoint(scope, receive, send)
         elif scope["type"] == "lifespan":
+            from starlette.routing import Router  # our own server runs the lifespan itself
+
             # Starlette tells the server when a start fails; a bare exception would be taken for "no lifespan here".
             await Router(lifespan=self._lifespan_of_process)(scope, receive, send)
         elif scope["type"] == "websocket":

@@ -16,8 +16,9 @@ from mcp_runtime.declarations import Lifespan
 from mcp_runtime.errors import PluginError
 from mcp_runtime.sync_context import SyncContext
 
-Invoke = Callable[[dict[str, Any], Context], Awaitable[Any]]
-"""Calls a function with keyword arguments and the call's context, and waits for what it returns."""
+Invoke = Callable[[dict[str, Any], Any], Awaitable[Any]]
+"""Calls a function with keyword arguments and the call's Context (anything, where the function takes none), and waits
+for what it returns."""
 
 
 def invoker(

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct
 
 from mcp_runtime.cache import CachePolicies
 from mcp_runtime.call import Call
@@ -21,7 +21,7 @@ from mcp_runtime.input_required import Rounds, bind
 from mcp_runtime.limits import Limits
 from mcp_runtime.protocol.errors import INVALID_PARAMS, METHOD_NOT_FOUND, PeerError
 from mcp_runtime.protocol.headers import check_params
-from mcp_runtime.protocol.jsonrpc import NO_PARAMS
+from mcp_runtime.protocol.jsonrpc import NO_PARAMS, OPENING_BRACE
 from mcp_runtime.protocol.messages import (
     CallToolRequestParams,
     CompleteRequestParams,
@@ -69,13 +69,13 @@ class Work(Struct, eq=False):
 
     def begin(self, params: Any, subject: Callable[[], object], timeout_s: float) -> Context:
         """Set the deadline and make the context of a handler that may ask for input. Raises PeerError."""
-        self.call.limit_time(timeout_s)
-        inputs: dict[str, Raw] = {} if isinstance(params.input_responses, UnsetType) else params.input_responses
-        method = self.call.request.method
-        self.rounds = self._new_rounds(inputs, lambda: bind(method, subject()))
-        if not isinstance(params.request_state, UnsetType):
+        call = self.call
+        call.limit_time(timeout_s)
+        inputs: dict[str, Raw] = {} if params.input_responses is UNSET else params.input_responses
+        self.rounds = self._new_rounds(inputs, lambda: bind(call.request.method, subject()))
+        if params.request_state is not UNSET:
             self.rounds.resume(params.request_state)
-        return Context(self.call, self.rounds)
+        return Context(call, self.rounds)
 
     def begin_single(self, timeout_s: float) -> Context:
         """As `begin`, for a method whose handlers cannot ask: it has no second round.
@@ -143,17 +143,20 @@ async def call_tool(work: Work, params: CallToolRequestParams) -> Result:
     entry = services.catalog.tools.get_entry(params.name)
     if entry is None:
         raise PeerError(INVALID_PARAMS, f"Unknown tool: {params.name}")
-    arguments = NO_PARAMS if isinstance(params.arguments, UnsetType) else params.arguments
-    if bytes(memoryview(arguments)[:1]) != b"{":
+    arguments = NO_PARAMS if params.arguments is UNSET else params.arguments
+    if memoryview(arguments)[0] != OPENING_BRACE:
         raise PeerError(INVALID_PARAMS, "Invalid params: params.arguments must be an object")
     if call.headers is not None and entry.header_plan:
         check_params(call.headers, entry.header_plan, decode_arguments(arguments))
     wait_s = services.call_rate.wait_s(call.principal or call.peer or "")
     if wait_s:
         raise ToolError(f"Too many tool calls; try again in {wait_s} s")
+    if not entry.takes_context and params.request_state is UNSET:
+        call.limit_time(entry.timeout_s)  # It cannot ask for anything, and nothing was asked before.
+        return entry.convert(await entry.invoke(entry.parse(arguments), None))
     context = work.begin(params, lambda: (params.name, decode_arguments(arguments)), entry.timeout_s)
     try:
-        return await entry.call(arguments, context)
+        return entry.convert(await entry.invoke(entry.parse(arguments), context))
     finally:
         context.finish()
 
@@ -220,7 +223,7 @@ def _referenced(catalog: Catalog, params: CompleteRequestParams) -> Reference:
         if prompt is None:
             raise PeerError(INVALID_PARAMS, f"Unknown prompt: {ref.name}")
         listed = prompt.definition.arguments
-        names = () if isinstance(listed, UnsetType) else tuple(item.name for item in listed)
+        names = () if listed is UNSET else tuple(item.name for item in listed)
         reference: Reference = ("prompt", ref.name)
     else:
         found = catalog.resource_templates.get_entry(ref.uri)

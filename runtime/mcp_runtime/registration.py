@@ -32,7 +32,6 @@ from mcp_runtime.protocol.content import ResourceContents
 from mcp_runtime.protocol.errors import INVALID_PARAMS, PeerError
 from mcp_runtime.protocol.header_plans import HeaderPlanError, build_plan
 from mcp_runtime.protocol.messages import (
-    CallToolResult,
     Completion,
     GetPromptResult,
     Prompt,
@@ -148,17 +147,15 @@ class Registrar:
             icons=declared.icons,
             meta=declared.meta,
         )
-        invoke = self._invoker(declared.fn, signature)
-
-        async def call(arguments: Raw, context: Context) -> CallToolResult:
-            return output.convert(await invoke(parse(arguments), context))
-
         self._catalog.tools.add(
             name,
             ToolEntry(
                 definition=definition,
                 plugin=self._plugin,
-                call=call,
+                parse=parse,
+                invoke=self._invoker(declared.fn, signature),
+                convert=output.convert,
+                takes_context=signature.context_parameter is not None,
                 header_plan=build_plan(schema),
                 timeout_s=declared.timeout_s or self._limits.handler_timeout_s,
             ),

@@ -7,7 +7,7 @@ Spec: 2026-07-28/server/resources#reading-resources
 
 from typing import Any, Final
 
-from msgspec import UnsetType
+from msgspec import UNSET, UnsetType
 
 from mcp_runtime.protocol.content import BlobResourceContents, ResourceContents, TextResourceContents
 from mcp_runtime.protocol.json_types import is_array
@@ -27,7 +27,7 @@ def read_contents(uri: str, value: Any, mime_type: str | UnsetType) -> list[Reso
         value = list(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
     if is_array(value) and value and all(isinstance(item, _CONTENTS) for item in value):
         return value
-    return [_one(uri, value, None if isinstance(mime_type, UnsetType) else mime_type)]
+    return [_one(uri, value, None if mime_type is UNSET else mime_type)]
 
 
 def _one(uri: str, value: Any, mime_type: str | None) -> ResourceContents:

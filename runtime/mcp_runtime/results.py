@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Annotated, Any, Final
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import UNSET, Raw
 
 from mcp_runtime.errors import PluginError
 from mcp_runtime.limits import Limits
@@ -148,7 +148,7 @@ def _checked(result: CallToolResult, validator: SchemaValidator) -> CallToolResu
     if result.is_error is True:
         return result
     structured = result.structured_content
-    if isinstance(structured, UnsetType):
+    if structured is UNSET:
         raise OutputMismatchError("the tool has an output schema but returned no structured content")
     value = msgspec.json.decode(structured) if isinstance(structured, Raw) else msgspec.to_builtins(structured)
     if not validator.accepts(value):

@@ -7,7 +7,7 @@ Spec: 2026-07-28/basic/patterns/subscriptions
 
 import threading
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from typing import Final, Literal
 
 import anyio
@@ -84,26 +84,34 @@ class Subscription:
 
     async def notifications(self) -> AsyncGenerator[bytes, None]:
         """The stream: acknowledgment, then changes as they come, until closed."""
-        yield encode_notification(
-            ACKNOWLEDGED, SubscriptionsAcknowledgedNotificationParams(meta=self.meta, notifications=self._wanted)
-        )
-        async with aclosing(self.changes()) as changes:
-            async for change in changes:
-                yield self._encode(change)
+        yield self.acknowledgment
+        while (change := await self.next_change()) is not None:
+            yield self.encode(change)
 
     async def changes(self) -> AsyncGenerator[Change, None]:
         """The changes alone, as they come, until closed."""
-        while True:
-            while self._pending:
-                change = next(iter(self._pending))
-                del self._pending[change]
-                yield change
+        while (change := await self.next_change()) is not None:
+            yield change
+
+    async def next_change(self) -> Change | None:
+        """Wait for a change; None once the stream is closed and all that was pending was taken."""
+        while not self._pending:
             if self._closed:
-                return
+                return None
             self._wake = anyio.Event()
             await self._wake.wait()
+        change = next(iter(self._pending))
+        del self._pending[change]
+        return change
 
-    def _encode(self, change: Change) -> bytes:
+    @property
+    def acknowledgment(self) -> bytes:
+        """The notification that comes first."""
+        params = SubscriptionsAcknowledgedNotificationParams(meta=self.meta, notifications=self._wanted)
+        return encode_notification(ACKNOWLEDGED, params)
+
+    def encode(self, change: Change) -> bytes:
+        """The notification of `change`."""
         method, uri = change
         return encode_notification(method, {"_meta": self.meta} if uri is None else {"_meta": self.meta, "uri": uri})
 

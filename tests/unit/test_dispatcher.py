@@ -1222,3 +1222,22 @@ async def test_a_cancellation_that_comes_back_in_a_group_is_a_cancellation(
             raise BaseExceptionGroup("stopped", [cancelled]) from None
 
     assert text_of(await serving(tool).tool("tool")).startswith("Timed out after")
+
+
+async def test_and_so_it_is_in_a_scope_of_the_transports_own(autojump_clock: trio.testing.MockClock) -> None:
+    async def tool() -> None:
+        try:
+            await trio.sleep_forever()
+        except trio.Cancelled as cancelled:
+            raise BaseExceptionGroup("stopped", [cancelled]) from None
+
+    client = serving(tool, limits=Limits(handler_timeout_s=5))
+    call = client.call("tools/call", {"name": "tool"})
+    call.in_scope = True
+    answer: object = None
+    with call.scope:
+        answer = await client.dispatch(call)
+    assert answer is None
+    reply = client.runtime.dispatcher.cut_off(call)
+    assert isinstance(reply, Reply)
+    assert text_of(json.loads(reply.body)["result"]) == "Timed out after 5 s"

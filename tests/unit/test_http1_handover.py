@@ -15,7 +15,7 @@ from hypercorn.trio import serve  # pyright: ignore[reportUnknownVariableType]  
 from starlette.types import Receive, Scope, Send
 
 from mcp_runtime.limits import Limits
-from mcp_runtime.server import http1
+from mcp_runtime.server import connections, http1
 from tests.process.certificates import Certificates, make_certificates
 from tests.unit.http1_server import PARSERS, PATIENCE_S, Parser, Peer, echo, reply, serving, whole_body
 
@@ -240,7 +240,7 @@ class TestTls:
         config.bind, config.errorlog = ["127.0.0.1:0"], None
         config.certfile, config.keyfile = (str(file) for file in tls(certificates)[:2])
         config.http1 = http1.Http1Server(echo, config, Limits())
-        http1.install()
+        connections.install()
         async with trio.open_nursery() as nursery:
             [url] = await nursery.start(partial(serve, cast("Any", echo), config, mode="asgi"))
             config.http1.drain()

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
+from pydantic import BaseModel
 
 from mcp_runtime.argument_models import ArgumentModel
 from mcp_runtime.arguments import Arguments
@@ -15,7 +16,9 @@ from mcp_runtime.errors import ArgumentsError
 from mcp_runtime.limits import Limits
 from mcp_runtime.model_schemas import adapter_of, schema_of
 from mcp_runtime.plain_types import plain_schema
-from mcp_runtime.results import Output, OutputMismatchError, modelled_output, typed_output
+from mcp_runtime.protocol.content import TextContent
+from mcp_runtime.results import Output, OutputMismatchError, ToolResult, modelled_output, typed_output
+from mcp_runtime.schemas import SchemaError
 from mcp_runtime.signatures import read_signature
 
 LIMITS = Limits()
@@ -26,8 +29,8 @@ LEAVES: list[Any] = [str, int, float, bool, list, dict, Literal["a"], Literal["a
 def containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     item = inner | st.just(Any)
     return st.one_of(
-        item.map(lambda one: list[one]),
-        item.map(lambda one: dict[str, one]),
+        item.map(list.__class_getitem__),
+        item.map(lambda one: dict.__class_getitem__((str, one))),
         inner.map(lambda one: Optional[one]),  # noqa: UP045  # both spellings are met
         inner.map(lambda one: Union[None, one]),  # noqa: UP007
     )
@@ -201,3 +204,37 @@ def written(output: Output, value: Any) -> tuple[str, Any]:
         return "refused", None
     assert isinstance(structured, Raw)
     return "taken", json.loads(bytes(structured))
+
+
+def test_a_result_in_full_is_held_to_the_schema_of_plain_types_too() -> None:
+    convert = typed_output("tool", dict[str, int], LIMITS).convert
+    result = convert(ToolResult(content=["three"], structured_content={"a": 3}, is_error=False))
+    assert (result.content, result.structured_content) == ([TextContent("three")], {"a": 3})
+    with pytest.raises(OutputMismatchError):
+        convert(ToolResult(structured_content={"a": "three"}))
+
+
+def test_what_only_pydantic_can_write_is_left_to_it() -> None:
+    class Model(BaseModel):
+        a: int
+
+    structured = typed_output("tool", dict[str, Any], LIMITS).convert({"model": Model(a=1)}).structured_content
+    assert isinstance(structured, Raw)
+    assert bytes(structured) == b'{"model":{"a":1}}'
+
+
+def test_the_bounds_of_schemas_hold_for_plain_types() -> None:
+    with pytest.raises(SchemaError, match="max_schema_depth"):
+        typed_output("tool", list[list[list[int]]], Limits(max_schema_depth=3))
+    assert typed_output("tool", list[list[list[int]]], Limits(max_schema_depth=4)).schema is not None
+
+
+def test_a_description_takes_the_first_paragraphs() -> None:
+    def plain() -> None:
+        """One line.
+
+        And another paragraph
+        of two lines.
+        """
+
+    assert read_signature(plain).summary == "One line.\n\nAnd another paragraph\nof two lines."

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 import msgspec
-from msgspec import UnsetType
+from msgspec import UNSET
 
 from mcp_bridges.deprecation.ledger import Ledger
 from mcp_bridges.gate import LegacyClient, Sighting
@@ -38,7 +38,7 @@ class ModernWatch:
         """As the port says."""
         del answer, since
         info = call.meta.client_info
-        name, version = (None, None) if isinstance(info, UnsetType) else (info.name, info.version)
+        name, version = (None, None) if info is UNSET else (info.name, info.version)
         agent = None if call.http_headers is None else call.http_headers.get(b"user-agent")
         key = (name, version, agent, call.principal, call.peer, call.transport, call.probe.version or "")
         count = self._counts.get(key)
@@ -47,7 +47,7 @@ class ModernWatch:
                 return
             count = self._counts[key] = _Count()
         count.calls += 1
-        if call.asked or not isinstance(call.meta.log_level, UnsetType):
+        if call.asked or call.meta.log_level is not UNSET:
             self._note_features(call, key)
 
     def hand_over(self) -> None:
@@ -59,7 +59,7 @@ class ModernWatch:
 
     def _note_features(self, call: Call, key: _Key) -> None:
         features = {feature: None for method in call.asked for feature in FEATURES.get(method, ())}
-        if not isinstance(call.meta.log_level, UnsetType):
+        if call.meta.log_level is not UNSET:
             features["feature.logging"] = None
         if features:
             seen = Sighting(client=_client(key), revision=key[-1], features=tuple(features), method=call.request.method)

@@ -6,7 +6,6 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from email.utils import format_datetime
 from typing import Final
 
 import msgspec
@@ -58,6 +57,8 @@ class Signals:
         return found
 
     def _make(self, features: tuple[str, ...]) -> Headers:
+        from email.utils import format_datetime  # half a megabyte, for servers that old clients come to
+
         deprecated_at = min(FEATURES[feature].deprecated_at for feature in features)
         sunset = datetime.combine(
             min(self._policy.sunset(feature) for feature in features), datetime.min.time(), tzinfo=UTC

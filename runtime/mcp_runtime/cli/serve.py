@@ -41,9 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> ExitCode:
     """Serve. Raises ConfigError, PluginLoadError; other errors are defects."""
-    put_off_collections()
     config = load_from(args)
     http, stdio = _transports(args, config)
+    if not http:  # A client waits for it to start. A server over HTTP rather starts with no more than it needs.
+        put_off_collections()
     # Before a plugin is imported, and before anything else could print.
     from mcp_runtime.transports.claimed_streams import claim
 

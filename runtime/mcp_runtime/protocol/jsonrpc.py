@@ -58,6 +58,7 @@ class _IdOnly(Struct):
 
 
 NO_PARAMS: Final = Raw(b"{}")
+OPENING_BRACE: Final = ord("{")
 _decoder: Final = msgspec.json.Decoder(_Envelope)
 _id_decoder: Final = msgspec.json.Decoder(_IdOnly)
 _encoder: Final = msgspec.json.Encoder()
@@ -90,25 +91,25 @@ def decode(data: bytes) -> Message:
 
 
 def _classify(data: bytes, envelope: _Envelope) -> Message:
-    if isinstance(envelope.method, UnsetType):
+    if envelope.method is UNSET:
         return _response(data, envelope)
     params = envelope.params
-    if isinstance(params, UnsetType):
+    if params is UNSET:
         params = NO_PARAMS
-    if isinstance(envelope.id, UnsetType):
+    if envelope.id is UNSET:
         # Whatever its params are: a notification is never answered, so who wants them finds out what they are.
         return Notification(envelope.method, params)
-    if bytes(memoryview(params)[:1]) != b"{":
+    if memoryview(params)[0] != OPENING_BRACE:
         raise _invalid(data, "Invalid request: params must be an object")
     return Request(envelope.id, envelope.method, params)
 
 
 def _response(data: bytes, envelope: _Envelope) -> Response:
-    result = None if isinstance(envelope.result, UnsetType) else envelope.result
-    error = None if isinstance(envelope.error, UnsetType) else envelope.error
+    result = None if envelope.result is UNSET else envelope.result
+    error = None if envelope.error is UNSET else envelope.error
     if (result is None) == (error is None):
         raise _invalid(data, "Invalid request: no method")
-    return Response(None if isinstance(envelope.id, UnsetType) else envelope.id, result, error)
+    return Response(None if envelope.id is UNSET else envelope.id, result, error)
 
 
 def _explain(data: bytes, error: msgspec.ValidationError) -> str:
@@ -185,7 +186,10 @@ def _on_one_line(message: bytes) -> bytes:
 
     Spec: 2026-07-28/basic/transports/stdio
     """
-    return message.replace(b"\r", b" ").replace(b"\n", b" ") if b"\n" in message or b"\r" in message else message
+    # `find`, because `in` tries each time whether what it is to look for is a number.
+    if message.find(b"\n") < 0 and message.find(b"\r") < 0:
+        return message
+    return message.replace(b"\r", b" ").replace(b"\n", b" ")
 
 
 def encode_json(value: object) -> bytes:

@@ -137,9 +137,9 @@ def probe(params: Raw) -> MetaProbe:
         meta = _holder_decoder.decode(params).meta
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return MetaProbe(None, str(error).replace("$._meta", "_meta"), _salvage_version(params))
-    if isinstance(meta, UnsetType):
+    if meta is UNSET:
         return MetaProbe(None, None, None)
-    return MetaProbe(meta, None, None if isinstance(meta.protocol_version, UnsetType) else meta.protocol_version)
+    return MetaProbe(meta, None, None if meta.protocol_version is UNSET else meta.protocol_version)
 
 
 def _salvage_version(params: Raw) -> str | None:
@@ -170,9 +170,9 @@ def require(found: MetaProbe) -> RequestMetaObject:
             INVALID_PARAMS,
             f"Invalid params: _meta is missing; it must carry {PROTOCOL_VERSION_KEY} and {CLIENT_CAPABILITIES_KEY}",
         )
-    if isinstance(meta.protocol_version, UnsetType):
+    if meta.protocol_version is UNSET:
         raise PeerError(INVALID_PARAMS, f"Invalid params: _meta lacks {PROTOCOL_VERSION_KEY}")
-    if isinstance(meta.client_capabilities, UnsetType):
+    if meta.client_capabilities is UNSET:
         raise PeerError(INVALID_PARAMS, f"Invalid params: _meta lacks {CLIENT_CAPABILITIES_KEY}")
     return meta
 

@@ -3,48 +3,45 @@
 Rule: the task that accepted a connection reads, runs the application and writes; it waits for nobody but its client.
 
 Hypercorn (0.18) keeps sockets, TLS and HTTP/2: a connection that turns out to speak something else is handed to it with
-the bytes already read. `install` puts `serve_connection` in the place of Hypercorn's own. ADR 0011.
+the bytes already read. ADR 0011.
 """
 
 import os
 from collections.abc import Awaitable, Callable
+from functools import partial
 from math import inf
 from time import time
 from typing import Any, Final, cast
 from urllib.parse import unquote
 
-import hypercorn.trio.run
 import trio
 from hypercorn.config import Config as HypercornConfig
-from hypercorn.events import RawData
-from hypercorn.trio import task_group
-from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.utils import parse_socket_addr  # pyright: ignore[reportUnknownVariableType]  # a tuple of whatever
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Scope
 
 from mcp_runtime.limits import Limits
+from mcp_runtime.scopes import LENT_SCOPE, LentScope
 from mcp_runtime.server.http1_exchange import READ_BYTES, Exchange, status_line
 from mcp_runtime.server.http1_request import EMPTY_LINE, HTTP2_PREFACE, RefusedError, RequestHead, check_beginning
 
-_run_app: Final = cast("Callable[..., Awaitable[None]]", getattr(task_group, "_handle"))  # noqa: B009  # it is private
-"""Hypercorn's own, so that what an application raises is logged alike."""
 _LINGER_S: Final = 2.0
 _LINGER_BYTES: Final = 16 * 1024 * 1024
 """More than the kernel holds for both ends: a close with bytes unread resets it, and the answer may be lost."""
 _LOOK_AGAIN_S: Final = 0.1
 """At least so long between two looks for late clients; a look takes as many steps as there are connections."""
 
-_GONE: Final = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
+GONE: Final = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
 """How it shows that a client has left."""
 
 Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
+Run = Callable[[], Awaitable[None]]
 
 
 class Http1Server:
     """What the connections of one server share. Run `watch` beside them, and call `drain` when it is to end."""
 
     def __init__(self, app: ASGIApp, config: HypercornConfig, limits: Limits) -> None:
-        self._app = app
+        self.app = app
         self.config = config
         self.limits = limits
         self.is_draining = False
@@ -59,10 +56,6 @@ class Http1Server:
             self._fields_at = now
             self._fields = b"".join(b"%b: %b\r\n" % field for field in self.config.response_headers("h11"))
         return self._fields
-
-    def app(self, scope: Scope, receive: Receive, send: Send, *_: object) -> Awaitable[None]:
-        """The application, as Hypercorn calls one."""
-        return self._app(scope, receive, send)
 
     def drain(self) -> None:
         """Close idle connections now, and the others after the answer that they are at."""
@@ -104,6 +97,7 @@ class Connection:
         self._socket = (stream.transport_stream if isinstance(stream, trio.SSLStream) else stream).socket
         self._fd = self._socket.fileno()
         self._scope = trio.CancelScope()
+        self._unfinished: tuple[Run, Scope, Exchange, float] | None = None
         self._lock = trio.Lock()
         self._unsent: memoryview | None = None
         self._lingers = False
@@ -128,6 +122,10 @@ class Connection:
         try:
             with self._scope:
                 begun = await self._converse()
+            while self._unfinished is not None:  # The application cut its request off, and has an answer all the same.
+                self._scope = trio.CancelScope()
+                with self._scope:
+                    begun = await self._converse(self._unfinished)
             if self._scope.cancelled_caught and self.unread and not self.server.is_draining:
                 await self.refuse(408)
         except RefusedError as error:
@@ -138,7 +136,10 @@ class Connection:
             await self._part()
         return begun
 
-    async def _converse(self) -> bytes | None:
+    async def _converse(self, unfinished: "tuple[Run, Scope, Exchange, float] | None" = None) -> bytes | None:
+        self._unfinished = None
+        if unfinished is not None and not await self._run(*unfinished):
+            return None
         if self.server.is_draining:
             return None  # It came between the beginning of the drain and the end of listening.
         if isinstance(self._stream, trio.SSLStream):
@@ -146,7 +147,7 @@ class Connection:
             await self._stream.do_handshake()
             if self._stream.selected_alpn_protocol() == "h2":
                 return b""
-        scope = self._common_scope()
+        common = self._common_scope()
         while (head := await self._read_head()) is not None:
             if head == HTTP2_PREFACE:
                 return head + self.unread
@@ -154,29 +155,48 @@ class Connection:
             if request.is_for_hypercorn:
                 return head + self.unread
             self.deadline = inf
-            self._exchange = Exchange(self, request, self.server.limits, self.server.fields())
-            if not await self._answer(request, self._exchange, scope):
+            self._exchange = exchange = Exchange(self, request, self.server.limits, self.server.fields())
+            scope = self._scope_of(request, common)
+            del head, request  # The application may send a stream for days.
+            run = partial(self.server.app, scope, exchange.receive, exchange.send)
+            if not await self._run(run, scope, exchange, time()):
                 break
         return None
 
-    async def _answer(self, request: RequestHead, exchange: Exchange, common: Scope) -> bool:
-        """Run the application. Returns whether the connection can take another request."""
+    def _scope_of(self, request: RequestHead, common: Scope) -> Scope:
         target, _, query = request.target.partition(b"?")
-        scope: Scope = {
+        path = target.decode("ascii")
+        return {
             **common,
             "asgi": {"spec_version": "2.1", "version": "3.0"},
             "http_version": request.version,
             "method": request.method,
-            "path": unquote(target.decode("ascii")),
+            "path": unquote(path) if "%" in path else path,
             "raw_path": target,
             "query_string": query,
             "headers": request.headers,
             "state": self._state.copy(),
-            "extensions": {},
+            "extensions": {LENT_SCOPE: LentScope(self._scope)},
         }
-        began = time()
-        threads = (trio.to_thread.run_sync, trio.from_thread.run)
-        await _run_app(self.server.app, self.server.config, scope, exchange.receive, exchange.send, *threads)
+
+    async def _run(self, run: Run, scope: Scope, exchange: Exchange, began: float) -> bool:
+        """Run the application, or what it left to be done. Returns whether the connection can take another request."""
+        lent: LentScope = scope["extensions"][LENT_SCOPE]
+        try:
+            await run()
+        except BaseException as error:  # it may raise anything
+            if _is_cancellation(error):
+                if lent.conclude is not None and self._scope.cancel_called:
+                    self._unfinished = (lent.conclude, scope, exchange, began)
+                raise
+            if not isinstance(error, Exception | BaseExceptionGroup):
+                raise
+            await self.server.config.log.exception("Error in ASGI Framework")
+        finally:
+            if lent.scope is not None:
+                lent.end()
+            if not exchange.is_complete and self._unfinished is None:
+                await exchange.fail()
         log = self.server.config.log
         if log.access_logger is not None:
             await log.access(cast("Any", scope), cast("Any", exchange.summary), time() - began)
@@ -203,7 +223,7 @@ class Connection:
         now = trio.current_time()
         self.deadline = now + self.server.config.keep_alive_timeout
         seen = 0
-        if EMPTY_LINE in self.unread:
+        if self.unread and self.unread.find(EMPTY_LINE) >= 0:
             await trio.lowlevel.checkpoint()  # A client that sends many requests at once is not the only one.
         while (end := self.unread.find(EMPTY_LINE, max(seen - 3, 0))) < 0:
             if self.unread:
@@ -233,7 +253,7 @@ class Connection:
                 data = os.read(self._fd, READ_BYTES)
         except BlockingIOError:
             return True  # Nothing, although it was announced: whoever wants more asks again.
-        except _GONE:
+        except GONE:
             data = b""
         self.unread += data
         self.is_at_end = not data
@@ -251,7 +271,7 @@ class Connection:
                 self._unsent = rest
                 async with self._lock:
                     await self._flush()
-        except _GONE as error:
+        except GONE as error:
             self.is_gone = True
             raise ConnectionResetError("the client has left") from error
 
@@ -305,35 +325,11 @@ class Connection:
                 left -= len(self.unread)
                 if self._exchange is None:
                     self.unread = b""
-        except (*_GONE, RefusedError):
+        except (*GONE, RefusedError):
             return  # It knows that something is wrong.
 
 
-class _Hypercorn(TCPServer):
-    """Hypercorn's own connection, beginning with what was read already."""
-
-    begun = b""
-
-    async def _read_data(self) -> None:
-        if self.begun:
-            await self.protocol.handle(RawData(self.begun))
-        await super()._read_data()
-
-
-async def serve_connection(app: Any, config: HypercornConfig, context: Any, state: Any, stream: Any) -> None:
-    """Serve one connection, as `TCPServer` does. Cancelled, it is closed at once."""
-    begun: bytes | None = b""
-    if isinstance(config, Http1Config) and config.http1 is not None:
-        try:
-            begun = await Connection(config.http1, state, context, stream).run()
-        except _GONE:
-            return
-    if begun is not None:
-        hypercorns = _Hypercorn(app, config, context, state, stream)
-        hypercorns.begun = begun
-        await hypercorns
-
-
-def install() -> None:
-    """Have every connection of this process begin here. Harmless to repeat."""
-    hypercorn.trio.run.TCPServer = serve_connection  # type: ignore[assignment,attr-defined]  # replaced on purpose
+def _is_cancellation(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return cast("BaseExceptionGroup[BaseException]", error).split(trio.Cancelled)[1] is None
+    return isinstance(error, trio.Cancelled)

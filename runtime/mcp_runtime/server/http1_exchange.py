@@ -78,7 +78,7 @@ class Exchange:
 
     __slots__ = (
         *("_answer_left", "_body_left", "_chunks", "_closes", "_fields", "_has_given_body", "_has_sent_head", "_head"),
-        *("_headers", "_is_bodiless", "_is_chunked", "_is_complete", "_is_continue_due", "_is_over", "_status"),
+        *("_headers", "_is_bodiless", "_is_chunked", "_is_continue_due", "_is_over", "_status", "is_complete"),
         *("_version", "_waiting", "_wire"),
     )
 
@@ -100,7 +100,7 @@ class Exchange:
         self._is_bodiless = request.method == "HEAD"
         self._is_chunked = False
         self._answer_left: int | None = None
-        self._is_complete = False
+        self.is_complete = False
         self._is_over = False
 
     async def receive(self) -> Message:
@@ -108,7 +108,7 @@ class Exchange:
         if self._waiting is not None:
             raise trio.BusyResourceError("another task waits in receive() already")
         if not self._has_given_body:
-            piece = await self._piece()
+            piece = self._take() if self._has_arrived and self._chunks is None else await self._piece()
             if piece or self.has_whole_body:
                 self._has_given_body = self.has_whole_body
                 return {"type": "http.request", "body": piece, "more_body": not self._has_given_body}
@@ -169,23 +169,29 @@ class Exchange:
             self._waiting = None
         return False
 
-    async def send(self, message: Message | None) -> None:
-        """Send a piece of the answer. None: the application has ended.
+    async def send(self, message: Message) -> None:
+        """Send a piece of the answer.
 
         Raises ConnectionResetError where the client has left; RuntimeError, ValueError where the application errs.
         """
-        if message is None:
-            await self._end()
-        elif self._wire.is_gone or (self._is_over and not self._is_complete):
+        kind = message["type"]
+        if self._wire.is_gone or (self._is_over and not self.is_complete):
             raise ConnectionResetError("the client has left")
-        elif message["type"] == "http.response.start" and not self._status:
-            await self._start(int(message["status"]), tuple(message.get("headers", ())))
-        elif message["type"] == "http.response.body" and self._status and not self._is_complete:
-            await self._send_body(bytes(message.get("body", b"")), is_last=not message.get("more_body", False))
+        if kind == "http.response.start" and not self._status:
+            if self._start(message["status"], tuple(message.get("headers", ()))):
+                await self._write(b"")
+        elif kind == "http.response.body" and self._status and not self.is_complete:
+            is_last = not message.get("more_body", False)
+            await self._write(self._as_sent(message.get("body", b""), is_last=is_last))
+            if is_last:
+                self._set_over()
+            else:
+                await trio.lowlevel.checkpoint()  # A socket that takes everything must not keep others from theirs.
         else:
-            raise RuntimeError(f"{message['type']} has no place here in an answer")
+            raise RuntimeError(f"{kind} has no place here in an answer")
 
-    async def _start(self, status: int, headers: tuple[tuple[bytes, bytes], ...]) -> None:
+    def _start(self, status: int, headers: tuple[tuple[bytes, bytes], ...]) -> bool:
+        """Make the head. Whether it is to go out at once."""
         if not 200 <= status < 1000:
             raise ValueError(f"{status} is no status of an answer")
         lines: list[bytes] = []
@@ -209,14 +215,13 @@ class Exchange:
         self._status, self._headers, self._answer_left = status, headers, length
         self._is_chunked = is_stream and self._version == "1.1" and not self._is_bodiless
         self._head = b"%b%b%b\r\n" % (status_line(status), b"".join(lines), self._fields)
-        if is_stream and not self._is_bodiless:
-            await self._write(b"")
+        return is_stream and not self._is_bodiless
 
     @property
     def _has_arrived(self) -> bool:
         return self.has_whole_body or (self._chunks is None and len(self._wire.unread) >= self._body_left)
 
-    async def _send_body(self, body: bytes, *, is_last: bool) -> None:
+    def _as_sent(self, body: bytes, *, is_last: bool) -> bytes:
         if self._is_bodiless:
             body = b""
         elif self._answer_left is not None:
@@ -226,12 +231,8 @@ class Exchange:
         elif self._is_chunked:
             chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
             body = chunk + b"0\r\n\r\n" if is_last else chunk
-        self._is_complete = is_last
-        await self._write(body)
-        if is_last:
-            self._set_over()
-        else:
-            await trio.lowlevel.checkpoint()  # A socket that takes everything must not keep others from theirs.
+        self.is_complete = is_last
+        return body
 
     async def _write(self, data: bytes) -> None:
         head, self._head = self._head, b""
@@ -258,16 +259,16 @@ class Exchange:
             self._has_sent_head = True
             await self._wire.refuse(status)
 
-    async def _end(self) -> None:
-        if not self._is_complete:
-            await self._give_up(500)
+    async def fail(self) -> None:
+        """The application has ended before its answer had."""
+        await self._give_up(500)
 
     async def finish(self) -> bool:
         """Once the application has returned: whether the connection can take another request."""
         self._set_over()
         while self._waiting is not None:  # In a task that is still to be told.
             await trio.lowlevel.checkpoint()
-        if not self._is_complete or self._closes or self._wire.is_gone:
+        if not self.is_complete or self._closes or self._wire.is_gone:
             return False
         try:
             return self.discard()
@@ -277,4 +278,4 @@ class Exchange:
     @property
     def summary(self) -> dict[str, Any] | None:
         """The answer, for the access log; None where it is not complete."""
-        return {"status": self._status, "headers": self._headers} if self._is_complete else None
+        return {"status": self._status, "headers": self._headers} if self.is_complete else None

@@ -7,6 +7,7 @@ httptools (llhttp, in its strict mode) does the parsing; what it lets through an
 """
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from httptools import HttpParserError, HttpParserInvalidMethodError, HttpParserUpgrade, HttpRequestParser
@@ -38,7 +39,7 @@ class RefusedError(Exception):
 class RequestHead:
     """Request line and header fields. Raises RefusedError. RFC 9112 2-6"""
 
-    __slots__ = ("_is_complete", "facts", "headers", "method", "target", "version")
+    __slots__ = ("facts", "headers", "method", "target", "version")
 
     def __init__(self, head: bytes, limits: Limits) -> None:
         line = _REQUEST_LINE.match(head)
@@ -46,43 +47,25 @@ class RequestHead:
             raise RefusedError(400)
         if line.end() - 2 > limits.max_request_line_bytes:
             raise RefusedError(414)
-        if len(head) > limits.max_header_bytes or head.count(b"\r\n") - 2 > limits.max_headers:
+        count = head.count(b"\r\n") - 2
+        if len(head) > limits.max_header_bytes or count > limits.max_headers:
             raise RefusedError(431)
         method, self.target, minor = line.groups()
         self.method = method.decode()
         self.version = "1.1" if minor == b"1" else "1.0"
-        self.headers: list[tuple[bytes, bytes]] = []
-        self.facts: dict[bytes, bytes] = {}
-        self._is_complete = False
-        self._parse(head)
+        self.headers = [(name.lower(), value.rstrip(b" \t")) for name, value in _parse(head, count)]
+        self.facts = dict(self.headers)
+        if len(self.facts) != len(self.headers):
+            for name in _SINGLED_OUT:
+                values = [value for other, value in self.headers if other == name]
+                if len(values) > 1:
+                    self.facts[name] = b",".join(values)
         self._check()
-
-    def _parse(self, head: bytes) -> None:
-        try:
-            HttpRequestParser(self).feed_data(head)
-        except HttpParserUpgrade:
-            pass  # Whether it is one is decided here.
-        except HttpParserInvalidMethodError:
-            raise RefusedError(501) from None
-        except HttpParserError:
-            raise RefusedError(400) from None
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """For httptools: one field."""
-        name, value = name.lower(), value.rstrip(b" \t")
-        self.headers.append((name, value))
-        if name in _SINGLED_OUT:
-            facts = self.facts
-            facts[name] = b"%b,%b" % (facts[name], value) if name in facts else value
-
-    def on_headers_complete(self) -> None:
-        """For httptools."""
-        self._is_complete = True
 
     def _check(self) -> None:
         """Refuse what httptools lets through."""
         host, coding = self.facts.get(b"host"), self.facts.get(b"transfer-encoding")
-        if not self._is_complete or (host is None and self.version == "1.1") or b"," in (host or b""):
+        if (host is None and self.version == "1.1") or (host is not None and host.find(b",") >= 0):
             raise RefusedError(400)
         if len(self.facts.get(b"content-length", b"")) > _LENGTH_DIGITS:
             raise RefusedError(400)
@@ -94,16 +77,55 @@ class RequestHead:
         """Whether no other request can follow on the connection: CONNECT would turn it into a tunnel."""
         if self.version == "1.0" or self.method == "CONNECT":
             return True
-        return b"close" in _tokens(self.facts.get(b"connection", b""))
+        connection = self.facts.get(b"connection")
+        return connection is not None and b"close" in _tokens(connection)
 
     @property
     def is_for_hypercorn(self) -> bool:
         """Whether it leads to HTTP/2, or to a WebSocket to be refused."""
-        upgrade = self.facts.get(b"upgrade", b"").lower()
-        if not upgrade or b"upgrade" not in _tokens(self.facts.get(b"connection", b"")):
+        upgrade = self.facts.get(b"upgrade")
+        if upgrade is None or b"upgrade" not in _tokens(self.facts.get(b"connection", b"")):
             return False
+        upgrade = upgrade.lower()
         has_body = b"content-length" in self.facts or b"transfer-encoding" in self.facts
         return (upgrade == b"h2c" and not has_body) or (upgrade == b"websocket" and self.method == "GET")
+
+
+class _Fields(list[tuple[bytes, bytes]]):
+    """For httptools: all fields, also those that come more than once."""
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.append((name, value))
+
+
+class _FieldsByName(dict[bytes, bytes]):
+    """The same, of fields that come once; nothing of it is Python's to run."""
+
+    on_header = dict[bytes, bytes].__setitem__
+
+
+def _parse(head: bytes, count: int) -> Iterable[tuple[bytes, bytes]]:
+    """The `count` fields of `head`. Raises RefusedError."""
+    by_name = _FieldsByName()
+    _feed(by_name, head)
+    if len(by_name) == count:
+        return by_name.items()
+    fields = _Fields()
+    _feed(fields, head)
+    if len(fields) != count:
+        raise RefusedError(400)
+    return fields
+
+
+def _feed(fields: _Fields | _FieldsByName, head: bytes) -> None:
+    try:
+        HttpRequestParser(fields).feed_data(head)
+    except HttpParserUpgrade:
+        pass  # Whether it is one is decided here.
+    except HttpParserInvalidMethodError:
+        raise RefusedError(501) from None
+    except HttpParserError:
+        raise RefusedError(400) from None
 
 
 def check_beginning(head: bytes, new_from: int, limits: Limits) -> None:
@@ -166,4 +188,4 @@ class ChunkedBody:
 
 
 def _tokens(value: bytes) -> list[bytes]:
-    return [token.strip() for token in value.lower().split(b",")] if value else []
+    return [token.strip() for token in value.lower().split(b",")]

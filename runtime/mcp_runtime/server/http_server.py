@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mcp_runtime.config import HttpConfig
 from mcp_runtime.limits import Limits
-from mcp_runtime.server import http1, http2
+from mcp_runtime.server import connections, http2
 from mcp_runtime.server.http1 import Http1Config, Http1Server
 from mcp_runtime.server.sockets import Listener, hang_up
 
@@ -35,7 +35,7 @@ async def serve_http(
     The caller runs the application's lifespan.
     """
     addresses = [listener.sock.getsockname() for listener in listeners]
-    http1.install()
+    connections.install()
     http2.install()
     config = _hypercorn_config(listeners, http, limits, tls=tls)
     draining = trio.Event()

@@ -156,7 +156,6 @@ async def _serve_endpoints(
         tls = bool(http.tls_certificate_file)
         await serving.start(partial(serve_http, app, listeners, http, limits=config.limits, tls=tls, drain=drain))
         freeze_what_is_there()
-        take_up_collections()
         progress.started.set()
         on_ready()
         if stdio is not None:

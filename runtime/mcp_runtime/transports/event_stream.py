@@ -10,13 +10,13 @@ from contextlib import aclosing
 from typing import Final, cast
 
 import anyio
-from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.types import Message, Receive
 
 from mcp_runtime.transports.http_response import PostResponse
 from mcp_runtime.transports.watch import Watch, Watched
 
-Events = AsyncGenerator[ServerSentEvent, None]
+Events = AsyncGenerator[bytes, None]
+"""Server-sent events, encoded."""
 
 _FAREWELL_S: Final = 1.0
 """Time for a stream to send what is pending and its last event once uvicorn stops."""
@@ -32,7 +32,7 @@ async def serve_event_stream(events: Events, receive: Receive, response: PostRes
             await response.begin_events()
             async with aclosing(events):
                 async for event in events:
-                    await response.send_event(event.encode())
+                    await response.send_event(event)
             # Some servers report a disconnect of their own making while the last piece is on its way, and a connection
             # whose last send is cancelled is never closed.
             watched.gone = None
@@ -48,6 +48,8 @@ async def end_with_uvicorn(watch: Watch, close: Callable[[], None]) -> None:
     uvicorn waits for its connections before it ends the lifespan. sse-starlette knows how to see it stop: so it gets
     one stream of its own, which goes nowhere.
     """
+    from sse_starlette import EventSourceResponse
+
     source = EventSourceResponse(
         _silence(),
         shutdown_event=cast("anyio.Event", _CallWhenSet(close)),
@@ -60,7 +62,7 @@ async def end_with_uvicorn(watch: Watch, close: Callable[[], None]) -> None:
 
 async def _silence() -> Events:
     await anyio.sleep_forever()
-    yield ServerSentEvent()
+    yield b""
 
 
 async def _never() -> Message:

@@ -107,9 +107,9 @@ async def read_body(headers: Mapping[bytes, bytes], receive: Receive, limits: Li
         size += len(chunk)
         if size > limits.max_body_bytes:
             raise _too_large(limits)
-        chunks.append(chunk)
         if not message.get("more_body", False):
-            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            return b"".join((*chunks, chunk)) if chunks else chunk
+        chunks.append(chunk)
 
 
 async def read_body_in_time(headers: Mapping[bytes, bytes], receive: Receive, limits: Limits) -> bytes:

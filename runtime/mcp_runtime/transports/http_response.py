@@ -4,14 +4,14 @@ Spec: 2026-07-28/basic/transports/streamable-http#receiving-messages
 """
 
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 import anyio
 import anyio.lowlevel
-from sse_starlette import ServerSentEvent
-from starlette.types import Send
+from msgspec import Struct
 
 from mcp_runtime.call import Reply
+from mcp_runtime.transports.server_sent_events import KEEP_ALIVE, encode_event
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -24,28 +24,19 @@ _STREAM_HEADERS: Final = [
 ]
 
 
-def encode_event(message: bytes) -> bytes:
-    """One JSON-RPC message as a server-sent event."""
-    return ServerSentEvent(data=message.decode()).encode()
-
-
-KEEP_ALIVE: Final = ServerSentEvent(comment="keep-alive").encode()
-
-
-class PostResponse:
+class PostResponse(Struct, eq=False):
     """The response to one request.
 
-    `extra` are headers that it gets whatever happens (CORS); `head` leaves out its body.
+    `extra` are headers that it gets whatever happens (CORS); `has_body` is false where its body is left out (HEAD).
     """
 
-    def __init__(self, send: Send, extra: Headers, *, head: bool = False) -> None:
-        self._send = send
-        self._extra = extra
-        self._head = head
-        self._streaming = False
-        self._finished = False
-        self._torn = False
-        self._lock: anyio.Lock | None = None
+    _send: Any
+    _extra: Headers
+    _has_body: bool = True
+    _streaming: bool = False
+    _finished: bool = False
+    _torn: bool = False
+    _lock: Any = None
 
     async def notify(self, message: bytes) -> None:
         """Send a notification: the first one turns the response into an event stream."""
@@ -101,19 +92,14 @@ class PostResponse:
 
     async def finish(self, reply: Reply) -> None:
         """Send the answer and end the response: as the last event of a stream, else as a plain JSON body."""
-        self._finished = True
         if self._lock is not None:
+            self._finished = True
             async with self._lock:
-                await self._finish(reply)
-        else:
-            await self._finish(reply)
-
-    async def _finish(self, reply: Reply) -> None:
-        if self._torn:
-            return
-        if self._streaming:
-            await self._send({"type": "http.response.body", "body": encode_event(reply.body)})
-            return
+                if self._torn:
+                    return
+                if self._streaming:
+                    await self._send({"type": "http.response.body", "body": encode_event(reply.body)})
+                    return
         headers = _JSON_HEADERS
         if reply.retry_after_s is not None:
             headers = [*headers, (b"retry-after", str(reply.retry_after_s).encode())]
@@ -122,9 +108,10 @@ class PostResponse:
     async def send(self, status: int, body: bytes, headers: Headers) -> None:
         """Send a whole response at once."""
         self._finished = True
-        length = (b"content-length", str(len(body)).encode())
-        await self._start(status, [*headers, length])
-        await self._send({"type": "http.response.body", "body": b"" if self._head else body})
+        send = self._send
+        fields = [*headers, (b"content-length", b"%d" % len(body)), *self._extra]
+        await send({"type": "http.response.start", "status": status, "headers": fields})
+        await send({"type": "http.response.body", "body": body if self._has_body else b""})
 
     async def _start(self, status: int, headers: Headers) -> None:
         await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *self._extra]})

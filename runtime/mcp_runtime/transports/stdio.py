@@ -8,7 +8,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import trio
-from msgspec import UnsetType
+from msgspec import UNSET
 
 from mcp_runtime import call_log
 from mcp_runtime.call import Call, Reply, Stream
@@ -221,7 +221,7 @@ class Stdio:
         call = self._calls.get(params.request_id)
         listening = self._subscriptions.get(params.request_id)
         if call is not None:
-            reason = None if isinstance(params.reason, UnsetType) else params.reason
+            reason = None if params.reason is UNSET else params.reason
             call_log.logger().info("request_cancelled", request_id=params.request_id, reason=reason)
             call.abandon()
         elif listening is not None:

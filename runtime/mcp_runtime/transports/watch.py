@@ -47,10 +47,11 @@ class Watch:
     """
 
     def __init__(self, *, after_s: float, keep_alive_interval_s: float) -> None:
-        self._after_s = after_s
+        self.after_s = after_s
         self._keep_alive_interval_s = keep_alive_interval_s
         self._young: dict[Watched, None] = {}
         self._idle: anyio.Event | None = None
+        self._is_busy = False
         self._tasks: TaskGroup | None = None
         self.loop: Loop = ANY_LOOP
         self.streams: set[anyio.CancelScope] = set()
@@ -69,11 +70,6 @@ class Watch:
                 tasks.cancel_scope.cancel()
 
     @property
-    def after_s(self) -> float:
-        """How long a call runs before it is watched."""
-        return self._after_s
-
-    @property
     def is_running(self) -> bool:
         """Whether calls can be watched: the application's lifespan is on."""
         return self._tasks is not None
@@ -81,6 +77,7 @@ class Watch:
     def enter(self, watched: Watched) -> None:
         """A call begins."""
         self._young[watched] = None
+        self._is_busy = True
         if self._idle is not None:
             self._idle.set()
             self._idle = None
@@ -105,19 +102,25 @@ class Watch:
 
     async def _look_out(self) -> None:
         while True:
-            if not self._young:
-                self._idle = anyio.Event()
-                await self._idle.wait()
             oldest = next(iter(self._young), None)
             if oldest is None:
+                await self._until_one_may_be_old()
                 continue
-            wait_s = oldest.since + self._after_s - self.loop.now()
+            wait_s = oldest.since + self.after_s - self.loop.now()
             if wait_s > 0:
                 await anyio.sleep(wait_s)
             else:
                 del self._young[oldest]
                 self.look_after(oldest)
                 oldest.aged()
+
+    async def _until_one_may_be_old(self) -> None:
+        """Whatever begins from now on is not old before `after_s` have passed."""
+        if not self._is_busy:
+            self._idle = anyio.Event()
+            await self._idle.wait()
+        self._is_busy = False
+        await anyio.sleep(self.after_s)
 
     async def _accompany(self, watched: Watched, scope: anyio.CancelScope) -> None:
         with scope:
