@@ -68,7 +68,7 @@ def _median_of_rounds(of: Series | None, to: Series | None) -> float | None:
 
 
 def _rate(what: str, bound: float, of: tuple[str, ...], to: tuple[str, ...], measurement: str = "http/call") -> Budget:
-    return Budget(what=what, bound=bound, of=Quantity(measurement, of), to=Quantity(measurement, to))
+    return Budget(what=what, bound=bound, of=Quantity(measurement, of), to=Quantity(measurement, to), paired=True)
 
 
 def _cost(what: str, bound: float, measurement: str) -> Budget:

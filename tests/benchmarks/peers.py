@@ -94,6 +94,13 @@ PEERS: Final[Mapping[str, Peer]] = {
             variables=_OURS,
         ),
         Peer(
+            key="ours_granian",
+            label="mcp-runtime on granian",
+            environment="runtime-uvicorn",
+            http=(*_GRANIAN, "--host", "127.0.0.1", "--port", "{port}", "mcp_runtime.asgi:app"),
+            variables=_OURS,
+        ),
+        Peer(
             key="ours_watched",
             label="mcp-runtime, with ledger and signals",
             environment=PROJECT,

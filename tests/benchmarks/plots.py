@@ -43,7 +43,7 @@ _STYLE: Final = """\
   }
 </style>"""
 _DASHES: Final = ("none", "7 3", "2 3", "9 3 2 3")
-_OURS: Final = frozenset({"ours", "ours_uvicorn", "dispatcher", "bare_ours"})
+_OURS: Final = frozenset({"ours", "ours_uvicorn", "ours_granian", "dispatcher", "bare_ours"})
 
 
 def svg(measurement: Measurement) -> str:

@@ -1,4 +1,4 @@
-"""A server over HTTP loads a cipher when something is to be sealed, and not because something might be."""
+"""A server over HTTP loads what it needs when it needs it: what is idle is small, and there are many of them."""
 
 from pathlib import Path
 
@@ -21,6 +21,16 @@ def test_the_cipher_is_loaded_with_the_first_session(tmp_path: Path) -> None:
             connection.send_body(encode(opening()), HEADERS)
             assert connection.response().getheader("mcp-session-id")
         assert "cryptography" in loaded(server)
+
+
+def test_an_idle_server_has_not_loaded_what_nobody_came_for(tmp_path: Path) -> None:
+    with ServerProcess("--plugin", PROBES, "--bind", "127.0.0.1:0", directory=tmp_path) as server:
+        idle = loaded(server)
+        assert {"hypercorn", "httptools"} <= idle
+        assert idle & {"sse_starlette", "pydantic", "pydantic_core", "jsonschema_rs", "cryptography"} == set()
+        counted = ask(server.url, call("count_up", times=1))
+        assert counted["result"]["content"]
+        assert "sse_starlette" not in loaded(server)  # Without a token nobody is told of progress, and nothing streams.
 
 
 def loaded(server: ServerProcess) -> set[str]:

@@ -9,7 +9,9 @@ from tests.benchmarks.turns import Pace
 def run(pace: Pace) -> list[Measurement]:
     """Requests a second, and what each costs."""
     return [
-        *_rates("http/call", "tools/call over HTTP, 2026-07-28", workloads.call(), (*SDKS, *FLOOR), pace),
+        *_rates(
+            "http/call", "tools/call over HTTP, 2026-07-28", workloads.call(), (*SDKS, "ours_granian", *FLOOR), pace
+        ),
         *_rates("http/list", "tools/list over HTTP, 2026-07-28", workloads.listing(), SDKS, pace),
         *_rates("http/progress", "tools/call with three notifications over SSE", workloads.progress(), SDKS, pace),
     ]
