@@ -139,6 +139,7 @@ BUDGETS: Final[Sequence[Budget]] = (
         bound=1.05,
         of=Quantity("scale/tools-cpu", ("ours",), 1000.0),
         to=Quantity("scale/tools-cpu", ("ours",), 10.0),
+        paired=True,
     ),
 )
 
