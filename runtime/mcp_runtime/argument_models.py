@@ -4,7 +4,7 @@ This module imports pydantic: it is imported when a parameter's type is not plai
 """
 
 import inspect
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Any, cast
 
 import msgspec
 from msgspec import Raw
@@ -13,10 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from mcp_runtime.errors import ArgumentsError, PluginError
 from mcp_runtime.limits import Limits
 from mcp_runtime.model_schemas import PYDANTIC_REFUSALS, TypeRefusedError, adapter_of, schema_of
-from mcp_runtime.schemas import SchemaValidator
+from mcp_runtime.schemas import MAX_REPORTED_ERRORS, SchemaValidator
 from mcp_runtime.signatures import Signature
-
-MAX_REPORTED_ERRORS: Final = 5
 
 
 class ArgumentModel:

@@ -19,11 +19,10 @@ from pydantic import BaseModel, Field, field_validator
 from typing_extensions import TypedDict  # the one that pydantic takes before Python 3.12
 
 from mcp_runtime import Context, SyncContext
-from mcp_runtime.argument_models import MAX_REPORTED_ERRORS
 from mcp_runtime.arguments import Arguments
 from mcp_runtime.errors import ArgumentsError, PluginError
 from mcp_runtime.limits import Limits
-from mcp_runtime.schemas import SchemaValidator
+from mcp_runtime.schemas import MAX_REPORTED_ERRORS, SchemaValidator
 from mcp_runtime.signatures import read_signature
 
 LIMITS = Limits()

@@ -102,7 +102,7 @@ def decode_value(header: str, raw: bytes) -> str:
     """
     if _PLAIN.fullmatch(raw) is None:
         raise _mismatch(f"{header} header has invalid characters")
-    if not raw.startswith(_SENTINEL_START) or not raw.endswith(_SENTINEL_END):
+    if not (raw.startswith(_SENTINEL_START) and raw.endswith(_SENTINEL_END)):
         return raw.decode("ascii")
     payload = raw[len(_SENTINEL_START) : -len(_SENTINEL_END)]
     try:

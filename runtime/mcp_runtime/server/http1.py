@@ -184,17 +184,14 @@ class Connection:
         lent: LentScope = scope["extensions"][LENT_SCOPE]
         try:
             await run()
-        except BaseException as error:  # it may raise anything
+        except (trio.Cancelled, BaseExceptionGroup, Exception) as error:
             if _is_cancellation(error):
                 if lent.conclude is not None and self._scope.cancel_called:
                     self._unfinished = (lent.conclude, scope, exchange, began)
                 raise
-            if not isinstance(error, Exception | BaseExceptionGroup):
-                raise
             await self.server.config.log.exception("Error in ASGI Framework")
         finally:
-            if lent.scope is not None:
-                lent.end()
+            lent.end()
             if not exchange.is_complete and self._unfinished is None:
                 await exchange.fail()
         log = self.server.config.log

@@ -116,8 +116,7 @@ class StreamableHttp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
         headers = headers_of(scope)
-        origin = headers.get(b"origin")
-        extra = [] if origin is None else self._guard.response_headers(origin)
+        extra = self._guard.response_headers(headers.get(b"origin"))
         response = PostResponse(send, extra, scope["method"] != "HEAD")
         exchange = Exchange(scope=scope, receive=receive, send=send, headers=headers, extra=extra, response=response)
         try:
@@ -138,8 +137,7 @@ class StreamableHttp:
         await discard_body(exchange.receive, self._limits)
 
     def _check_origin(self, exchange: Exchange) -> None:
-        origin = exchange.headers.get(b"origin")
-        if origin is not None and not self._guard.allows_origin(origin):
+        if not self._guard.allows_origin(exchange.origin):
             raise HttpRefusalError(403, "Origin is not allowed; the operator can add it to http.allowed_origins")
         if not self._guard.allows_host(exchange.headers.get(b"host")):
             raise HttpRefusalError(421, "Host is not served here; the operator can add it to http.allowed_hosts")
