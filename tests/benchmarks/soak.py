@@ -22,6 +22,7 @@ from tests.benchmarks.soak_wire import LostError, connected
 from tests.benchmarks.turns import percentile, say
 from tests.support.messages import request
 
+PARSERS: Final = ("httptools", "h11")
 _SETTLE_S: Final = 15.0
 _WARM_UP_S: Final = 60.0
 _WINDOWS: Final = 6
@@ -82,11 +83,11 @@ class Outcome:
         )
 
 
-def run(seconds: float, *, seed: int = 1, peer: Peer = PEERS["soak"]) -> Outcome:
-    """Soak the default server for `seconds`, of which a part is for warming up."""
+def run(seconds: float, *, seed: int = 1, parser: str = PARSERS[0], peer: Peer = PEERS["soak"]) -> Outcome:
+    """Soak the default server with `http.parser` as in `parser` for `seconds`, of which a part is for warming up."""
     allow_descriptors()
     warm_up_s = min(seconds / 3, _WARM_UP_S)
-    with HttpServer(peer) as server, pinned_to(LOAD_CORE):
+    with HttpServer(peer, extra={"MCP_RUNTIME_HTTP_PARSER": parser}) as server, pinned_to(LOAD_CORE):
         server.wait_until_listening()
         return trio.run(partial(_soak, server, seconds - warm_up_s, seed, warm_up_s))
 
@@ -163,8 +164,9 @@ def command(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench soak", description="Does the default server stay up?")
     parser.add_argument("--seconds", type=float, default=1800.0, help="default: half an hour")
     parser.add_argument("--seed", type=int, default=1, help="what the clients do follows from it")
+    parser.add_argument("--parser", choices=PARSERS, default=PARSERS[0], help="http.parser of the server")
     options = parser.parse_args(arguments)
-    outcome = run(options.seconds, seed=options.seed)
+    outcome = run(options.seconds, seed=options.seed, parser=options.parser)
     print("answered:", ", ".join(f"{number:,} {kind}" for kind, number in outcome.tally.answered.items()))
     print("before:", outcome.before)
     print("after: ", outcome.after)
