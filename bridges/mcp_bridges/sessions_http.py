@@ -65,6 +65,22 @@ _Parts = tuple[RequestId | None, bytes | None, bytes | None]
 """Id, result and error of a response, the latter two as JSON."""
 
 
+class _WatchedCall(Watched, kw_only=True):
+    """A call whose client may leave, and come back for the rest: a lost connection is no cancellation.
+
+    Spec: 2025-11-25/basic/transports#sending-messages-to-the-server
+    """
+
+    call: LegacyCall
+    stream: PostStream
+
+    def aged(self) -> None:
+        self.call.keep_time()
+
+    async def keep_alive(self) -> None:
+        await self.stream.keep_alive()
+
+
 class SessionsHttp:
     """Serves old sessions at the MCP endpoint."""
 
@@ -276,13 +292,12 @@ class SessionsHttp:
             now=self._parts.watch.loop.now,
             http_headers=visit.exchange.request_headers,
         )
-        watched = Watched(
-            gone=_nothing,
-            aged=call.keep_time,
+        watched = _WatchedCall(
             receive=visit.exchange.receive,
-            keep_alive=stream.keep_alive,
             every_s=self._let_go_after_s,
             since=self._parts.watch.loop.now(),
+            call=call,
+            stream=stream,
         )
         with self._calls.entered(visit.session, call):
             self._parts.watch.enter(watched)
@@ -349,7 +364,3 @@ def _bytes(raw: Raw | None) -> bytes | None:
 def _read_response(message: bytes) -> Response:
     response_id, result, error = msgspec.msgpack.decode(message, type=_Parts)
     return Response(response_id, None if result is None else Raw(result), None if error is None else Raw(error))
-
-
-def _nothing() -> None:
-    """A lost connection is no cancellation. Spec: 2025-11-25/basic/transports#sending-messages-to-the-server"""

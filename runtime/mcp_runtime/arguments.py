@@ -46,12 +46,17 @@ class Arguments:
 
         Raises ArgumentsError naming each parameter that is off.
         """
+        return dict(zip(self._names, self.parse_values(arguments), strict=True))
+
+    def parse_values(self, arguments: Raw) -> tuple[Any, ...]:
+        """As `parse`, only the values, in the order of the parameters."""
         if self._decoder is not None:
             try:
-                return dict(zip(self._names, astuple(self._decoder.decode(arguments)), strict=True))
+                return astuple(self._decoder.decode(arguments))
             except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
                 pass
-        return self._model.parse(arguments)
+        parsed = self._model.parse(arguments)
+        return tuple(parsed[name] for name in self._names)
 
     def parse_texts(self, arguments: dict[str, str]) -> dict[str, Any]:
         """Keyword arguments from texts, as prompts and templates have them. Raises ArgumentsError."""

@@ -8,12 +8,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Literal
 
 import anyio
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, field
+from msgspec.structs import asdict
 
 from mcp_runtime.metrics import OutcomeName
-from mcp_runtime.protocol.headers import MirroredHeaders
+from mcp_runtime.protocol.headers import Headers
 from mcp_runtime.protocol.jsonrpc import Request
-from mcp_runtime.protocol.meta import MetaProbe, RequestMetaObject
+from mcp_runtime.protocol.meta import MetaProbe, RequestMetaObject, trace_context
 from mcp_runtime.scopes import ANY_LOOP, new_scope
 from mcp_runtime.subscriptions import Subscription
 
@@ -27,12 +28,13 @@ _NO_META: Final = RequestMetaObject()
 class Call(Struct, kw_only=True, eq=False):
     """A request and what came with it.
 
-    `notify` sends one encoded notification on the request's own stream, waiting where the reader is slow. `headers` is
-    None where no headers mirror the body. `principal` is who was authenticated, None where nobody was; `peer` the
-    network address it came from, None on stdio. `close_stream` lets go of the connection and keeps the stream, None
-    where that cannot be. `http_headers` are all headers of its HTTP request by name, None on stdio; `asked` the methods
-    of what the handler wanted to know from the client. `spoken` is the revision of its client where a bridge speaks for
-    it. `needs_span` is false in a span of its own, and for what a bridge asks for itself.
+    `params` are the request's where they are decoded already. `notify` sends one encoded notification on the request's
+    own stream, waiting where the reader is slow. `headers` is None where no headers mirror the body. `principal` is who
+    was authenticated, None where nobody was; `peer` the network address it came from, None on stdio. `close_stream`
+    lets go of the connection and keeps the stream, None where that cannot be. `http_headers` are all headers of its
+    HTTP request by name, None on stdio; `asked` the methods of what the handler wanted to know from the client.
+    `spoken` is the revision of its client where a bridge speaks for it. `needs_span` is false in a span of its own, and
+    for what a bridge asks for itself.
 
     `scope` is cancelled to abandon the call. The dispatcher enters it, unless the transport is `in_scope` already; then
     the transport asks the dispatcher for an answer when the scope was cancelled. `watched_after_s` is when somebody
@@ -44,7 +46,8 @@ class Call(Struct, kw_only=True, eq=False):
     probe: MetaProbe
     transport: Transport
     notify: Notify
-    headers: MirroredHeaders | None = None
+    params: Struct | None = None
+    headers: Headers | None = None
     principal: str | None = None
     peer: str | None = None
     close_stream: CloseStream | None = None
@@ -86,6 +89,16 @@ class Call(Struct, kw_only=True, eq=False):
     def is_late(self) -> bool:
         """Whether its time is up: a handler that blocks its thread is not stopped when it should be."""
         return self.ends_at < math.inf and self.now() >= self.ends_at
+
+    def log_fields(self) -> dict[str, object]:
+        """What every log event about it says: method and id, its client, and the trace that it is part of."""
+        fields: dict[str, object] = {"method": self.request.method, "request_id": self.request.id}
+        info = self.meta.client_info
+        if info is not UNSET:
+            fields["client"] = f"{info.name}/{info.version}"
+        trace = trace_context(self.meta)
+        fields.update((name, value) for name, value in asdict(trace).items() if value is not None)
+        return fields
 
     def abandon(self) -> None:
         """The client gave up on this call: stop work on it and send nothing more for it."""

@@ -44,8 +44,8 @@ class ToolEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     definition: Tool
     plugin: str
-    parse: Callable[[Raw], dict[str, Any]]
-    invoke: Callable[[dict[str, Any], Any], Awaitable[Any]]
+    parse: Callable[[Raw], Any]
+    invoke: Callable[[Any, Any], Awaitable[Any]]
     convert: Callable[[Any], CallToolResult]
     takes_context: bool
     header_plan: HeaderPlan

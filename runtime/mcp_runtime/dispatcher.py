@@ -6,7 +6,6 @@ runs it under a deadline and returns the encoded answer.
 
 import secrets
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import anyio
@@ -19,12 +18,12 @@ from mcp_runtime.errors import ArgumentsError, PluginError, ToolError
 from mcp_runtime.input_required import InputNeeded
 from mcp_runtime.methods import METHODS, Method, Outcome, Services, Work
 from mcp_runtime.metrics import OutcomeName
-from mcp_runtime.protocol import meta as protocol_meta
 from mcp_runtime.protocol.content import TextContent
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, METHOD_NOT_FOUND, PeerError, unsupported_version
 from mcp_runtime.protocol.headers import check_method, check_name, check_version, version_of
 from mcp_runtime.protocol.jsonrpc import encode_error, encode_json, encode_result
 from mcp_runtime.protocol.messages import CallToolResult, Result, SubscriptionsListenResult, decode_params
+from mcp_runtime.protocol.meta import require
 from mcp_runtime.protocol.revisions import MODERN_REVISIONS
 from mcp_runtime.subscriptions import Subscription
 
@@ -78,7 +77,7 @@ class Dispatcher:
         """
         if self._spans is not None and call.needs_span:
             return await self._spans.around(call, self)
-        call_log.bind(partial(_log_fields, call))
+        call_log.bind(call.log_fields)
         try:
             method, params = self._admit(call)
         except PeerError as error:
@@ -98,17 +97,18 @@ class Dispatcher:
         request, headers, probe = call.request, call.headers, call.probe
         method = METHODS.get(request.method)
         if method is None:
-            if headers is not None and headers.protocol_version is not None:
+            named = None if headers is None else version_of(headers)
+            if headers is not None and named is not None:
                 check_version(headers, probe.version)
-            version = probe.version if probe.version is not None or headers is None else version_of(headers)
+            version = named if probe.version is None else probe.version
             self._check_version(MODERN_REVISIONS[0] if version is None else version)
             raise PeerError(METHOD_NOT_FOUND, f"Method not found: {request.method}")
-        call.meta = protocol_meta.require(probe)
+        call.meta = require(probe)
         if headers is not None:
             check_version(headers, probe.version)
             check_method(headers, request.method)
         self._check_version(probe.version or "")
-        params = decode_params(request.params, method.params)
+        params = decode_params(request.params, method.params) if call.params is None else call.params
         if headers is not None and method.mirrored_name is not None:
             check_name(headers, method.mirrored_name(params))
         return method, params
@@ -198,7 +198,7 @@ class Dispatcher:
             return Reply(body=encode_result(call.request.id, outcome))
         if isinstance(outcome, Subscription):
             # A stream may stay open for days; what it was asked with is not to stay with it.
-            fields = _log_fields(call)
+            fields = call.log_fields()
             call_log.bind(lambda: fields)
             result = SubscriptionsListenResult(meta={**outcome.meta})
             return Stream(subscription=outcome, final=encode_result(call.request.id, self._stamp(result)))
@@ -262,13 +262,3 @@ def _leaves(error: BaseException) -> list[BaseException]:
         group = cast("BaseExceptionGroup[BaseException]", error)
         return [leaf for inner in group.exceptions for leaf in _leaves(inner)]
     return [error]
-
-
-def _log_fields(call: Call) -> dict[str, object]:
-    fields: dict[str, object] = {"method": call.request.method, "request_id": call.request.id}
-    info = call.meta.client_info
-    if info is not UNSET:
-        fields["client"] = f"{info.name}/{info.version}"
-    trace = protocol_meta.trace_context(call.meta)
-    fields.update((name, value) for name, value in msgspec.structs.asdict(trace).items() if value is not None)
-    return fields

@@ -16,15 +16,15 @@ from mcp_runtime.declarations import Lifespan
 from mcp_runtime.errors import PluginError
 from mcp_runtime.sync_context import SyncContext
 
-Invoke = Callable[[dict[str, Any], Any], Awaitable[Any]]
-"""Calls a function with keyword arguments and the call's Context (anything, where the function takes none), and waits
-for what it returns."""
+Invoke = Callable[[Any, Any], Awaitable[Any]]
+"""Calls a function with its arguments and the call's Context (anything, where the function takes none), and waits for
+what it returns."""
 
 
 def invoker(
     fn: Callable[..., Any], *, is_async: bool, context_parameter: str | None, threads: anyio.CapacityLimiter
 ) -> Invoke:
-    """How to call `fn`; `threads` bounds how many plain functions run at once."""
+    """How to call `fn` with keyword arguments; `threads` bounds how many plain functions run at once."""
     if is_async:
         if context_parameter is None:
             return lambda arguments, _: fn(**arguments)
@@ -34,6 +34,17 @@ def invoker(
         if context_parameter is not None:
             arguments = {**arguments, context_parameter: SyncContext(context)}
         return await anyio.to_thread.run_sync(partial(fn, **arguments), abandon_on_cancel=True, limiter=threads)
+
+    return in_thread
+
+
+def positional_invoker(fn: Callable[..., Any], *, is_async: bool, threads: anyio.CapacityLimiter) -> Invoke:
+    """How to call `fn`, which takes no context, with arguments in a tuple: to name them costs as much as to call."""
+    if is_async:
+        return lambda values, _: fn(*values)
+
+    async def in_thread(values: tuple[Any, ...], _: object) -> Any:
+        return await anyio.to_thread.run_sync(fn, *values, abandon_on_cancel=True, limiter=threads)
 
     return in_thread
 

@@ -25,7 +25,7 @@ from mcp_runtime.declarations import (
     ToolDeclaration,
 )
 from mcp_runtime.errors import ArgumentsError, PluginError
-from mcp_runtime.invocation import invoker
+from mcp_runtime.invocation import Invoke, invoker, positional_invoker
 from mcp_runtime.limits import Limits
 from mcp_runtime.prompts import prompt_arguments, prompt_result
 from mcp_runtime.protocol.content import ResourceContents
@@ -51,7 +51,8 @@ _TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_.\-]{1,128}")
 # RFC 3986, and braces for the variables of templates.
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;={}]|%[0-9A-Fa-f]{2})*")
 
-Parse = Callable[[Raw], dict[str, Any]]
+Parse = Callable[[Raw], Any]
+"""From the JSON object of arguments to what a function is invoked with."""
 
 
 class Registrar:
@@ -124,7 +125,7 @@ class Registrar:
                 "or set plugins.prefix_names = true"
             )
 
-    def _invoker(self, fn: Callable[..., Any], signature: Signature) -> Any:
+    def _invoker(self, fn: Callable[..., Any], signature: Signature) -> Invoke:
         return invoker(
             fn, is_async=signature.is_async, context_parameter=signature.context_parameter, threads=self._threads
         )
@@ -135,7 +136,7 @@ class Registrar:
             raise PluginError(f"tool name {name!r} must be 1 to 128 of A-Z a-z 0-9 _ - . characters")
         self._free("tool", name, self._catalog.tools.get_entry(name))
         signature = read_signature(declared.fn)
-        parse, schema = self._arguments(declared, signature)
+        parse, invoke, schema = self._arguments(declared, signature)
         output = output_of(signature.name, signature.returns, declared.output_schema, self._limits)
         definition = Tool(
             name=name,
@@ -153,7 +154,7 @@ class Registrar:
                 definition=definition,
                 plugin=self._plugin,
                 parse=parse,
-                invoke=self._invoker(declared.fn, signature),
+                invoke=invoke,
                 convert=output.convert,
                 takes_context=signature.context_parameter is not None,
                 header_plan=build_plan(schema),
@@ -161,10 +162,14 @@ class Registrar:
             ),
         )
 
-    def _arguments(self, declared: ToolDeclaration, signature: Signature) -> tuple[Parse, dict[str, Any]]:
+    def _arguments(self, declared: ToolDeclaration, signature: Signature) -> tuple[Parse, Invoke, dict[str, Any]]:
+        invoke = self._invoker(declared.fn, signature)
         if declared.input_schema is None:
             typed = Arguments(signature, self._limits)
-            return typed.parse, typed.schema
+            if signature.is_positional:
+                invoke = positional_invoker(declared.fn, is_async=signature.is_async, threads=self._threads)
+                return typed.parse_values, invoke, typed.schema
+            return typed.parse, invoke, typed.schema
         schema = declared.input_schema
         if schema.get("type") != "object":
             raise PluginError(f"tool {declared.name!r}: input_schema needs type = 'object'")
@@ -174,7 +179,7 @@ class Registrar:
                 "parameter: the dict of arguments"
             )
         (parameter,) = signature.parameters
-        return _raw_parser(SchemaValidator(schema, self._limits), parameter), schema
+        return _raw_parser(SchemaValidator(schema, self._limits), parameter), invoke, schema
 
     def _add_resource(self, declared: ResourceDeclaration) -> None:
         if _URI.fullmatch(declared.uri) is None:

@@ -64,6 +64,8 @@ def output_of(name: str, annotation: Any, raw_schema: dict[str, Any] | None, lim
     if raw_schema is not None:
         validator = SchemaValidator(raw_schema, limits)
         return Output(convert=lambda value: _checked(_untyped(value), validator), schema=raw_schema)
+    if annotation is str:
+        return Output(convert=_text)
     if _speaks_for_itself(annotation):
         return Output(convert=_content if _is_list(annotation) else _untyped)
     return typed_output(name, annotation, limits)
@@ -154,6 +156,11 @@ def _checked(result: CallToolResult, validator: SchemaValidator) -> CallToolResu
     if not validator.accepts(value):
         raise OutputMismatchError("; ".join(validator.problems(value)))
     return result
+
+
+def _text(value: Any) -> CallToolResult:
+    """What is declared a text; and whatever else a function may have returned all the same."""
+    return CallToolResult(content=[TextContent(value)]) if type(value) is str else _untyped(value)
 
 
 def _untyped(value: Any) -> CallToolResult:

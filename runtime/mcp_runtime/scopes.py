@@ -43,6 +43,8 @@ def new_scope() -> anyio.CancelScope:
     return loop_at_hand().new_scope()
 
 
+HEADERS_BY_NAME: Final = "mcp_runtime.headers_by_name"
+"""The ASGI extension that has the headers of a request where they come once each, and None where they do not."""
 LENT_SCOPE: Final = "mcp_runtime.lent_scope"
 """The ASGI extension that is a LentScope."""
 

@@ -21,13 +21,17 @@ _SECTIONS: Final = re.compile(r"[:@]|^-{3}", re.MULTILINE)
 
 
 class Signature(msgspec.Struct, frozen=True, kw_only=True):
-    """A handler's shape: its parameters without the context, what it returns, how it wants to be called."""
+    """A handler's shape: its parameters without the context, what it returns, how it wants to be called.
+
+    `is_positional` where it takes no context, and all of its parameters also without their names.
+    """
 
     name: str
     parameters: dict[str, inspect.Parameter]
     hints: dict[str, Any]
     context_parameter: str | None
     is_async: bool
+    is_positional: bool
     summary: str | None
     parameter_docs: dict[str, str]
 
@@ -58,9 +62,16 @@ def read_signature(fn: Callable[..., Any]) -> Signature:
         hints=hints,
         context_parameter=context_parameter,
         is_async=is_async,
+        is_positional=context_parameter is None and _takes_positions(fn, parameters),
         summary=summary,
         parameter_docs=docs,
     )
+
+
+def _takes_positions(fn: Callable[..., Any], parameters: dict[str, inspect.Parameter]) -> bool:
+    """What wraps a function has its signature, and may take names all the same."""
+    is_itself = (inspect.isfunction(fn) or inspect.ismethod(fn)) and inspect.unwrap(fn) is fn
+    return is_itself and all(one.kind is one.POSITIONAL_OR_KEYWORD for one in parameters.values())
 
 
 def _unwrap(fn: Callable[..., Any]) -> Callable[..., Any]:

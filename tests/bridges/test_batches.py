@@ -49,7 +49,8 @@ def test_a_batch_is_known_by_its_first_character(body: bytes, expected: bool) ->
 def test_messages_are_read_in_order_each_for_itself() -> None:
     items = [old("ping"), notification("n"), result("q", {}), 5, [], {"jsonrpc": "1.0", "id": 9}, opening(id=7)]
     found = read_batch(encode(items), max_messages=7)
-    assert [type(one) for one in found] == [Request, Notification, Response, *[MalformedMessageError] * 4]
+    kinds = (Request, Notification, Response, *[MalformedMessageError] * 4)
+    assert [isinstance(one, kind) for one, kind in zip(found, kinds, strict=True)] == [True] * len(kinds)
     wrong = [(one.id, one.code) for one in found if isinstance(one, MalformedMessageError)]
     assert wrong == [(None, -32600), (None, -32600), (9, -32600), (7, -32600)]
 

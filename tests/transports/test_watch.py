@@ -37,14 +37,30 @@ class Wire:
     async def keep_alive(self) -> None:
         self.signs.append(round(anyio.current_time() - self.began, 2))
 
-    def age(self) -> None:
-        self.aged_at = round(anyio.current_time() - self.began, 2)
+    def watched(self, every_s: float = math.inf) -> Watched:
+        return _Heard(wire=self, receive=self.receive, every_s=every_s)
+
+
+class _Heard(Watched, kw_only=True):
+    """All that the watch does for it is written down."""
+
+    wire: Wire
 
     def gone(self) -> None:
-        self.gone_at = round(anyio.current_time() - self.began, 2)
+        self.wire.gone_at = round(anyio.current_time() - self.wire.began, 2)
 
-    def watched(self, every_s: float = math.inf) -> Watched:
-        return Watched(aged=self.age, gone=self.gone, receive=self.receive, keep_alive=self.keep_alive, every_s=every_s)
+    async def keep_alive(self) -> None:
+        await self.wire.keep_alive()
+
+
+class _Ageing(Watched, kw_only=True):
+    """Something without a client."""
+
+    ages: list[float]
+    began: float
+
+    def aged(self) -> None:
+        self.ages.append(round(anyio.current_time() - self.began, 2))
 
 
 @pytest.mark.parametrize(
@@ -110,8 +126,7 @@ def test_what_has_no_client_to_look_after_is_told_its_age_once_and_no_more(backe
         watch, ages = Watch(after_s=0.25, keep_alive_interval_s=10), list[float]()
         began = anyio.current_time()
         async with watch.running():
-            watched = Watched(aged=lambda: ages.append(round(anyio.current_time() - began, 2)))
-            quick = Watched(aged=lambda: ages.append(-1))
+            watched, quick = _Ageing(ages=ages, began=began), _Ageing(ages=ages, began=began)
             watch.enter(watched)
             watch.enter(quick)
             await anyio.sleep(0.2)
@@ -129,15 +144,10 @@ def test_a_client_may_be_listened_to_and_told_nothing(backend: Backend) -> None:
     async def test() -> None:
         watch, wire = Watch(after_s=0.25, keep_alive_interval_s=10), Wire()
         async with watch.running():
-            watch.enter(Watched(aged=_nothing, receive=wire.receive))
+            watch.enter(Watched(receive=wire.receive))
             await anyio.sleep(15)
             wire.say("http.disconnect")
             await anyio.sleep(15)
             assert wire.messages == []  # it was heard
-            assert (wire.signs, wire.gone_at) == ([], None)
 
     run(backend, test)
-
-
-def _nothing() -> None:
-    """Its age does not matter."""

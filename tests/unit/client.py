@@ -7,7 +7,7 @@ from mcp_runtime import Plugin
 from mcp_runtime.call import Answer, Call, Reply
 from mcp_runtime.compose import build_runtime
 from mcp_runtime.config import Config, SealConfig
-from mcp_runtime.protocol.headers import MirroredHeaders, encode_value
+from mcp_runtime.protocol.headers import METHOD, NAME, PARAM_PREFIX, PROTOCOL_VERSION, Headers, encode_value
 from mcp_runtime.protocol.jsonrpc import Request, RequestId, decode
 from mcp_runtime.protocol.meta import probe
 from mcp_runtime.secret import Secret
@@ -23,14 +23,16 @@ def meta(**changes: Any) -> dict[str, Any]:
     return {key: value for key, value in changed.items() if value is not None}
 
 
-def mirrored(method: str, name: str | None = None, **params: bytes) -> MirroredHeaders:
+def headers(version: bytes | None, method: bytes | None, name: bytes | None = None, **params: bytes) -> Headers:
+    """The MCP headers of a request, None for one that it does not have."""
+    found = {PROTOCOL_VERSION: version, METHOD: method, NAME: name}
+    found |= {PARAM_PREFIX + key.encode(): value for key, value in params.items()}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def mirrored(method: str, name: str | None = None, **params: bytes) -> Headers:
     """The headers of a request that does everything right."""
-    return MirroredHeaders(
-        VERSION.encode(),
-        method.encode(),
-        None if name is None else encode_value(name),
-        {f"mcp-param-{key}".encode(): value for key, value in params.items()},
-    )
+    return headers(VERSION.encode(), method.encode(), None if name is None else encode_value(name), **params)
 
 
 class RpcError(Exception):
@@ -63,7 +65,7 @@ class Client:
         params: dict[str, Any] | None = None,
         *,
         id: RequestId = 1,
-        headers: MirroredHeaders | None = None,
+        headers: Headers | None = None,
         principal: str | None = None,
         peer: str | None = None,
     ) -> Call:

@@ -22,10 +22,11 @@ from mcp_runtime.call import Call, Reply, Stream
 from mcp_runtime.config import Limits, LoggingConfig, ServerConfig
 from mcp_runtime.logging import configure_logging
 from mcp_runtime.methods import METHODS
-from mcp_runtime.protocol.headers import MirroredHeaders
+from mcp_runtime.protocol.headers import Headers
 from mcp_runtime.protocol.messages import PARAMS
 
 from .client import PREFIX, VERSION, Client, RpcError, meta, mirrored, text_of
+from .client import headers as headers_of
 
 SERVER_INFO = PREFIX + "serverInfo"
 SECRET = "a detail that only the log may tell"
@@ -436,7 +437,7 @@ async def test_an_unsupported_version_is_answered_with_those_supported(
     client: Client, version: str, method: str
 ) -> None:
     params = {"_meta": meta(protocolVersion=version)}
-    headers = MirroredHeaders(version.encode(), method.encode(), None, {})
+    headers = headers_of(version.encode(), method.encode())
     for options in ({}, {"headers": headers}):
         error = await error_of(client, method, params, **options)
         assert (error.code, error.status) == (-32022, 400)
@@ -445,7 +446,7 @@ async def test_an_unsupported_version_is_answered_with_those_supported(
 
 @pytest.mark.spec("basic/versioning#protocol-version-negotiation")
 async def test_a_header_alone_can_ask_for_an_unsupported_version(client: Client) -> None:
-    headers = MirroredHeaders(b"1900-01-01", b"no/such", None, {})
+    headers = headers_of(b"1900-01-01", b"no/such")
     error = await error_of(client, "no/such", {"_meta": {}}, headers=headers)
     assert (error.code, error.data["requested"]) == (-32022, "1900-01-01")
 
@@ -480,7 +481,7 @@ async def test_headers_that_mirror_the_body_pass(
 ) -> None:
     name, params = named
     await client.request(method, params, headers=mirrored(method, name))
-    encoded = MirroredHeaders(VERSION.encode(), method.encode(), None, {})
+    encoded = headers_of(VERSION.encode(), method.encode())
     assert (await error_of(client, method, params, headers=encoded)).code == -32020
 
 
@@ -488,19 +489,19 @@ async def test_headers_that_mirror_the_body_pass(
 @pytest.mark.parametrize(
     "headers",
     [
-        MirroredHeaders(None, b"tools/call", b"echo", {}),
-        MirroredHeaders(b"2025-11-25", b"tools/call", b"echo", {}),
-        MirroredHeaders(VERSION.encode(), None, b"echo", {}),
-        MirroredHeaders(VERSION.encode(), b"tools/list", b"echo", {}),
-        MirroredHeaders(VERSION.encode(), b"TOOLS/CALL", b"echo", {}),
-        MirroredHeaders(VERSION.encode(), b"tools/call", None, {}),
-        MirroredHeaders(VERSION.encode(), b"tools/call", b"other", {}),
-        MirroredHeaders(VERSION.encode(), b"tools/call", b"Echo", {}),
-        MirroredHeaders(VERSION.encode(), b"tools/call", b"\xe9cho", {}),
-        MirroredHeaders(VERSION.encode(), b"tools/call", b"=?base64?ZWNobw?=", {}),
+        headers_of(None, b"tools/call", b"echo"),
+        headers_of(b"2025-11-25", b"tools/call", b"echo"),
+        headers_of(VERSION.encode(), None, b"echo"),
+        headers_of(VERSION.encode(), b"tools/list", b"echo"),
+        headers_of(VERSION.encode(), b"TOOLS/CALL", b"echo"),
+        headers_of(VERSION.encode(), b"tools/call"),
+        headers_of(VERSION.encode(), b"tools/call", b"other"),
+        headers_of(VERSION.encode(), b"tools/call", b"Echo"),
+        headers_of(VERSION.encode(), b"tools/call", b"\xe9cho"),
+        headers_of(VERSION.encode(), b"tools/call", b"=?base64?ZWNobw?="),
     ],
 )
-async def test_headers_that_do_not_mirror_the_body_are_a_mismatch(client: Client, headers: MirroredHeaders) -> None:
+async def test_headers_that_do_not_mirror_the_body_are_a_mismatch(client: Client, headers: Headers) -> None:
     error = await error_of(client, "tools/call", NAMED["tools/call"][1], headers=headers)
     assert (error.code, error.status) == (-32020, 400)
 
@@ -508,7 +509,7 @@ async def test_headers_that_do_not_mirror_the_body_are_a_mismatch(client: Client
 @pytest.mark.spec("basic/transports/streamable-http#server-validation")
 @pytest.mark.parametrize("method", ["tools/call", "no/such"])
 async def test_a_version_that_differs_between_header_and_body_is_a_mismatch(client: Client, method: str) -> None:
-    headers = MirroredHeaders(b"1900-01-01", method.encode(), b"echo", {})
+    headers = headers_of(b"1900-01-01", method.encode(), b"echo")
     assert (await error_of(client, method, NAMED["tools/call"][1], headers=headers)).code == -32020
 
 

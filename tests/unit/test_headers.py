@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mcp_runtime.protocol.errors import HEADER_MISMATCH, PeerError
 from mcp_runtime.protocol.headers import (
-    MirroredHeaders,
+    Headers,
     ParamHeader,
     check_method,
     check_name,
@@ -20,6 +20,8 @@ from mcp_runtime.protocol.headers import (
     read_headers,
     version_of,
 )
+
+from .client import headers as headers_of
 
 SERVER_VALIDATION = pytest.mark.spec("basic/transports/streamable-http#server-validation")
 VALUE_ENCODING = pytest.mark.spec("basic/transports/streamable-http#value-encoding")
@@ -34,8 +36,8 @@ def headers(
     method: bytes | None = b"tools/call",
     name: bytes | None = b"x",
     **params: bytes,
-) -> MirroredHeaders:
-    return MirroredHeaders(version, method, name, {f"mcp-param-{key}".encode(): raw for key, raw in params.items()})
+) -> Headers:
+    return headers_of(version, method, name, **params)
 
 
 def sentinel(payload: bytes) -> bytes:
@@ -66,7 +68,7 @@ def test_mcp_headers_are_picked_out_and_blanks_around_values_stripped() -> None:
 
 
 def test_headers_that_are_absent_are_none() -> None:
-    assert read_headers([]) == MirroredHeaders(None, None, None, {})
+    assert read_headers([]) == {}
 
 
 @SERVER_VALIDATION
@@ -87,7 +89,7 @@ def test_the_version_header_is_text() -> None:
 # The standard headers
 
 
-def check_standard(found: MirroredHeaders) -> None:
+def check_standard(found: Headers) -> None:
     check_version(found, "2026-07-28")
     check_method(found, "tools/call")
 
@@ -116,7 +118,7 @@ def test_headers_that_agree_with_the_body_pass() -> None:
         (headers(method=sentinel(b"dG9vbHMvY2FsbA==")), "Mcp-Method"),
     ],
 )
-def test_a_standard_header_that_is_missing_or_differs_is_a_mismatch(found: MirroredHeaders, named: str) -> None:
+def test_a_standard_header_that_is_missing_or_differs_is_a_mismatch(found: Headers, named: str) -> None:
     with pytest.raises(PeerError) as refused:
         check_standard(found)
     assert named in mismatch(refused)

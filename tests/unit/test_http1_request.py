@@ -3,7 +3,7 @@
 import pytest
 
 from mcp_runtime.limits import Limits
-from mcp_runtime.server.http1_request import ChunkedBody, RefusedError, RequestHead, check_beginning
+from mcp_runtime.server.http1_request import ChunkedBody, RefusedError, RequestHead, RequestLine, check_beginning
 
 LIMITS = Limits()
 CHUNKED = b"3\r\nabc\r\n4;x=y\r\n\r\n\r\n\r\n1\r\n\n\r\n0\r\nTrailer: z\r\nOther: 0\r\n\r\n"
@@ -13,7 +13,7 @@ NEXT = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n0\r\n\r\n"
 class TestRequestHead:
     def test_names_are_lower_case_and_blanks_around_values_gone(self) -> None:
         head = RequestHead(b"PUT /a?b HTTP/1.1\r\nHOST:a\r\nX-Y: \t c d \t\r\nx-y:\r\n\r\n", LIMITS)
-        assert (head.method, head.target, head.version) == ("PUT", b"/a?b", "1.1")
+        assert head.line == RequestLine("PUT", "1.1", "/a", b"/a", b"b")
         assert head.headers == [(b"host", b"a"), (b"x-y", b"c d"), (b"x-y", b"")]
 
     @pytest.mark.parametrize(

@@ -19,27 +19,20 @@ METHOD: Final = b"mcp-method"
 NAME: Final = b"mcp-name"
 PARAM_PREFIX: Final = b"mcp-param-"
 
-_SENTINEL_START: Final = b"=?base64?"
+_SENTINEL: Final = "=?base64?"
+_SENTINEL_START: Final = _SENTINEL.encode()
 _SENTINEL_END: Final = b"?="
 # RFC 9110 5.5: visible ASCII, space and tab. Anything else has to come base64-encoded.
 _PLAIN: Final = re.compile(rb"[\x20-\x7e\t]*")
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,40}(?:\.0{1,40})?")
 
 
-class MirroredHeaders(Struct, frozen=True):
-    """The MCP headers of one HTTP request, raw, blanks around values stripped; None or missing where absent.
-
-    `params` has the `Mcp-Param-*`, and maybe others beside them.
-    """
-
-    protocol_version: bytes | None
-    method: bytes | None
-    name: bytes | None
-    params: Mapping[bytes, bytes]
+Headers = Mapping[bytes, bytes]
+"""Headers of one HTTP request that come once each, by name (lower case); blanks around values are stripped."""
 
 
-def read_headers(headers: Iterable[tuple[bytes, bytes]]) -> MirroredHeaders:
-    """Pick the MCP headers out of ASGI `headers` (names in lower case).
+def read_headers(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
+    """The MCP headers among ASGI `headers` (names in lower case).
 
     Raises PeerError -32020 for one that comes twice: which of two values an intermediary believed cannot be known.
     """
@@ -49,49 +42,49 @@ def read_headers(headers: Iterable[tuple[bytes, bytes]]) -> MirroredHeaders:
             if name in found:
                 raise _mismatch(f"{name.decode('ascii', 'replace')} header comes more than once")
             found[name] = value.strip(b" \t")
-    return MirroredHeaders(found.pop(PROTOCOL_VERSION, None), found.pop(METHOD, None), found.pop(NAME, None), found)
+    return found
 
 
-def pick_headers(found: Mapping[bytes, bytes]) -> MirroredHeaders:
-    """The MCP headers among headers that come once each, blanks around their values stripped."""
-    return MirroredHeaders(found.get(PROTOCOL_VERSION), found.get(METHOD), found.get(NAME), found)
-
-
-def version_of(headers: MirroredHeaders) -> str | None:
+def version_of(headers: Headers) -> str | None:
     """The `MCP-Protocol-Version` header as text, None where absent."""
-    value = headers.protocol_version
+    value = headers.get(PROTOCOL_VERSION)
     return None if value is None else value.decode("latin-1")
 
 
-def check_version(headers: MirroredHeaders, version: str | None) -> None:
+def check_version(headers: Headers, version: str | None) -> None:
     """Compare `MCP-Protocol-Version` with the body's version. Raises PeerError -32020.
 
     `version` None, for a body that has none, is the body's own error and reported elsewhere.
     Spec: 2026-07-28/basic/transports/streamable-http#protocol-version-header
     """
-    if headers.protocol_version is None:
+    raw = headers.get(PROTOCOL_VERSION)
+    if raw is None:
         raise _mismatch("MCP-Protocol-Version header is missing")
-    if version is not None and headers.protocol_version != version.encode():
-        raise _differs("MCP-Protocol-Version", headers.protocol_version, version)
+    if version is not None and raw != version.encode():
+        raise _differs("MCP-Protocol-Version", raw, version)
 
 
-def check_method(headers: MirroredHeaders, method: str) -> None:
+def check_method(headers: Headers, method: str) -> None:
     """Compare `Mcp-Method` with the body's method. Raises PeerError -32020.
 
     Spec: 2026-07-28/basic/transports/streamable-http#standard-request-headers
     """
-    if headers.method is None:
+    raw = headers.get(METHOD)
+    if raw is None:
         raise _mismatch("Mcp-Method header is missing")
-    if headers.method != method.encode():
-        raise _differs("Mcp-Method", headers.method, method)
+    if raw != method.encode():
+        raise _differs("Mcp-Method", raw, method)
 
 
-def check_name(headers: MirroredHeaders, name: str) -> None:
+def check_name(headers: Headers, name: str) -> None:
     """Compare `Mcp-Name` with the body's `params.name` or `params.uri`. Raises PeerError -32020."""
-    if headers.name is None:
+    raw = headers.get(NAME)
+    if raw is None:
         raise _mismatch("Mcp-Name header is missing")
-    if decode_value("Mcp-Name", headers.name) != name:
-        raise _differs("Mcp-Name", headers.name, name)
+    if raw == name.encode() and name.isascii() and name.isprintable() and not name.startswith(_SENTINEL):
+        return  # as most do
+    if decode_value("Mcp-Name", raw) != name:
+        raise _differs("Mcp-Name", raw, name)
 
 
 def decode_value(header: str, raw: bytes) -> str:
@@ -131,13 +124,13 @@ HeaderPlan = tuple[ParamHeader, ...]
 """Which parameters of one tool are mirrored into headers; built once, when the tool is registered."""
 
 
-def check_params(headers: MirroredHeaders, plan: HeaderPlan, arguments: dict[str, Any]) -> None:
+def check_params(headers: Headers, plan: HeaderPlan, arguments: dict[str, Any]) -> None:
     """Compare `Mcp-Param-*` with `arguments`. Raises PeerError -32020. Headers that the plan does not name are ignored.
 
     Spec: 2026-07-28/basic/transports/streamable-http#server-behavior-for-custom-headers
     """
     for entry in plan:
-        _check_param(entry, headers.params.get(entry.header), _value_at(arguments, entry.path))
+        _check_param(entry, headers.get(entry.header), _value_at(arguments, entry.path))
 
 
 def _check_param(entry: ParamHeader, raw: bytes | None, value: object) -> None:

@@ -59,6 +59,14 @@ class _IdOnly(Struct):
 
 NO_PARAMS: Final = Raw(b"{}")
 OPENING_BRACE: Final = ord("{")
+
+
+class _Received(Request, frozen=True, kw_only=True):
+    jsonrpc: Literal["2.0"]
+    params: Raw = NO_PARAMS
+
+
+_request_decoder: Final = msgspec.json.Decoder(_Received)
 _decoder: Final = msgspec.json.Decoder(_Envelope)
 _id_decoder: Final = msgspec.json.Decoder(_IdOnly)
 _encoder: Final = msgspec.json.Encoder()
@@ -80,28 +88,28 @@ def decode(data: bytes) -> Message:
     try:
         if not data.isascii():
             data.decode()  # msgspec skips over params undecoded, so over what is no UTF-8 in them too
-        envelope = _decoder.decode(data)
+        message = _read(data)
     except msgspec.ValidationError as error:
         raise _invalid(data, _explain(data, error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise MalformedMessageError(PARSE_ERROR, f"Parse error: {error}", None) from None
     except RecursionError:
         raise MalformedMessageError(PARSE_ERROR, "Parse error: nested too deeply", None) from None
-    return _classify(data, envelope)
+    # A notification may have any params: it is never answered, so who wants them finds out what they are.
+    if isinstance(message, Request) and memoryview(message.params)[0] != OPENING_BRACE:
+        raise _invalid(data, "Invalid request: params must be an object")
+    return message
 
 
-def _classify(data: bytes, envelope: _Envelope) -> Message:
+def _read(data: bytes) -> Message:
+    try:
+        return _request_decoder.decode(data)  # what most of them are
+    except msgspec.ValidationError:
+        envelope = _decoder.decode(data)
     if envelope.method is UNSET:
         return _response(data, envelope)
-    params = envelope.params
-    if params is UNSET:
-        params = NO_PARAMS
-    if envelope.id is UNSET:
-        # Whatever its params are: a notification is never answered, so who wants them finds out what they are.
-        return Notification(envelope.method, params)
-    if memoryview(params)[0] != OPENING_BRACE:
-        raise _invalid(data, "Invalid request: params must be an object")
-    return Request(envelope.id, envelope.method, params)
+    params = NO_PARAMS if envelope.params is UNSET else envelope.params
+    return Notification(envelope.method, params)
 
 
 def _response(data: bytes, envelope: _Envelope) -> Response:
@@ -162,7 +170,7 @@ class _NotificationMessage(Struct):
 
 def encode_result(request_id: RequestId, result: object) -> bytes:
     """The response that carries `result` (a struct, a dict or Raw JSON)."""
-    return _on_one_line(_encoder.encode(_ResultMessage("2.0", request_id, result)))
+    return _encoder.encode(_ResultMessage("2.0", request_id, result))
 
 
 def encode_error(request_id: RequestId | None, error: PeerError) -> bytes:
@@ -172,19 +180,19 @@ def encode_error(request_id: RequestId | None, error: PeerError) -> bytes:
     """
     body = _ErrorBody(error.code, error.message, error.data)
     if request_id is None:
-        return _on_one_line(_encoder.encode(_AnonymousErrorMessage("2.0", body)))
-    return _on_one_line(_encoder.encode(_ErrorMessage("2.0", request_id, body)))
+        return _encoder.encode(_AnonymousErrorMessage("2.0", body))
+    return _encoder.encode(_ErrorMessage("2.0", request_id, body))
 
 
 def encode_notification(method: str, params: object) -> bytes:
     """A notification with `params` (a struct, a dict or Raw JSON)."""
-    return _on_one_line(_encoder.encode(_NotificationMessage("2.0", method, params)))
+    return _encoder.encode(_NotificationMessage("2.0", method, params))
 
 
-def _on_one_line(message: bytes) -> bytes:
-    """Raw JSON travels as it was written, and may have been written over several lines; inside JSON they are blanks.
+def on_one_line(message: bytes) -> bytes:
+    """What was encoded here, without line ends: raw JSON in it travels as it was written, maybe over several lines.
 
-    Spec: 2026-07-28/basic/transports/stdio
+    Inside JSON they are blanks. Spec: 2026-07-28/basic/transports/stdio
     """
     # `find`, because `in` tries each time whether what it is to look for is a number.
     if message.find(b"\n") < 0 and message.find(b"\r") < 0:

@@ -11,7 +11,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType, field
 from mcp_runtime.protocol.content import Annotations, ContentBlock, PromptMessage, ResourceContents
 from mcp_runtime.protocol.errors import INVALID_PARAMS, PeerError
 from mcp_runtime.protocol.jsonrpc import RequestId
-from mcp_runtime.protocol.meta import Icon, LoggingLevel, MetaObject
+from mcp_runtime.protocol.meta import META_FIELD, Icon, LoggingLevel, MetaObject, MetaProbe, found_in, probe
 
 ParamsT = TypeVar("ParamsT", bound=Struct)
 CacheScope = Literal["public", "private"]
@@ -321,6 +321,28 @@ PARAMS: Final[dict[str, type[Struct]]] = {
 """The client's requests of 2026-07-28 and the type of their params."""
 
 _DECODERS: Final = {params: msgspec.json.Decoder(params) for params in (*PARAMS.values(), CancelledNotificationParams)}
+
+
+_WITH_META: Final = {
+    params: msgspec.json.Decoder(msgspec.defstruct(params.__name__, [META_FIELD], bases=(params,), kw_only=True))
+    for params in PARAMS.values()
+}
+
+
+def read_params(method: str, params: Raw) -> tuple[MetaProbe, Struct | None]:
+    """What `probe` finds in the `params` of `method`, and what `decode_params` does, all in one decode.
+
+    None where it would raise, where there is no such method, or where `_meta` is malformed.
+    """
+    into = PARAMS.get(method)
+    if into is not None:
+        try:
+            found: Any = _WITH_META[into].decode(params)
+        except (msgspec.DecodeError, ValueError, RecursionError):
+            pass  # What is wrong with it depends on its era, which is still to be found out.
+        else:
+            return found_in(found.meta), found
+    return probe(params), None
 
 
 def decode_params(params: Raw, into: type[ParamsT]) -> ParamsT:

@@ -105,15 +105,15 @@ class TraceContext(Struct, frozen=True):
     baggage: str | None = None
 
 
-class _Holder(Struct):
-    meta: RequestMetaObject | UnsetType = field(name="_meta", default=UNSET)
+META_FIELD: Final = ("meta", RequestMetaObject | UnsetType, field(name="_meta", default=UNSET))
+"""The field of params that has their `_meta`, for msgspec to add to a struct."""
 
 
 class _RawHolder(Struct):
     meta: Any = field(name="_meta", default=None)
 
 
-_holder_decoder: Final = msgspec.json.Decoder(_Holder)
+_holder_decoder: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(msgspec.defstruct("Holder", [META_FIELD]))
 _raw_decoder: Final = msgspec.json.Decoder(_RawHolder)
 _TRACEPARENT: Final = re.compile(r"([0-9a-f]{2})-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
 _MAX_TRACE_FIELD_CHARS: Final = 8192
@@ -137,6 +137,11 @@ def probe(params: Raw) -> MetaProbe:
         meta = _holder_decoder.decode(params).meta
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return MetaProbe(None, str(error).replace("$._meta", "_meta"), _salvage_version(params))
+    return found_in(meta)
+
+
+def found_in(meta: RequestMetaObject | UnsetType) -> MetaProbe:
+    """What `probe` finds where it finds this."""
     if meta is UNSET:
         return MetaProbe(None, None, None)
     return MetaProbe(meta, None, None if meta.protocol_version is UNSET else meta.protocol_version)

@@ -12,7 +12,6 @@ from functools import partial
 from math import inf
 from time import time
 from typing import Any, Final, cast
-from urllib.parse import unquote
 
 import trio
 from hypercorn.config import Config as HypercornConfig
@@ -20,8 +19,8 @@ from hypercorn.utils import parse_socket_addr  # pyright: ignore[reportUnknownVa
 from starlette.types import ASGIApp, Scope
 
 from mcp_runtime.limits import Limits
-from mcp_runtime.scopes import LENT_SCOPE, LentScope
-from mcp_runtime.server.http1_exchange import READ_BYTES, Exchange, status_line
+from mcp_runtime.scopes import HEADERS_BY_NAME, LENT_SCOPE, LentScope
+from mcp_runtime.server.http1_exchange import READ_BYTES, Exchange, begin, status_line
 from mcp_runtime.server.http1_request import EMPTY_LINE, HTTP2_PREFACE, RefusedError, RequestHead, check_beginning
 
 _LINGER_S: Final = 2.0
@@ -155,7 +154,7 @@ class Connection:
             if request.is_for_hypercorn:
                 return head + self.unread
             self.deadline = inf
-            self._exchange = exchange = Exchange(self, request, self.server.limits, self.server.fields())
+            self._exchange = exchange = begin(self, request, self.server.limits, self.server.fields())
             scope = self._scope_of(request, common)
             del head, request  # The application may send a stream for days.
             run = partial(self.server.app, scope, exchange.receive, exchange.send)
@@ -164,19 +163,21 @@ class Connection:
         return None
 
     def _scope_of(self, request: RequestHead, common: Scope) -> Scope:
-        target, _, query = request.target.partition(b"?")
-        path = target.decode("ascii")
+        line = request.line
         return {
             **common,
             "asgi": {"spec_version": "2.1", "version": "3.0"},
-            "http_version": request.version,
-            "method": request.method,
-            "path": unquote(path) if "%" in path else path,
-            "raw_path": target,
-            "query_string": query,
+            "http_version": line.version,
+            "method": line.method,
+            "path": line.path,
+            "raw_path": line.raw_path,
+            "query_string": line.query,
             "headers": request.headers,
             "state": self._state.copy(),
-            "extensions": {LENT_SCOPE: LentScope(self._scope)},
+            "extensions": {
+                LENT_SCOPE: LentScope(self._scope),
+                HEADERS_BY_NAME: request.facts if request.comes_once else None,
+            },
         }
 
     async def _run(self, run: Run, scope: Scope, exchange: Exchange, began: float) -> bool:
@@ -191,7 +192,8 @@ class Connection:
                 raise
             await self.server.config.log.exception("Error in ASGI Framework")
         finally:
-            lent.end()
+            if lent.scope is not None:
+                lent.end()
             if not exchange.is_complete and self._unfinished is None:
                 await exchange.fail()
         log = self.server.config.log

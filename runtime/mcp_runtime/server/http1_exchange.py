@@ -7,12 +7,12 @@ known it is a stream, whose client wants to see that it has begun: its head goes
 """
 
 import re
-from collections.abc import Iterable
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final, Protocol
 
 import trio
+from msgspec import Struct
 from starlette.types import Message
 
 from mcp_runtime.limits import Limits
@@ -23,8 +23,8 @@ READ_BYTES: Final = 65_536
 _JOINED_BYTES: Final = 65_536
 """A longer body is written after its head: to copy it costs more than a second write."""
 _FIELD: Final = re.compile(rb"%b: [^\0\r\n]*\r\n" % TOKEN)
-_KEPT_FIELDS: Final = 512
-"""Header fields made lately: answers have the same few, but for what is new in each."""
+_KEPT_HEADS: Final = 512
+"""Heads made lately: answers have the same few, but for their lengths."""
 _STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 _BODILESS: Final = frozenset((204, 304))
 
@@ -57,58 +57,67 @@ def status_line(status: int) -> bytes:
     return _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
 
 
-@lru_cache(maxsize=_KEPT_FIELDS)
-def _field(name: bytes, value: bytes) -> tuple[bytes, int | None, bool]:
-    """The line of a header field, the length that it declares, and whether it says that the connection will be closed.
+class _Head(Struct, frozen=True):
+    """What the application says of an answer: its head as lines, its length, whether it is the last."""
 
-    No line for `transfer-encoding`: how an answer is sent is decided here. Raises ValueError where it is no field.
-    """
-    lowered = name.lower()
-    if lowered == b"transfer-encoding":
-        return b"", None, False
-    line = b"%b: %b\r\n" % (name, value)
-    if not _FIELD.fullmatch(line):
-        raise ValueError("a header field of the answer has a line end in it, or is no field at all")
-    length = int(value) if lowered == b"content-length" else None
-    return line, length, lowered == b"connection" and b"close" in value.lower()
+    lines: bytes
+    length: int | None
+    says_close: bool
 
 
-class Exchange:
-    """One request and its answer. `fields` are header lines for the answer."""
+@lru_cache(maxsize=_KEPT_HEADS)
+def _head(status: int, headers: tuple[tuple[bytes, bytes], ...]) -> _Head:
+    """Raises ValueError where that is no head of an answer."""
+    if not 200 <= status < 1000:
+        raise ValueError(f"{status} is no status of an answer")
+    lines = [status_line(status)]
+    length: int | None = None
+    says_close = False
+    for name, value in headers:
+        lowered = name.lower()
+        line = b"%b: %b\r\n" % (name, value)
+        if not _FIELD.fullmatch(line):
+            raise ValueError("a header field of the answer has a line end in it, or is no field at all")
+        if lowered == b"transfer-encoding":
+            continue  # How an answer is sent is decided here.
+        lines.append(line)
+        if lowered == b"content-length":
+            length = int(value)
+        says_close = says_close or (lowered == b"connection" and b"close" in value.lower())
+    return _Head(b"".join(lines), length, says_close)
 
-    __slots__ = (
-        *("_answer_left", "_body_left", "_chunks", "_closes", "_fields", "_has_given_body", "_has_sent_head", "_head"),
-        *("_headers", "_is_bodiless", "_is_chunked", "_is_continue_due", "_is_over", "_status", "is_complete"),
-        *("_version", "_waiting", "_wire"),
-    )
 
-    def __init__(self, wire: Wire, request: RequestHead, limits: Limits, fields: bytes) -> None:
-        facts = request.facts
-        self._wire = wire
-        self._fields = fields
-        self._version = request.version
-        self._closes = request.is_last
-        self._chunks = ChunkedBody(limits) if b"transfer-encoding" in facts else None
-        self._body_left = int(facts.get(b"content-length", b"0"))
-        self._has_given_body = False
-        self._is_continue_due = self._version == "1.1" and facts.get(b"expect", b"").lower() == b"100-continue"
-        self._waiting: trio.CancelScope | None = None
-        self._status = 0
-        self._headers: Iterable[tuple[bytes, bytes]] = ()
-        self._head = b""
-        self._has_sent_head = False
-        self._is_bodiless = request.method == "HEAD"
-        self._is_chunked = False
-        self._answer_left: int | None = None
-        self.is_complete = False
-        self._is_over = False
+class Exchange(Struct, eq=False):
+    """One request and its answer: see `begin`."""
+
+    _wire: Wire
+    _fields: bytes
+    _version: str
+    _closes: bool
+    _is_bodiless: bool
+    _is_continue_due: bool
+    _chunks: ChunkedBody | None
+    _body_left: int
+    _has_given_body: bool = False
+    _waiting: trio.CancelScope | None = None
+    _status: int = 0
+    _headers: tuple[tuple[bytes, bytes], ...] = ()
+    _head: bytes = b""
+    _has_sent_head: bool = False
+    _is_chunked: bool = False
+    _answer_left: int | None = None
+    is_complete: bool = False
+    _is_over: bool = False
 
     async def receive(self) -> Message:
         """A piece of the body; after its end, the news that the client has left or the answer is complete."""
         if self._waiting is not None:
             raise trio.BusyResourceError("another task waits in receive() already")
         if not self._has_given_body:
-            piece = self._take() if self._has_arrived and self._chunks is None else await self._piece()
+            if self._chunks is None and len(self._wire.unread) >= self._body_left:
+                self._has_given_body = True
+                return {"type": "http.request", "body": self._take(), "more_body": False}
+            piece = await self._piece()
             if piece or self.has_whole_body:
                 self._has_given_body = self.has_whole_body
                 return {"type": "http.request", "body": piece, "more_body": not self._has_given_body}
@@ -149,7 +158,8 @@ class Exchange:
 
     def discard(self) -> bool:
         """Drop what there is of the body; whether that was the last of it. Raises RefusedError."""
-        self._take()
+        if not self.has_whole_body:
+            self._take()
         return self.has_whole_body
 
     async def _more(self) -> bool:
@@ -178,7 +188,7 @@ class Exchange:
         if self._wire.is_gone or (self._is_over and not self.is_complete):
             raise ConnectionResetError("the client has left")
         if kind == "http.response.start" and not self._status:
-            if self._start(message["status"], tuple(message.get("headers", ()))):
+            if self._start(message["status"], tuple(map(tuple, message.get("headers", ())))):
                 await self._write(b"")
         elif kind == "http.response.body" and self._status and not self.is_complete:
             is_last = not message.get("more_body", False)
@@ -192,29 +202,21 @@ class Exchange:
 
     def _start(self, status: int, headers: tuple[tuple[bytes, bytes], ...]) -> bool:
         """Make the head. Whether it is to go out at once."""
-        if not 200 <= status < 1000:
-            raise ValueError(f"{status} is no status of an answer")
-        lines: list[bytes] = []
-        length: int | None = None
-        says_close = False
-        for name, value in headers:
-            line, declared, closes = _field(name, value)
-            lines.append(line)
-            length = length if declared is None else declared
-            says_close = says_close or closes
+        head = _head(status, headers)
+        lines, length, says_close = head.lines, head.length, head.says_close
         self._is_bodiless = self._is_bodiless or status in _BODILESS
         is_stream = length is None and status not in _BODILESS
-        if is_stream and self._version == "1.1":
-            lines.append(b"transfer-encoding: chunked\r\n")
+        if is_stream:
+            self._is_chunked = self._version == "1.1" and not self._is_bodiless
+            self._closes = self._closes or self._version == "1.0"
+            if self._version == "1.1":
+                lines += b"transfer-encoding: chunked\r\n"
         # A body that the client still sends is in the way of its next request.
         self._closes = self._closes or says_close or self._wire.is_draining() or not self._has_arrived
-        if is_stream and self._version == "1.0":
-            self._closes = True
         if self._closes and not says_close:
-            lines.append(b"connection: close\r\n")
+            lines += b"connection: close\r\n"
         self._status, self._headers, self._answer_left = status, headers, length
-        self._is_chunked = is_stream and self._version == "1.1" and not self._is_bodiless
-        self._head = b"%b%b%b\r\n" % (status_line(status), b"".join(lines), self._fields)
+        self._head = b"%b%b\r\n" % (lines, self._fields)
         return is_stream and not self._is_bodiless
 
     @property
@@ -279,3 +281,18 @@ class Exchange:
     def summary(self) -> dict[str, Any] | None:
         """The answer, for the access log; None where it is not complete."""
         return {"status": self._status, "headers": self._headers} if self.is_complete else None
+
+
+def begin(wire: Wire, request: RequestHead, limits: Limits, fields: bytes) -> Exchange:
+    """The exchange that begins with `request`. `fields` are header lines for the answer."""
+    facts, version = request.facts, request.line.version
+    return Exchange(
+        wire,
+        fields,
+        version,
+        request.is_last,
+        request.line.method == "HEAD",
+        version == "1.1" and facts.get(b"expect", b"").lower() == b"100-continue",
+        ChunkedBody(limits) if b"transfer-encoding" in facts else None,
+        int(facts.get(b"content-length", b"0")),
+    )

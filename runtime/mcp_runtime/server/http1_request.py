@@ -7,10 +7,12 @@ httptools (llhttp, in its strict mode) does the parsing; what it lets through an
 """
 
 import re
-from collections.abc import Iterable
-from typing import Final
+from functools import lru_cache
+from typing import Final, Literal
+from urllib.parse import unquote
 
 from httptools import HttpParserError, HttpParserInvalidMethodError, HttpParserUpgrade, HttpRequestParser
+from msgspec import Struct
 
 from mcp_runtime.limits import Limits
 
@@ -18,11 +20,18 @@ EMPTY_LINE: Final = b"\r\n\r\n"
 """The end of a head, and of a chunked body."""
 HTTP2_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\n"
 TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_REQUEST_LINE: Final = re.compile(rb"(%b) ([\x21-\x7e]+) HTTP/1\.([01])\r\n" % TOKEN)
+_REQUEST_LINE: Final = re.compile(rb"(%b) ([\x21-\x7e]+) HTTP/1\.([01])" % TOKEN)
+_FIELD_LINE: Final = re.compile(rb"(%b):([^\0\r\n]*)" % TOKEN)
 _TOKEN_START: Final = re.compile(TOKEN)
 _BARE_LINE_FEED: Final = re.compile(rb"(?<!\r)\n")
 _LENGTH_DIGITS: Final = 19
 """No body is longer, and Python reads no more than 4,300."""
+_KEPT_REQUEST_LINES: Final = 64
+_KEPT_FIELDS: Final = 1024
+_KEPT_FIELD_BYTES: Final = 256
+"""What was read lately. Longer lines are as long as a client likes, and different each time."""
+_SECRETS: Final = frozenset((b"authorization", b"cookie", b"proxy-authorization"))
+"""Fields that stay no longer in memory than their request does."""
 _SINGLED_OUT: Final = frozenset(
     (b"host", b"connection", b"content-length", b"transfer-encoding", b"expect", b"upgrade")
 )
@@ -36,26 +45,50 @@ class RefusedError(Exception):
         self.status = status
 
 
-class RequestHead:
-    """Request line and header fields. Raises RefusedError. RFC 9112 2-6"""
+class RequestLine(Struct, frozen=True):
+    """The first line of a request, its target in two; `path` is `raw_path` unquoted."""
 
-    __slots__ = ("facts", "headers", "method", "target", "version")
+    method: str
+    version: Literal["1.0", "1.1"]
+    path: str
+    raw_path: bytes
+    query: bytes
+
+
+@lru_cache(maxsize=_KEPT_REQUEST_LINES)
+def _request_line(line: bytes) -> RequestLine:
+    """Raises RefusedError."""
+    found = _REQUEST_LINE.fullmatch(line)
+    if found is None:
+        raise RefusedError(400)
+    method, target, minor = found.groups()
+    raw_path, _, query = target.partition(b"?")
+    version: Literal["1.0", "1.1"] = "1.1" if minor == b"1" else "1.0"
+    return RequestLine(method.decode(), version, unquote(raw_path.decode("ascii")), raw_path, query)
+
+
+class RequestHead:
+    """Request line and header fields. Raises RefusedError. RFC 9112 2-6
+
+    `headers` are all fields; `facts` the same by name, of one that comes more than once the last, or where that matters
+    here every value. `comes_once` says that none comes more than once.
+    """
+
+    __slots__ = ("comes_once", "facts", "headers", "line")
 
     def __init__(self, head: bytes, limits: Limits) -> None:
-        line = _REQUEST_LINE.match(head)
-        if line is None:
-            raise RefusedError(400)
-        if line.end() - 2 > limits.max_request_line_bytes:
-            raise RefusedError(414)
-        count = head.count(b"\r\n") - 2
+        lines = head.split(b"\r\n")
+        if len(lines[0]) > limits.max_request_line_bytes:
+            raise RefusedError(414 if _REQUEST_LINE.fullmatch(lines[0]) else 400)
+        self.line = _request_line(lines[0])
+        count = len(lines) - 3  # the request line, and what follows the last field and the empty line
         if len(head) > limits.max_header_bytes or count > limits.max_headers:
             raise RefusedError(431)
-        method, self.target, minor = line.groups()
-        self.method = method.decode()
-        self.version = "1.1" if minor == b"1" else "1.0"
-        self.headers = [(name.lower(), value.rstrip(b" \t")) for name, value in _parse(head, count)]
+        _parse(head)
+        self.headers = _fields(lines[1:-2])
         self.facts = dict(self.headers)
-        if len(self.facts) != len(self.headers):
+        self.comes_once = len(self.facts) == count
+        if not self.comes_once:
             for name in _SINGLED_OUT:
                 values = [value for other, value in self.headers if other == name]
                 if len(values) > 1:
@@ -64,18 +97,18 @@ class RequestHead:
 
     def _check(self) -> None:
         """Refuse what httptools lets through."""
-        host, coding = self.facts.get(b"host"), self.facts.get(b"transfer-encoding")
-        if (host is None and self.version == "1.1") or (host is not None and host.find(b",") >= 0):
+        host, coding, version = self.facts.get(b"host"), self.facts.get(b"transfer-encoding"), self.line.version
+        if (host is None and version == "1.1") or (host is not None and host.find(b",") >= 0):
             raise RefusedError(400)
         if len(self.facts.get(b"content-length", b"")) > _LENGTH_DIGITS:
             raise RefusedError(400)
-        if coding is not None and (self.version == "1.0" or coding.lower() != b"chunked"):
-            raise RefusedError(400 if self.version == "1.0" else 501)
+        if coding is not None and (version == "1.0" or coding.lower() != b"chunked"):
+            raise RefusedError(400 if version == "1.0" else 501)
 
     @property
     def is_last(self) -> bool:
         """Whether no other request can follow on the connection: CONNECT would turn it into a tunnel."""
-        if self.version == "1.0" or self.method == "CONNECT":
+        if self.line.version == "1.0" or self.line.method == "CONNECT":
             return True
         connection = self.facts.get(b"connection")
         return connection is not None and b"close" in _tokens(connection)
@@ -88,38 +121,44 @@ class RequestHead:
             return False
         upgrade = upgrade.lower()
         has_body = b"content-length" in self.facts or b"transfer-encoding" in self.facts
-        return (upgrade == b"h2c" and not has_body) or (upgrade == b"websocket" and self.method == "GET")
+        return (upgrade == b"h2c" and not has_body) or (upgrade == b"websocket" and self.line.method == "GET")
 
 
-class _Fields(list[tuple[bytes, bytes]]):
-    """For httptools: all fields, also those that come more than once."""
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.append((name, value))
+_known_fields: dict[bytes, tuple[bytes, bytes]] = {}
+"""By line. Requests repeat each other's lines, whichever client they are of, all but a few."""
 
 
-class _FieldsByName(dict[bytes, bytes]):
-    """The same, of fields that come once; nothing of it is Python's to run."""
-
-    on_header = dict[bytes, bytes].__setitem__
-
-
-def _parse(head: bytes, count: int) -> Iterable[tuple[bytes, bytes]]:
-    """The `count` fields of `head`. Raises RefusedError."""
-    by_name = _FieldsByName()
-    _feed(by_name, head)
-    if len(by_name) == count:
-        return by_name.items()
-    fields = _Fields()
-    _feed(fields, head)
-    if len(fields) != count:
-        raise RefusedError(400)
-    return fields
-
-
-def _feed(fields: _Fields | _FieldsByName, head: bytes) -> None:
+def _fields(lines: list[bytes]) -> list[tuple[bytes, bytes]]:
+    """Name and value of each header field, the name in lower case. Raises RefusedError."""
     try:
-        HttpRequestParser(fields).feed_data(head)
+        return [_known_fields[line] for line in lines]
+    except KeyError:
+        return [_known_fields.get(line) or _read_field(line) for line in lines]
+
+
+def _read_field(line: bytes) -> tuple[bytes, bytes]:
+    found = _FIELD_LINE.fullmatch(line)
+    if found is None:
+        raise RefusedError(400)
+    field = (found[1].lower(), found[2].strip(b" \t"))
+    if len(line) <= _KEPT_FIELD_BYTES and field[0] not in _SECRETS:
+        if len(_known_fields) >= _KEPT_FIELDS:
+            _known_fields.clear()
+        _known_fields[line] = field
+    return field
+
+
+class _Nothing:
+    """For httptools: what it finds is read once it has nothing against it."""
+
+
+_NOTHING: Final = _Nothing()
+
+
+def _parse(head: bytes) -> None:
+    """Raises RefusedError where it is no head to llhttp."""
+    try:
+        HttpRequestParser(_NOTHING).feed_data(head)
     except HttpParserUpgrade:
         pass  # Whether it is one is decided here.
     except HttpParserInvalidMethodError:

@@ -22,10 +22,25 @@ _FAREWELL_S: Final = 1.0
 """Time for a stream to send what is pending and its last event once uvicorn stops."""
 
 
+class _OpenStream(Watched, kw_only=True):
+    """`is_ending` once nobody is to cut it off any more."""
+
+    scope: anyio.CancelScope
+    response: PostResponse
+    is_ending: bool = False
+
+    def gone(self) -> None:
+        if not self.is_ending:
+            self.scope.cancel()
+
+    async def keep_alive(self) -> None:
+        await self.response.keep_alive()
+
+
 async def serve_event_stream(events: Events, receive: Receive, response: PostResponse, *, watch: Watch) -> None:
     """Send `events` as `response`, of which nothing was sent, until they end or the client is gone."""
     with watch.loop.new_scope() as scope:
-        watched = Watched(receive=receive, gone=scope.cancel, keep_alive=response.keep_alive)
+        watched = _OpenStream(receive=receive, scope=scope, response=response)
         watch.look_after(watched)
         watch.streams.add(scope)
         try:
@@ -35,7 +50,7 @@ async def serve_event_stream(events: Events, receive: Receive, response: PostRes
                     await response.send_event(event)
             # Some servers report a disconnect of their own making while the last piece is on its way, and a connection
             # whose last send is cancelled is never closed.
-            watched.gone = None
+            watched.is_ending = True
             await response.end()
         finally:
             watch.streams.discard(scope)

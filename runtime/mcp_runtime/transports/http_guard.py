@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from mcp_runtime.transports.http_request import HttpRefusalError
+
 LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _CORS_REQUEST_HEADERS: Final = (
     b"accept, authorization, content-type, last-event-id, mcp-method, mcp-name, mcp-protocol-version, mcp-session-id"
@@ -42,11 +44,18 @@ class Guard:
         self._origins = {origin.lower().rstrip("/") for origin in allowed_origins}
         self._any_origin = "*" in self._origins
         self._cors = cors
-        self._known_hosts: set[bytes] = set()
+        self._known_hosts: set[bytes | None] = set()
+
+    def check(self, host: bytes | None, origin: bytes | None) -> None:
+        """Raises HttpRefusalError 403 or 421 for a request with these two headers that is not to be answered."""
+        if origin is not None and not self.allows_origin(origin):
+            raise HttpRefusalError(403, "Origin is not allowed; the operator can add it to http.allowed_origins")
+        if host not in self._known_hosts and not self.allows_host(host):
+            raise HttpRefusalError(421, "Host is not served here; the operator can add it to http.allowed_hosts")
 
     def allows_host(self, host: bytes | None) -> bool:
         """Whether a request with this Host header is meant for this server."""
-        if self._any_host or (host is not None and host in self._known_hosts):
+        if self._any_host:
             return True
         if host is None or not self._allows_authority(host.decode("latin-1").lower()):
             return False

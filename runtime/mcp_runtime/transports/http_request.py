@@ -49,21 +49,31 @@ def headers_of(scope: Scope) -> dict[bytes, bytes]:
 
 def path_of(scope: Scope) -> str:
     """The path below the point where a host application mounted this one."""
-    path, root = str(scope["path"]), str(scope.get("root_path", ""))
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
     return path.removeprefix(root) if root else path
 
 
 def check_media_types(headers: Mapping[bytes, bytes]) -> None:
     """Raises HttpRefusalError 406 or 415 unless the client takes both kinds of answer and sends plain JSON."""
-    if not _accepts_both(headers.get(b"accept", b"")):
-        raise HttpRefusalError(406, "Accept must list application/json and text/event-stream")
-    if not _is_json(headers.get(b"content-type", b"")):
-        raise HttpRefusalError(415, "Content-Type must be application/json (UTF-8)")
-    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
-        raise HttpRefusalError(415, "Content-Encoding is not supported")
+    refused = _media_refusal(
+        headers.get(b"accept", b""), headers.get(b"content-type", b""), headers.get(b"content-encoding", b"identity")
+    )
+    if refused is not None:
+        raise HttpRefusalError(*refused)
 
 
 @lru_cache(maxsize=64)
+def _media_refusal(accept: bytes, content_type: bytes, encoding: bytes) -> tuple[int, str] | None:
+    if not _accepts_both(accept):
+        return 406, "Accept must list application/json and text/event-stream"
+    if not _is_json(content_type):
+        return 415, "Content-Type must be application/json (UTF-8)"
+    if encoding.lower() != b"identity":
+        return 415, "Content-Encoding is not supported"
+    return None
+
+
 def _accepts_both(accept: bytes) -> bool:
     ranges = [part.lower() for part in accept.split(b",")]
     return all(_takes(ranges, media_type) for media_type in (JSON, EVENT_STREAM))
@@ -83,7 +93,6 @@ def accepts_events(scope: Scope) -> bool:
     return any(name == b"accept" and EVENT_STREAM in value.lower() for name, value in scope["headers"])
 
 
-@lru_cache(maxsize=64)
 def _is_json(content_type: bytes) -> bool:
     media_type, *parameters = content_type.lower().split(b";")
     if media_type.strip() != JSON:

@@ -4,6 +4,7 @@ Spec: 2026-07-28/basic/transports/streamable-http#receiving-messages
 """
 
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, Final
 
 import anyio
@@ -108,10 +109,14 @@ class PostResponse(Struct, eq=False):
     async def send(self, status: int, body: bytes, headers: Headers) -> None:
         """Send a whole response at once."""
         self._finished = True
-        send = self._send
-        fields = [*headers, (b"content-length", b"%d" % len(body)), *self._extra]
-        await send({"type": "http.response.start", "status": status, "headers": fields})
-        await send({"type": "http.response.body", "body": body if self._has_body else b""})
+        fields = (*headers, _length_field(len(body)), *self._extra)
+        await self._send({"type": "http.response.start", "status": status, "headers": fields})
+        await self._send({"type": "http.response.body", "body": body if self._has_body else b""})
 
     async def _start(self, status: int, headers: Headers) -> None:
         await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *self._extra]})
+
+
+@lru_cache(maxsize=256)
+def _length_field(length: int) -> tuple[bytes, bytes]:
+    return b"content-length", b"%d" % length

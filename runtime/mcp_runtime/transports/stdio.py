@@ -8,7 +8,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import trio
-from msgspec import UNSET
+from msgspec import UNSET, Struct
 
 from mcp_runtime import call_log
 from mcp_runtime.call import Call, Reply, Stream
@@ -25,9 +25,10 @@ from mcp_runtime.protocol.jsonrpc import (
     decode,
     encode_error,
     encode_notification,
+    on_one_line,
 )
-from mcp_runtime.protocol.messages import CancelledNotificationParams, decode_params
-from mcp_runtime.protocol.meta import MetaProbe, probe
+from mcp_runtime.protocol.messages import CancelledNotificationParams, decode_params, read_params
+from mcp_runtime.protocol.meta import MetaProbe
 from mcp_runtime.protocol.revisions import MODERN_REVISIONS, Era, classify
 from mcp_runtime.subscriptions import Subscription
 from mcp_runtime.transports.claimed_streams import ByteStream
@@ -38,7 +39,7 @@ if TYPE_CHECKING:  # nobody on stdio counts, as a rule
     from mcp_runtime.observing import Observer
 
 CANCELLED = "notifications/cancelled"
-_NO_PROBE = MetaProbe(None, None, None)
+_NOT_PROBED = (MetaProbe(None, None, None), None)
 
 
 class Stdio:
@@ -112,7 +113,7 @@ class Stdio:
         """The one writer: a call that is cancelled can take back what it wanted to say, but not tear a line in two."""
         async with self._outgoing:
             async for message in self._outgoing:
-                await self._writer.send_all(message + b"\n")
+                await self._writer.send_all(on_one_line(message) + b"\n")
 
     async def _read(self, calls: trio.Nursery) -> None:
         splitter = LineSplitter(self._limits.max_line_bytes)
@@ -155,7 +156,7 @@ class Stdio:
     async def _take(self, message: Message, calls: trio.Nursery) -> None:
         if isinstance(message, Notification) and message.method == CANCELLED:
             self._cancel(message)
-        found = probe(message.params) if isinstance(message, Request) else _NO_PROBE
+        found, params = read_params(message.method, message.params) if isinstance(message, Request) else _NOT_PROBED
         era = classify(body_version=found.version, header_version=None)
         bridge = self._bridge_for(calls) if era is Era.LEGACY else None
         if bridge is not None:
@@ -165,7 +166,7 @@ class Stdio:
         elif isinstance(message, Request):
             if era is Era.LEGACY:
                 raise refusal(message, versions=MODERN_REVISIONS, header_version=None, has_headers=False, probe=found)
-            self._start(message, found, calls)
+            self._start(message, found, params, calls)
 
     def _bridge_for(self, calls: trio.Nursery) -> StdioBridge | None:
         """The bridge, made when the first legacy message comes: a modern client does not wait for its import."""
@@ -174,7 +175,7 @@ class Stdio:
             self._make_bridge = None
         return self._bridge
 
-    def _start(self, request: Request, found: MetaProbe, calls: trio.Nursery) -> None:
+    def _start(self, request: Request, found: MetaProbe, params: Struct | None, calls: trio.Nursery) -> None:
         if request.id in self._calls or request.id in self._subscriptions:
             raise PeerError(INVALID_REQUEST, "Invalid request: a request with this id is still being served")
         # Counted here too, until the answer is written: a client that only sends would otherwise pile up answers. The
@@ -182,7 +183,7 @@ class Stdio:
         limit = self._limits.max_concurrent_requests
         if len(self._calls) >= limit:
             raise too_many_requests(limit)
-        call = Call(request=request, probe=found, transport="stdio", notify=self._write)
+        call = Call(request=request, probe=found, params=params, transport="stdio", notify=self._write)
         self._calls[request.id] = call
         calls.start_soon(self._serve_call, call)
 

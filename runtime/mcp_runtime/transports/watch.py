@@ -8,7 +8,7 @@ Spec: 2026-07-28/basic/transports/streamable-http#cancellation
 """
 
 import math
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -19,25 +19,28 @@ from msgspec import Struct, field
 from mcp_runtime.scopes import ANY_LOOP, Loop, loop_at_hand
 
 
-def nothing_yet() -> None:
-    """There is nothing to do about something that takes its time just now."""
-
-
 class Watched(Struct, eq=False, kw_only=True):
     """Something at work: what to do once it has taken a while (`aged`), and how to look after its client from then on.
 
     `receive` is where a disconnect shows, None where nobody may look; `gone` is called then, and `keep_alive` gives a
-    sign of life, every `every_s` seconds where that is sooner than the watch's own. `since` is in loop seconds.
+    sign of life, every `every_s` seconds where that is sooner than the watch's own. `since` is in loop seconds;
+    `company` is the scope of the task that looks after it.
     """
 
-    aged: Callable[[], None] = nothing_yet
     receive: Any = None
-    gone: Callable[[], None] | None = None
-    keep_alive: Callable[[], Awaitable[None]] | None = None
     every_s: float = math.inf
     since: float = field(default_factory=anyio.current_time)
     is_old: bool = False
-    scope: Any = None
+    company: Any = None
+
+    def aged(self) -> None:
+        """It is not over yet."""
+
+    def gone(self) -> None:
+        """Its client has left."""
+
+    async def keep_alive(self) -> None:
+        """Give its client a sign of life."""
 
 
 class Watch:
@@ -86,14 +89,14 @@ class Watch:
         """Something begins that will take a while: wait for its client to leave from now on."""
         watched.is_old = True
         if self._tasks is not None and watched.receive is not None:
-            watched.scope = self.loop.new_scope()
-            self._tasks.start_soon(self._accompany, watched, watched.scope)
+            watched.company = self.loop.new_scope()
+            self._tasks.start_soon(self._accompany, watched, watched.company)
 
     def leave(self, watched: Watched) -> None:
         """A call ended."""
         self._young.pop(watched, None)
-        if watched.scope is not None:
-            watched.scope.cancel()
+        if watched.company is not None:
+            watched.company.cancel()
 
     def renew(self, watched: Watched) -> None:
         """What is at work has become something else: it is young again."""
@@ -126,8 +129,7 @@ class Watch:
         with scope:
             with suppress(OSError):  # Some servers tell of a disconnect this way.
                 await self._until_disconnect(watched)
-            if watched.gone is not None:
-                watched.gone()
+            watched.gone()
 
     async def _until_disconnect(self, watched: Watched) -> None:
         while True:
@@ -136,7 +138,6 @@ class Watch:
                 waiting.deadline = self.loop.now() + min(watched.every_s, self._keep_alive_interval_s)
                 message = await watched.receive()
             if message is None:
-                if watched.keep_alive is not None:
-                    await watched.keep_alive()
+                await watched.keep_alive()
             elif message["type"] == "http.disconnect":
                 return
