@@ -8,7 +8,6 @@ the bytes already read. ADR 0011.
 
 import os
 from collections.abc import Awaitable, Callable
-from functools import partial
 from math import inf
 from time import time
 from typing import Any, Final, cast
@@ -20,8 +19,15 @@ from starlette.types import ASGIApp, Scope
 
 from mcp_runtime.limits import Limits
 from mcp_runtime.scopes import HEADERS_BY_NAME, LENT_SCOPE, LentScope
-from mcp_runtime.server.http1_exchange import READ_BYTES, Exchange, begin, status_line
-from mcp_runtime.server.http1_request import EMPTY_LINE, HTTP2_PREFACE, RefusedError, RequestHead, check_beginning
+from mcp_runtime.server.http1_exchange import READ_BYTES, Exchange, begin, scope_of, status_line
+from mcp_runtime.server.http1_request import (
+    EMPTY_LINE,
+    HTTP2_PREFACE,
+    RefusedError,
+    RequestHead,
+    RequestLine,
+    check_beginning,
+)
 
 _LINGER_S: Final = 2.0
 _LINGER_BYTES: Final = 16 * 1024 * 1024
@@ -95,12 +101,15 @@ class Connection:
         self._is_tls = isinstance(stream, trio.SSLStream)
         self._socket = (stream.transport_stream if isinstance(stream, trio.SSLStream) else stream).socket
         self._fd = self._socket.fileno()
+        self._now = trio.lowlevel.current_clock().current_time  # trio.current_time looks it up each time
         self._scope = trio.CancelScope()
         self._unfinished: tuple[Run, Scope, Exchange, float] | None = None
         self._lock = trio.Lock()
         self._unsent: memoryview | None = None
         self._lingers = False
         self._exchange: Exchange | None = None
+        self._line: RequestLine | None = None
+        self._scope_before: dict[str, Any] = {}
 
     def cut(self, *, before: float) -> None:
         """End it, if it waits for its client and was to wait no longer than until `before`."""
@@ -137,8 +146,10 @@ class Connection:
 
     async def _converse(self, unfinished: "tuple[Run, Scope, Exchange, float] | None" = None) -> bytes | None:
         self._unfinished = None
-        if unfinished is not None and not await self._run(*unfinished):
-            return None
+        if unfinished is not None:
+            conclude, scope, exchange, began = unfinished
+            if not await self._run(conclude(), scope, exchange, began):
+                return None
         if self.server.is_draining:
             return None  # It came between the beginning of the drain and the end of listening.
         if isinstance(self._stream, trio.SSLStream):
@@ -146,45 +157,45 @@ class Connection:
             await self._stream.do_handshake()
             if self._stream.selected_alpn_protocol() == "h2":
                 return b""
-        common = self._common_scope()
         while (head := await self._read_head()) is not None:
             if head == HTTP2_PREFACE:
-                return head + self.unread
+                return head + EMPTY_LINE + self.unread
             request = RequestHead(head, self.server.limits)
             if request.is_for_hypercorn:
-                return head + self.unread
+                return head + EMPTY_LINE + self.unread
             self.deadline = inf
             self._exchange = exchange = begin(self, request, self.server.limits, self.server.fields())
-            scope = self._scope_of(request, common)
+            scope = self._scope_of(request)
             del head, request  # The application may send a stream for days.
-            run = partial(self.server.app, scope, exchange.receive, exchange.send)
-            if not await self._run(run, scope, exchange, time()):
+            running = self.server.app(scope, exchange.receive, exchange.send)
+            if not await self._run(running, scope, exchange, time()):
                 break
         return None
 
-    def _scope_of(self, request: RequestHead, common: Scope) -> Scope:
-        line = request.line
-        return {
-            **common,
-            "asgi": {"spec_version": "2.1", "version": "3.0"},
-            "http_version": line.version,
-            "method": line.method,
-            "path": line.path,
-            "raw_path": line.raw_path,
-            "query_string": line.query,
-            "headers": request.headers,
-            "state": self._state.copy(),
-            "extensions": {
-                LENT_SCOPE: LentScope(self._scope),
-                HEADERS_BY_NAME: request.facts if request.comes_once else None,
-            },
+    def _scope_of(self, request: RequestHead) -> Scope:
+        if request.line is not self._line:  # Requests on one connection are much alike.
+            self._line = request.line
+            ends = [
+                parse_socket_addr(self._socket.family, one())
+                for one in (self._socket.getpeername, self._socket.getsockname)
+            ]
+            self._scope_before = scope_of(
+                request.line, "https" if self._is_tls else "http", self.server.config.root_path, *ends
+            )
+        scope = self._scope_before.copy()  # which costs less than a new one
+        scope["headers"] = request.headers
+        scope["state"] = self._state.copy()
+        scope["extensions"] = {
+            LENT_SCOPE: LentScope(self._scope),
+            HEADERS_BY_NAME: request.facts if request.comes_once else None,
         }
+        return scope
 
-    async def _run(self, run: Run, scope: Scope, exchange: Exchange, began: float) -> bool:
+    async def _run(self, running: Awaitable[None], scope: Scope, exchange: Exchange, began: float) -> bool:
         """Run the application, or what it left to be done. Returns whether the connection can take another request."""
         lent: LentScope = scope["extensions"][LENT_SCOPE]
         try:
-            await run()
+            await running
         except (trio.Cancelled, BaseExceptionGroup, Exception) as error:
             if _is_cancellation(error):
                 if lent.conclude is not None and self._scope.cancel_called:
@@ -201,33 +212,27 @@ class Connection:
             await log.access(cast("Any", scope), cast("Any", exchange.summary), time() - began)
         if self._context.max_requests is not None:
             await self._context.mark_request()
-        goes_on = await exchange.finish()
+        goes_on = exchange.is_settled or await exchange.finish()
         if self._unsent is not None:  # By a call that was cancelled.
-            await self.write(b"")
+            await self._write_in_turn(b"")
         self._lingers = self._lingers or not exchange.has_whole_body
         return goes_on
 
-    def _common_scope(self) -> Scope:
-        return {
-            "type": "http",
-            "scheme": "https" if self._is_tls else "http",
-            "root_path": self.server.config.root_path,
-            "client": parse_socket_addr(self._socket.family, self._socket.getpeername()),
-            "server": parse_socket_addr(self._socket.family, self._socket.getsockname()),
-        }
-
     async def _read_head(self) -> bytes | None:
-        """The next head; None where there is none to come. Raises RefusedError."""
+        """The next head, without its empty line; None where there is none to come. Raises RefusedError."""
         limits = self.server.limits
-        now = trio.current_time()
-        self.deadline = now + self.server.config.keep_alive_timeout
+        self.deadline = self._now() + self.server.config.keep_alive_timeout
         seen = 0
         if self.unread and self.unread.find(EMPTY_LINE) >= 0:
             await trio.lowlevel.checkpoint()  # A client that sends many requests at once is not the only one.
-        while (end := self.unread.find(EMPTY_LINE, max(seen - 3, 0))) < 0:
+        while True:
+            if self.unread and (seen < 4 or self.unread.find(EMPTY_LINE, seen - 3) >= 0):
+                head, ending, rest = self.unread.partition(EMPTY_LINE)
+                if ending:
+                    break
             if self.unread:
                 check_beginning(self.unread, seen, limits)
-                self.deadline = min(self.deadline, trio.current_time() + limits.header_timeout_s)
+                self.deadline = min(self.deadline, self._now() + limits.header_timeout_s)
             seen = len(self.unread)
             if self.server.is_draining:
                 return None
@@ -237,7 +242,7 @@ class Connection:
                 return None
         if self._scope.cancel_called:
             return None
-        head, self.unread = self.unread[: end + 4], self.unread[end + 4 :]
+        self.unread = rest
         return head
 
     async def fill(self) -> bool:
@@ -245,7 +250,7 @@ class Connection:
         if self.is_at_end:
             return False
         try:
-            if isinstance(self._stream, trio.SSLStream):
+            if self._is_tls:
                 data = bytes(await self._stream.receive_some(READ_BYTES))
             else:
                 await trio.lowlevel.wait_readable(self._fd)
@@ -258,17 +263,23 @@ class Connection:
         self.is_at_end = not data
         return not self.is_at_end
 
-    async def write(self, data: bytes) -> None:
-        """Send `data`, after what a cancelled call may have left. Raises ConnectionResetError: the client has left."""
+    def write(self, data: bytes) -> Awaitable[None] | None:
+        """As `Wire` says, after what a cancelled call may have left."""
+        if self._is_tls or self._unsent is not None or self._lock.locked():
+            return self._write_in_turn(data)
         try:
-            if self._is_tls or self._unsent is not None or self._lock.locked():
-                async with self._lock:
-                    await self._flush()
+            self._unsent = self._write_some(data)
+        except GONE as error:
+            self.is_gone = True
+            raise ConnectionResetError("the client has left") from error
+        return None if self._unsent is None else self._write_in_turn(b"")
+
+    async def _write_in_turn(self, data: bytes) -> None:
+        try:
+            async with self._lock:
+                await self._flush()
+                if data:
                     self._unsent = memoryview(data)
-                    await self._flush()
-            elif rest := self._write_some(data):
-                self._unsent = rest
-                async with self._lock:
                     await self._flush()
         except GONE as error:
             self.is_gone = True
@@ -302,9 +313,9 @@ class Connection:
         self._exchange = None
         with trio.move_on_after(_LINGER_S):
             try:
-                await self.write(
-                    b"%bcontent-length: 0\r\nconnection: close\r\n%b\r\n" % (status_line(status), self.server.fields())
-                )
+                head = b"%bcontent-length: 0\r\nconnection: close\r\n%b\r\n"
+                if rest := self.write(head % (status_line(status), self.server.fields())):
+                    await rest
             except ConnectionResetError:
                 self._lingers = False
 

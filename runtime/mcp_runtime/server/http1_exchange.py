@@ -7,6 +7,7 @@ known it is a stream, whose client wants to see that it has begun: its head goes
 """
 
 import re
+from collections.abc import Awaitable
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final, Protocol
@@ -16,7 +17,7 @@ from msgspec import Struct
 from starlette.types import Message
 
 from mcp_runtime.limits import Limits
-from mcp_runtime.server.http1_request import TOKEN, ChunkedBody, RefusedError, RequestHead
+from mcp_runtime.server.http1_request import TOKEN, ChunkedBody, RefusedError, RequestHead, RequestLine
 
 READ_BYTES: Final = 65_536
 """Read at once, and held for a client that sends its next requests before it has its answer."""
@@ -39,8 +40,11 @@ class Wire(Protocol):
         """Wait for more to be in `unread`. False once the client has sent its last."""
         ...
 
-    async def write(self, data: bytes) -> None:
-        """Send `data`. Raises ConnectionResetError where the client has left."""
+    def write(self, data: bytes) -> Awaitable[None] | None:
+        """Send `data`: what to await where the socket does not take all of it at once.
+
+        Raises ConnectionResetError, now or then, where the client has left.
+        """
         ...
 
     async def refuse(self, status: int) -> None:
@@ -100,8 +104,7 @@ class Exchange(Struct, eq=False):
     _body_left: int
     _has_given_body: bool = False
     _waiting: trio.CancelScope | None = None
-    _status: int = 0
-    _headers: tuple[tuple[bytes, bytes], ...] = ()
+    _answer: tuple[int, tuple[tuple[bytes, bytes], ...]] | None = None
     _head: bytes = b""
     _has_sent_head: bool = False
     _is_chunked: bool = False
@@ -166,9 +169,10 @@ class Exchange(Struct, eq=False):
         """Wait for the client to send something. False where it will not, or all is over meanwhile."""
         if self._is_over:
             return False
-        if self._is_continue_due and not self._status:
+        if self._is_continue_due and self._answer is None:
             self._is_continue_due = False
-            await self._wire.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            if rest := self._wire.write(b"HTTP/1.1 100 Continue\r\n\r\n"):
+                await rest
         self._waiting = trio.CancelScope()
         try:
             with self._waiting:
@@ -187,12 +191,16 @@ class Exchange(Struct, eq=False):
         kind = message["type"]
         if self._wire.is_gone or (self._is_over and not self.is_complete):
             raise ConnectionResetError("the client has left")
-        if kind == "http.response.start" and not self._status:
-            if self._start(message["status"], tuple(map(tuple, message.get("headers", ())))):
-                await self._write(b"")
-        elif kind == "http.response.body" and self._status and not self.is_complete:
+        if kind == "http.response.start" and self._answer is None:
+            headers = message.get("headers", ())
+            if type(headers) is not tuple:
+                headers = tuple(map(tuple, headers))
+            if self._start(message["status"], headers) and (rest := self._write(b"")):
+                await rest
+        elif kind == "http.response.body" and self._answer and not self.is_complete:
             is_last = not message.get("more_body", False)
-            await self._write(self._as_sent(message.get("body", b""), is_last=is_last))
+            if rest := self._write(self._as_sent(message.get("body", b""), is_last)):
+                await rest
             if is_last:
                 self._set_over()
             else:
@@ -203,32 +211,36 @@ class Exchange(Struct, eq=False):
     def _start(self, status: int, headers: tuple[tuple[bytes, bytes], ...]) -> bool:
         """Make the head. Whether it is to go out at once."""
         head = _head(status, headers)
-        lines, length, says_close = head.lines, head.length, head.says_close
-        self._is_bodiless = self._is_bodiless or status in _BODILESS
-        is_stream = length is None and status not in _BODILESS
-        if is_stream:
-            self._is_chunked = self._version == "1.1" and not self._is_bodiless
-            self._closes = self._closes or self._version == "1.0"
+        lines = head.lines
+        is_stream = False
+        if status in _BODILESS:
+            self._is_bodiless = True
+        elif head.length is None:
+            is_stream = not self._is_bodiless
             if self._version == "1.1":
+                self._is_chunked = is_stream
                 lines += b"transfer-encoding: chunked\r\n"
+            else:
+                self._closes = True
         # A body that the client still sends is in the way of its next request.
-        self._closes = self._closes or says_close or self._wire.is_draining() or not self._has_arrived
-        if self._closes and not says_close:
-            lines += b"connection: close\r\n"
-        self._status, self._headers, self._answer_left = status, headers, length
+        if self._closes or head.says_close or self._wire.is_draining() or not self._has_arrived:
+            self._closes = True
+            if not head.says_close:
+                lines += b"connection: close\r\n"
+        self._answer, self._answer_left = (status, headers), head.length
         self._head = b"%b%b\r\n" % (lines, self._fields)
-        return is_stream and not self._is_bodiless
+        return is_stream
 
     @property
     def _has_arrived(self) -> bool:
         return self.has_whole_body or (self._chunks is None and len(self._wire.unread) >= self._body_left)
 
-    def _as_sent(self, body: bytes, *, is_last: bool) -> bytes:
+    def _as_sent(self, body: bytes, is_last: bool) -> bytes:  # noqa: FBT001  # on every request, where keywords cost
         if self._is_bodiless:
             body = b""
         elif self._answer_left is not None:
-            self._answer_left -= len(body)
-            if self._answer_left < 0 or (is_last and self._answer_left):
+            left = self._answer_left = self._answer_left - len(body)
+            if left < 0 or (is_last and left):
                 raise ValueError("the body is not as long as the content-length of the answer")
         elif self._is_chunked:
             chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
@@ -236,15 +248,29 @@ class Exchange(Struct, eq=False):
         self.is_complete = is_last
         return body
 
-    async def _write(self, data: bytes) -> None:
-        head, self._head = self._head, b""
-        self._has_sent_head = True
-        try:
+    def _write(self, data: bytes) -> Awaitable[None] | None:
+        """As `Wire.write`, after the head where that was not sent yet."""
+        if self._head:
+            head, self._head = self._head, b""
+            self._has_sent_head = True
             if len(data) > _JOINED_BYTES:
-                await self._wire.write(head)
-                await self._wire.write(data)
-            else:
-                await self._wire.write(head + data)
+                return self._write_all(head, data)
+            data = head + data
+        try:
+            rest = self._wire.write(data)
+        except ConnectionResetError:
+            self._set_over()
+            raise
+        return rest and self._until_written(rest)
+
+    async def _write_all(self, *pieces: bytes) -> None:
+        for piece in pieces:
+            if rest := self._write(piece):
+                await rest
+
+    async def _until_written(self, rest: Awaitable[None]) -> None:
+        try:
+            await rest
         except ConnectionResetError:
             self._set_over()
             raise
@@ -265,6 +291,18 @@ class Exchange(Struct, eq=False):
         """The application has ended before its answer had."""
         await self._give_up(500)
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether it is over, nobody waits for it, and the connection can take another request."""
+        return (
+            self._is_over
+            and self.is_complete
+            and not self._closes
+            and self.has_whole_body
+            and self._waiting is None
+            and not self._wire.is_gone
+        )
+
     async def finish(self) -> bool:
         """Once the application has returned: whether the connection can take another request."""
         self._set_over()
@@ -280,19 +318,43 @@ class Exchange(Struct, eq=False):
     @property
     def summary(self) -> dict[str, Any] | None:
         """The answer, for the access log; None where it is not complete."""
-        return {"status": self._status, "headers": self._headers} if self.is_complete else None
+        if self._answer is None or not self.is_complete:
+            return None
+        status, headers = self._answer
+        return {"status": status, "headers": headers}
 
 
 def begin(wire: Wire, request: RequestHead, limits: Limits, fields: bytes) -> Exchange:
     """The exchange that begins with `request`. `fields` are header lines for the answer."""
-    facts, version = request.facts, request.line.version
+    facts, line = request.facts, request.line
+    expected, length = facts.get(b"expect"), facts.get(b"content-length")
     return Exchange(
         wire,
         fields,
-        version,
+        line.version,
         request.is_last,
-        request.line.method == "HEAD",
-        version == "1.1" and facts.get(b"expect", b"").lower() == b"100-continue",
+        line.method == "HEAD",
+        expected is not None and line.version == "1.1" and expected.lower() == b"100-continue",
         ChunkedBody(limits) if b"transfer-encoding" in facts else None,
-        int(facts.get(b"content-length", b"0")),
+        0 if length is None else int(length),
     )
+
+
+def scope_of(line: RequestLine, scheme: str, root_path: str, client: Any, server: Any) -> dict[str, Any]:
+    """What ASGI says of a request that begins with `line`; its headers, state and extensions are still to be put in."""
+    return {
+        "type": "http",
+        "scheme": scheme,
+        "root_path": root_path,
+        "client": client,
+        "server": server,
+        "asgi": {"spec_version": "2.1", "version": "3.0"},
+        "http_version": line.version,
+        "method": line.method,
+        "path": line.path,
+        "raw_path": line.raw_path,
+        "query_string": line.query,
+        "headers": None,
+        "state": None,
+        "extensions": None,
+    }

@@ -18,7 +18,8 @@ from mcp_runtime.limits import Limits
 
 EMPTY_LINE: Final = b"\r\n\r\n"
 """The end of a head, and of a chunked body."""
-HTTP2_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\n"
+HTTP2_PREFACE: Final = b"PRI * HTTP/2.0"
+"""As far as its first empty line."""
 TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _REQUEST_LINE: Final = re.compile(rb"(%b) ([\x21-\x7e]+) HTTP/1\.([01])" % TOKEN)
 _FIELD_LINE: Final = re.compile(rb"(%b):([^\0\r\n]*)" % TOKEN)
@@ -68,7 +69,7 @@ def _request_line(line: bytes) -> RequestLine:
 
 
 class RequestHead:
-    """Request line and header fields. Raises RefusedError. RFC 9112 2-6
+    """Request line and header fields: a head without its empty line. Raises RefusedError. RFC 9112 2-6
 
     `headers` are all fields; `facts` the same by name, of one that comes more than once the last, or where that matters
     here every value. `comes_once` says that none comes more than once.
@@ -81,11 +82,12 @@ class RequestHead:
         if len(lines[0]) > limits.max_request_line_bytes:
             raise RefusedError(414 if _REQUEST_LINE.fullmatch(lines[0]) else 400)
         self.line = _request_line(lines[0])
-        count = len(lines) - 3  # the request line, and what follows the last field and the empty line
-        if len(head) > limits.max_header_bytes or count > limits.max_headers:
+        count = len(lines) - 1
+        if len(head) + len(EMPTY_LINE) > limits.max_header_bytes or count > limits.max_headers:
             raise RefusedError(431)
-        _parse(head)
-        self.headers = _fields(lines[1:-2])
+        _parse(head + EMPTY_LINE)
+        del lines[0]
+        self.headers = _fields(lines)
         self.facts = dict(self.headers)
         self.comes_once = len(self.facts) == count
         if not self.comes_once:
