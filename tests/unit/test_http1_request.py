@@ -3,7 +3,17 @@
 import pytest
 
 from mcp_runtime.limits import Limits
-from mcp_runtime.server.http1_request import ChunkedBody, RefusedError, RequestHead, RequestLine, check_beginning
+from mcp_runtime.server.http1_request import (
+    KEPT_LINE_BYTES,
+    KEPT_LINES,
+    KNOWN_FIELDS,
+    KNOWN_LINES,
+    ChunkedBody,
+    RefusedError,
+    RequestHead,
+    RequestLine,
+    check_beginning,
+)
 
 LIMITS = Limits()
 CHUNKED = b"3\r\nabc\r\n4;x=y\r\n\r\n\r\n\r\n1\r\n\n\r\n0\r\nTrailer: z\r\nOther: 0\r\n\r\n"
@@ -62,6 +72,64 @@ class TestRequestHead:
         with pytest.raises(RefusedError) as caught:
             RequestHead(data, LIMITS)
         assert caught.value.status == status
+
+
+class TestRememberedLines:
+    GET = b"GET / HTTP/1.1\r\nHost: a\r\n"
+
+    def read(self, fields: bytes) -> RequestHead:
+        return RequestHead(self.GET + fields, LIMITS)
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            (b"Content-Length: 5", b"Content-Length: 6"),
+            (b"Content-Length: 5", b"Content-Length: 5"),
+            (b"Content-Length: 5", b"Transfer-Encoding: chunked"),
+            (b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked"),
+            (b"Host: b", b"X: y"),
+        ],
+    )
+    def test_lines_that_were_taken_one_by_one_are_refused_together(self, one: bytes, other: bytes) -> None:
+        for line in (one, other):
+            if not line.startswith(b"Host"):
+                name, _, value = line.partition(b": ")
+                assert [self.read(line).facts[name.lower()] for _ in range(2)] == [value] * 2
+        for fields in (one + b"\r\n" + other, other + b"\r\n" + one):
+            for _ in range(2):
+                with pytest.raises(RefusedError) as refused:
+                    self.read(fields)
+                assert refused.value.status in (400, 501)
+
+    def test_a_head_of_remembered_lines_is_read_as_before(self) -> None:
+        first, second = (self.read(b"X-One:  a \r\nx-two: b") for _ in range(2))
+        assert first.headers == second.headers == [(b"host", b"a"), (b"x-one", b"a"), (b"x-two", b"b")]
+        assert first.line is second.line
+        assert first.headers[1] is second.headers[1]
+
+    @pytest.mark.parametrize("name", [b"Authorization", b"proxy-authorization", b"COOKIE"])
+    def test_secrets_are_not_kept(self, name: bytes) -> None:
+        for _ in range(2):
+            assert self.read(name + b": a secret").facts[name.lower()] == b"a secret"
+        assert not [line for line in KNOWN_FIELDS if b"a secret" in line]
+
+    def test_no_more_and_no_longer_lines_are_kept_than_that(self) -> None:
+        kept, longer = (b"x: " + b"y" * (KEPT_LINE_BYTES - 3 + more) for more in (0, 1))
+        for line in (kept, longer):
+            assert self.read(line).facts[b"x"] == line[3:]
+        assert (kept in KNOWN_FIELDS, longer in KNOWN_FIELDS) == (True, False)
+        for number in range(KEPT_LINES + 10):
+            assert self.read(b"x: %d" % number).facts[b"x"] == b"%d" % number
+            assert RequestHead(b"GET /%d HTTP/1.1\r\nHost: a" % number, LIMITS).line.raw_path == b"/%d" % number
+        assert len(KNOWN_FIELDS) <= KEPT_LINES
+        assert len(KNOWN_LINES) <= KEPT_LINES
+
+    def test_a_line_that_was_refused_is_refused_again(self) -> None:
+        for _ in range(2):
+            with pytest.raises(RefusedError):
+                self.read(b"X : y")
+            with pytest.raises(RefusedError):
+                RequestHead(b"G@T / HTTP/1.1\r\nHost: a", LIMITS)
 
 
 class TestBeginning:

@@ -2,19 +2,20 @@
 
 Rule: a request that two servers could read differently is refused.
 
-httptools (llhttp, in its strict mode) does the parsing; what it lets through and should not is refused here, in
-`RequestHead`. ADR 0011.
+httptools (llhttp, in its strict mode) judges every line once, and every head in which more than one line says how long
+the request is; what it lets through and should not is refused here, in `RequestHead`. ADR 0011.
 """
 
 import re
-from functools import lru_cache
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 from urllib.parse import unquote
 
 from httptools import HttpParserError, HttpParserInvalidMethodError, HttpParserUpgrade, HttpRequestParser
 from msgspec import Struct
 
 from mcp_runtime.limits import Limits
+
+T = TypeVar("T")
 
 EMPTY_LINE: Final = b"\r\n\r\n"
 """The end of a head, and of a chunked body."""
@@ -27,11 +28,10 @@ _TOKEN_START: Final = re.compile(TOKEN)
 _BARE_LINE_FEED: Final = re.compile(rb"(?<!\r)\n")
 _LENGTH_DIGITS: Final = 19
 """No body is longer, and Python reads no more than 4,300."""
-_KEPT_REQUEST_LINES: Final = 64
-_KEPT_FIELDS: Final = 1024
-_KEPT_FIELD_BYTES: Final = 256
-"""What was read lately. Longer lines are as long as a client likes, and different each time."""
-_SECRETS: Final = frozenset((b"authorization", b"cookie", b"proxy-authorization"))
+KEPT_LINES: Final = 1024
+KEPT_LINE_BYTES: Final = 256
+"""A longer line is as long as a client likes, and different each time."""
+_SECRET: Final = re.compile(rb"(?:proxy-)?authorization:|cookie:", re.IGNORECASE)
 """Fields that stay no longer in memory than their request does."""
 _SINGLED_OUT: Final = frozenset(
     (b"host", b"connection", b"content-length", b"transfer-encoding", b"expect", b"upgrade")
@@ -56,7 +56,6 @@ class RequestLine(Struct, frozen=True):
     query: bytes
 
 
-@lru_cache(maxsize=_KEPT_REQUEST_LINES)
 def _request_line(line: bytes) -> RequestLine:
     """Raises RefusedError."""
     found = _REQUEST_LINE.fullmatch(line)
@@ -79,17 +78,25 @@ class RequestHead:
 
     def __init__(self, head: bytes, limits: Limits) -> None:
         lines = head.split(b"\r\n")
-        if len(lines[0]) > limits.max_request_line_bytes:
-            raise RefusedError(414 if _REQUEST_LINE.fullmatch(lines[0]) else 400)
-        self.line = _request_line(lines[0])
-        count = len(lines) - 1
-        if len(head) + len(EMPTY_LINE) > limits.max_header_bytes or count > limits.max_headers:
+        first = lines[0]
+        if len(first) > limits.max_request_line_bytes:
+            raise RefusedError(414 if _REQUEST_LINE.fullmatch(first) else 400)
+        known = KNOWN_LINES.get(first)
+        self.line = _request_line(first) if known is None else known
+        if len(head) + len(EMPTY_LINE) > limits.max_header_bytes or len(lines) - 1 > limits.max_headers:
             raise RefusedError(431)
-        _parse(head + EMPTY_LINE)
         del lines[0]
-        self.headers = _fields(lines)
+        try:
+            self.headers = [KNOWN_FIELDS[line] for line in lines]
+        except KeyError:
+            known = None
+            self.headers = [KNOWN_FIELDS.get(line) or _field(line) for line in lines]
         self.facts = dict(self.headers)
-        self.comes_once = len(self.facts) == count
+        self.comes_once = len(self.facts) == len(lines)
+        if known is None or not self.comes_once or b"transfer-encoding" in self.facts:
+            _parse(head + EMPTY_LINE)
+            _remember(KNOWN_LINES, {first: self.line})
+            _remember(KNOWN_FIELDS, dict(zip(lines, self.headers, strict=True)))
         if not self.comes_once:
             for name in _SINGLED_OUT:
                 values = [value for other, value in self.headers if other == name]
@@ -126,28 +133,26 @@ class RequestHead:
         return (upgrade == b"h2c" and not has_body) or (upgrade == b"websocket" and self.line.method == "GET")
 
 
-_known_fields: dict[bytes, tuple[bytes, bytes]] = {}
-"""By line. Requests repeat each other's lines, whichever client they are of, all but a few."""
+KNOWN_LINES: Final[dict[bytes, RequestLine]] = {}
+KNOWN_FIELDS: Final[dict[bytes, tuple[bytes, bytes]]] = {}
+"""What is in lines that llhttp has taken. Requests repeat each other's, whoever they are from, but for very few."""
 
 
-def _fields(lines: list[bytes]) -> list[tuple[bytes, bytes]]:
-    """Name and value of each header field, the name in lower case. Raises RefusedError."""
-    try:
-        return [_known_fields[line] for line in lines]
-    except KeyError:
-        return [_known_fields.get(line) or _read_field(line) for line in lines]
+def _remember(known: dict[bytes, T], lines: dict[bytes, T]) -> None:
+    """These lines need not be looked at again."""
+    for line in lines.keys() - known.keys():
+        if len(line) <= KEPT_LINE_BYTES and not _SECRET.match(line):
+            if len(known) >= KEPT_LINES:
+                known.clear()
+            known[line] = lines[line]
 
 
-def _read_field(line: bytes) -> tuple[bytes, bytes]:
+def _field(line: bytes) -> tuple[bytes, bytes]:
+    """Name and value of a header field, the name in lower case. Raises RefusedError."""
     found = _FIELD_LINE.fullmatch(line)
     if found is None:
         raise RefusedError(400)
-    field = (found[1].lower(), found[2].strip(b" \t"))
-    if len(line) <= _KEPT_FIELD_BYTES and field[0] not in _SECRETS:
-        if len(_known_fields) >= _KEPT_FIELDS:
-            _known_fields.clear()
-        _known_fields[line] = field
-    return field
+    return found[1].lower(), found[2].strip(b" \t")
 
 
 class _Nothing:
