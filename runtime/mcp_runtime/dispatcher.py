@@ -20,7 +20,7 @@ from mcp_runtime.methods import METHODS, Method, Outcome, Services, Work
 from mcp_runtime.metrics import OutcomeName
 from mcp_runtime.protocol.content import TextContent
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, METHOD_NOT_FOUND, PeerError, unsupported_version
-from mcp_runtime.protocol.headers import check_method, check_name, check_version, version_of
+from mcp_runtime.protocol.headers import check_method, check_name, check_version, is_mirrored, version_of
 from mcp_runtime.protocol.jsonrpc import encode_error, encode_json, encode_result
 from mcp_runtime.protocol.messages import CallToolResult, Result, SubscriptionsListenResult, decode_params
 from mcp_runtime.protocol.meta import require
@@ -104,10 +104,12 @@ class Dispatcher:
             self._check_version(MODERN_REVISIONS[0] if version is None else version)
             raise PeerError(METHOD_NOT_FOUND, f"Method not found: {request.method}")
         call.meta = require(probe)
-        if headers is not None:
-            check_version(headers, probe.version)
+        version = probe.version or ""
+        if headers is not None and not is_mirrored(headers, version, request.method):
+            check_version(headers, version)
             check_method(headers, request.method)
-        self._check_version(probe.version or "")
+        if version not in MODERN_REVISIONS:
+            raise unsupported_version(version, self._services.versions)
         params = decode_params(request.params, method.params) if call.params is None else call.params
         if headers is not None and method.mirrored_name is not None:
             check_name(headers, method.mirrored_name(params))

@@ -8,7 +8,6 @@ Roots, sampling and logging are on their way out in 2026-07-28 too, so they are 
 from collections.abc import Callable
 from typing import Final
 
-import msgspec
 from msgspec import UNSET
 
 from mcp_bridges.deprecation.ledger import Ledger
@@ -22,22 +21,19 @@ _MAX_CLIENTS: Final = 10_000
 _Key = tuple[str | None, str | None, bytes | None, str | None, str | None, Transport, str]
 
 
-class _Count(msgspec.Struct):
-    calls: int = 0
-
-
 class ModernWatch:
     """An Observer that counts for `ledger`. `now` gives Unix seconds."""
 
     def __init__(self, ledger: Ledger, *, now: Callable[[], float]) -> None:
         self._ledger = ledger
         self._now = now
-        self._counts: dict[_Key, _Count] = {}
+        self._counts: dict[_Key, list[int]] = {}  # one number each, to be changed where it is
 
     def served(self, call: Call, answer: Answer | None, since: float) -> None:
         """As the port says."""
         del answer, since
-        info = call.meta.client_info
+        meta = call.meta
+        info = meta.client_info
         name, version = (None, None) if info is UNSET else (info.name, info.version)
         agent = None if call.http_headers is None else call.http_headers.get(b"user-agent")
         key = (name, version, agent, call.principal, call.peer, call.transport, call.probe.version or "")
@@ -45,16 +41,16 @@ class ModernWatch:
         if count is None:
             if len(self._counts) >= _MAX_CLIENTS:
                 return
-            count = self._counts[key] = _Count()
-        count.calls += 1
-        if call.asked or call.meta.log_level is not UNSET:
+            count = self._counts[key] = [0]
+        count[0] += 1
+        if call.asked or meta.log_level is not UNSET:
             self._note_features(call, key)
 
     def hand_over(self) -> None:
         """Tell the ledger what was counted."""
         at = self._now()
         for key, count in self._counts.items():
-            self._ledger.note_modern(_client(key), key[-1], at=at, calls=count.calls)
+            self._ledger.note_modern(_client(key), key[-1], at=at, calls=count[0])
         self._counts = {}
 
     def _note_features(self, call: Call, key: _Key) -> None:

@@ -51,6 +51,11 @@ def version_of(headers: Headers) -> str | None:
     return None if value is None else value.decode("latin-1")
 
 
+def is_mirrored(headers: Headers, version: str, method: str) -> bool:
+    """Whether `check_version` and `check_method` have nothing to say, as is the rule."""
+    return headers.get(METHOD) == method.encode() and headers.get(PROTOCOL_VERSION) == version.encode()
+
+
 def check_version(headers: Headers, version: str | None) -> None:
     """Compare `MCP-Protocol-Version` with the body's version. Raises PeerError -32020.
 

@@ -88,28 +88,27 @@ def decode(data: bytes) -> Message:
     try:
         if not data.isascii():
             data.decode()  # msgspec skips over params undecoded, so over what is no UTF-8 in them too
-        message = _read(data)
+        try:
+            message = _request_decoder.decode(data)
+        except msgspec.ValidationError:
+            return _read_other(data)
     except msgspec.ValidationError as error:
         raise _invalid(data, _explain(data, error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise MalformedMessageError(PARSE_ERROR, f"Parse error: {error}", None) from None
     except RecursionError:
         raise MalformedMessageError(PARSE_ERROR, "Parse error: nested too deeply", None) from None
-    # A notification may have any params: it is never answered, so who wants them finds out what they are.
-    if isinstance(message, Request) and memoryview(message.params)[0] != OPENING_BRACE:
+    if memoryview(message.params)[0] != OPENING_BRACE:
         raise _invalid(data, "Invalid request: params must be an object")
     return message
 
 
-def _read(data: bytes) -> Message:
-    try:
-        return _request_decoder.decode(data)  # what most of them are
-    except msgspec.ValidationError:
-        envelope = _decoder.decode(data)
+def _read_other(data: bytes) -> Notification | Response:
+    envelope = _decoder.decode(data)
     if envelope.method is UNSET:
         return _response(data, envelope)
-    params = NO_PARAMS if envelope.params is UNSET else envelope.params
-    return Notification(envelope.method, params)
+    # Whatever its params are: a notification is never answered, so who wants them finds out what they are.
+    return Notification(envelope.method, NO_PARAMS if envelope.params is UNSET else envelope.params)
 
 
 def _response(data: bytes, envelope: _Envelope) -> Response:

@@ -192,9 +192,9 @@ class Exchange(Struct, eq=False):
         if self._wire.is_gone or (self._is_over and not self.is_complete):
             raise ConnectionResetError("the client has left")
         if kind == "http.response.start" and self._answer is None:
-            headers = message.get("headers", ())
-            if type(headers) is not tuple:
-                headers = tuple(map(tuple, headers))
+            headers: tuple[tuple[bytes, bytes], ...] = message.get("headers", ())
+            if type(headers) is not tuple:  # What ASGI asks for is anything that can be walked through.
+                headers = tuple([(name, value) for name, value in headers])
             if self._start(message["status"], headers) and (rest := self._write(b"")):
                 await rest
         elif kind == "http.response.body" and self._answer and not self.is_complete:

@@ -133,6 +133,7 @@ def too_slow(limits: Limits) -> HttpRefusalError:
     return HttpRefusalError(408, f"The request body took longer than {limits.body_timeout_s:g} s", _CLOSE)
 
 
+@lru_cache(maxsize=256)
 def _is_past(digits: bytes, limit: int) -> bool:
     significant = digits.lstrip(b"0")
     # Python reads no more than 4,300 digits; no limit has as many as 20.

@@ -16,7 +16,7 @@ from mcp_runtime.transports.server_sent_events import KEEP_ALIVE, encode_event
 
 Headers = list[tuple[bytes, bytes]]
 
-_JSON_HEADERS: Final = [(b"content-type", b"application/json")]
+_JSON: Final = (b"content-type", b"application/json")
 # no-store and X-Accel-Buffering: what a cache keeps or a proxy holds back is no stream.
 _STREAM_HEADERS: Final = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -101,15 +101,18 @@ class PostResponse(Struct, eq=False):
                 if self._streaming:
                     await self._send({"type": "http.response.body", "body": encode_event(reply.body)})
                     return
-        headers = _JSON_HEADERS
+        self._finished = True
+        body = reply.body
+        headers = (_JSON, _length(len(body)), *self._extra)
         if reply.retry_after_s is not None:
-            headers = [*headers, (b"retry-after", str(reply.retry_after_s).encode())]
-        await self.send(reply.status, reply.body, headers)
+            headers = (*headers, (b"retry-after", str(reply.retry_after_s).encode()))
+        await self._send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": body if self._has_body else b""})
 
     async def send(self, status: int, body: bytes, headers: Headers) -> None:
         """Send a whole response at once."""
         self._finished = True
-        fields = (*headers, _length_field(len(body)), *self._extra)
+        fields = (*headers, _length(len(body)), *self._extra)
         await self._send({"type": "http.response.start", "status": status, "headers": fields})
         await self._send({"type": "http.response.body", "body": body if self._has_body else b""})
 
@@ -118,5 +121,5 @@ class PostResponse(Struct, eq=False):
 
 
 @lru_cache(maxsize=256)
-def _length_field(length: int) -> tuple[bytes, bytes]:
+def _length(length: int) -> tuple[bytes, bytes]:
     return b"content-length", b"%d" % length
