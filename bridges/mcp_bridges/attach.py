@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mcp_bridges.gate import Gate, Transport
     from mcp_bridges.handshake_stdio import HandshakeStdio
     from mcp_bridges.http_bridge import HttpBridges
-    from mcp_bridges.legacy_call import LegacyServices
+    from mcp_bridges.legacy_call import LegacyServices, Waiting
     from mcp_bridges.past import Past
     from mcp_runtime.observing import Observer
     from mcp_runtime.state.engines import State
@@ -86,6 +86,7 @@ class AttachedBridges:
         self._state = state
         self._http: HttpBridges | None = None
         self._known: Past | None = None
+        self._waiting: Waiting | None = None
 
     def http(self, watch: "Watch") -> "HttpBridges":
         """As the port says."""
@@ -164,9 +165,11 @@ class AttachedBridges:
             self._http.close()
 
     def _services(self) -> "LegacyServices":
-        from mcp_bridges.legacy_call import LegacyServices
+        from mcp_bridges.legacy_call import LegacyServices, Waiting
 
+        self._waiting = self._waiting or Waiting(self._runtime.config.limits.max_concurrent_requests)
         return LegacyServices(
+            waiting=self._waiting,
             dispatcher=self._runtime.dispatcher,
             gate=self._gate or self._past().gate,
             meter=self._runtime.metrics,

@@ -32,6 +32,7 @@ from mcp_bridges.session import (
     plan,
     read_initialize,
 )
+from mcp_bridges.session_state import subscribed
 from mcp_runtime import call_log
 from mcp_runtime.dispatcher import too_many_requests
 from mcp_runtime.limits import Limits
@@ -311,10 +312,7 @@ class Conversation:
             self._idle.set()
 
     def _subscribe(self, uri: str) -> None:
-        limit = self._setting.limits.max_subscription_uris
-        if uri not in self._uris and len(self._uris) >= limit:
-            raise PeerError(INVALID_PARAMS, f"This session has its {limit} subscriptions; unsubscribe from one first")
-        self._uris[uri] = None
+        self._uris = dict.fromkeys(subscribed(self._uris, uri, self._setting.limits))
         self._rewire()
 
     def _rewire(self) -> None:

@@ -40,7 +40,7 @@ class HttpBridges:
             ttl_s = config.bridges.http_sessions.session_ttl_s
             return SessionIds(sealer, ttl_s=ttl_s, now=now, new_id=parts.new_id)
 
-        states = SessionStates(parts.state.durable, max_uris=config.limits.max_subscription_uris, now=now)
+        states = SessionStates(parts.state.durable, limits=config.limits, now=now)
         self._sessions = SessionsHttp(parts, ids(session_ids.PURPOSE), states, self._calls)
         self._streams = HttpSse(parts, setting, ids(http_sse.PURPOSE))
 

@@ -48,16 +48,24 @@ _TOLD: Final = "notifications/"
 """How methods begin that are no requests."""
 
 
+class Waiting(Struct):
+    """How many calls wait for a client's answer, in the whole process, and how many may."""
+
+    limit: int
+    number: int = 0
+
+
 class LegacyServices(msgspec.Struct, frozen=True, kw_only=True):
     """What every call of an old client works with. `new_id` makes ids for questions, unique in a session.
 
-    `meter` counts requests, None where nobody looks.
+    `waiting` is shared by all of a process; `meter` counts requests, None where nobody looks.
     """
 
     dispatcher: Dispatcher
     gate: Gate
     answer_timeout_s: float
     new_id: Callable[[], str]
+    waiting: Waiting
     meter: Meter | None = None
 
     def admit(self, sighting: Sighting) -> Verdict:
@@ -230,7 +238,14 @@ class LegacyCall(msgspec.Struct, kw_only=True, eq=False):
 
     async def _ask_all(self, questions: dict[str, Any]) -> dict[str, Any]:
         """One question after the other: old clients put them to a user, who answers one at a time."""
-        return {key: await self._ask_one(question) for key, question in questions.items()}
+        waiting = self.services.waiting
+        if waiting.number >= waiting.limit:
+            raise _UnansweredError(f"The server waits for {waiting.limit} answers of clients already; try again")
+        waiting.number += 1
+        try:
+            return {key: await self._ask_one(question) for key, question in questions.items()}
+        finally:
+            waiting.number -= 1
 
     async def _ask_one(self, question: dict[str, Any]) -> dict[str, Any]:
         services, revision = self.services, self.session.revision

@@ -9,6 +9,7 @@ from typing import Final
 
 import anyio
 import msgspec
+from msgspec.structs import replace
 
 from mcp_bridges.deprecation.gatekeeper import DeprecationGate, Notebook
 from mcp_bridges.deprecation.ledger import Ledger, Outcome
@@ -32,9 +33,12 @@ class _NoNotebook:
 
 
 class PosturesFirst:
-    """A Gate that refuses by posture, and lets `then` decide on the rest; the ledger hears of both."""
+    """A Gate that refuses by posture, and lets `then` decide on the rest; the ledger hears of both.
 
-    def __init__(self, postures: Gate, then: Gate, notebook: Notebook, *, now: Callable[[], float]) -> None:
+    Either way the client is told what `then` has to say of the features it uses.
+    """
+
+    def __init__(self, postures: Gate, then: DeprecationGate, notebook: Notebook, *, now: Callable[[], float]) -> None:
         self._postures = postures
         self._then = then
         self._notebook = notebook
@@ -45,8 +49,9 @@ class PosturesFirst:
         verdict = self._postures.admit(sighting)
         if verdict.refusal is None:
             return self._then.admit(sighting)
-        self._notebook.note(sighting, at=self._now(), outcome="refused")
-        return verdict
+        at = self._now()
+        self._notebook.note(sighting, at=at, outcome="refused")
+        return replace(verdict, headers=self._then.headers(sighting, at))
 
 
 class Past(msgspec.Struct, frozen=True, kw_only=True):

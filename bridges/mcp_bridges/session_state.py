@@ -4,7 +4,7 @@ Log level, resource subscriptions and the end of the session live in the durable
 process knows them, and a restarted one does too.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager
 from typing import Final
 
@@ -13,10 +13,12 @@ from msgspec import Struct
 
 from mcp_bridges.session import Session
 from mcp_runtime import call_log
+from mcp_runtime.limits import Limits
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, INVALID_PARAMS, PeerError
 from mcp_runtime.protocol.meta import LoggingLevel
 from mcp_runtime.state.errors import StateError
 from mcp_runtime.state.port import Store
+from mcp_runtime.subscriptions import too_much_of
 
 _ATTEMPTS: Final = 16
 """Of a change that somebody else's came before. A session has one client: more than a few are no accident."""
@@ -36,12 +38,25 @@ ENDED: Final = SessionState(ended=True)
 _decoder: Final = msgspec.json.Decoder(SessionState)
 
 
-class SessionStates:
-    """The states of all sessions. `max_uris` bounds the subscriptions of one; `now` gives Unix seconds."""
+def subscribed(uris: Collection[str], uri: str, limits: Limits) -> tuple[str, ...]:
+    """`uris` with `uri` among them. Raises PeerError -32602 where that is more than one client may subscribe to."""
+    if uri in uris:
+        return tuple(uris)
+    more = (*uris, uri)
+    problem = too_much_of(more, limits)
+    if problem is not None:
+        raise PeerError(
+            INVALID_PARAMS, f"This session may subscribe to {problem} and no more; unsubscribe from one first"
+        )
+    return more
 
-    def __init__(self, store: Store, *, max_uris: int, now: Callable[[], float]) -> None:
+
+class SessionStates:
+    """The states of all sessions. `limits` bound the subscriptions of one; `now` gives Unix seconds."""
+
+    def __init__(self, store: Store, *, limits: Limits, now: Callable[[], float]) -> None:
         self._store = store
-        self._max_uris = max_uris
+        self._limits = limits
         self._now = now
 
     async def get(self, session: Session) -> SessionState:
@@ -60,18 +75,10 @@ class SessionStates:
         await self._change(session, lambda state: msgspec.structs.replace(state, log_level=level))
 
     async def subscribe(self, session: Session, uri: str) -> SessionState:
-        """Keep a subscription; the state since. Raises PeerError -32602 past `limits.max_subscription_uris`."""
-
-        def add(state: SessionState) -> SessionState:
-            if uri in state.uris:
-                return state
-            if len(state.uris) >= self._max_uris:
-                raise PeerError(
-                    INVALID_PARAMS, f"This session has its {self._max_uris} subscriptions; unsubscribe from one first"
-                )
-            return msgspec.structs.replace(state, uris=(*state.uris, uri))
-
-        return await self._change(session, add)
+        """Keep a subscription; the state since. Raises as `subscribed` does."""
+        return await self._change(
+            session, lambda state: msgspec.structs.replace(state, uris=subscribed(state.uris, uri, self._limits))
+        )
 
     async def unsubscribe(self, session: Session, uri: str) -> SessionState:
         """Drop a subscription, if there is one; the state since."""

@@ -38,6 +38,9 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_subscription_uris: Annotated[
         int, Meta(ge=0, description="Resources that one subscriptions/listen may name.")
     ] = 1000
+    max_subscription_chars: Annotated[
+        int, Meta(ge=0, description="Length of all these URIs together; a session has as much for its own.")
+    ] = 131_072
     handler_timeout_s: Annotated[
         float, Meta(gt=0, description="How long a tool, resource or prompt may run, unless it sets timeout_s.")
     ] = 300.0

@@ -6,7 +6,7 @@ Spec: 2026-07-28/basic/patterns/subscriptions
 """
 
 import threading
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import suppress
 from typing import Final, Literal
 
@@ -126,6 +126,15 @@ def _changes(wanted: SubscriptionFilter) -> frozenset[Change]:
     return frozenset(changes | {resource_updated(uri) for uri in wanted.resource_subscriptions})
 
 
+def too_much_of(uris: Collection[str], limits: Limits) -> str | None:
+    """What there is more of in `uris` than one client may subscribe to, None where there is not."""
+    if len(uris) > limits.max_subscription_uris:
+        return f"{limits.max_subscription_uris} URIs"
+    if sum(map(len, uris)) > limits.max_subscription_chars:
+        return f"{limits.max_subscription_chars} characters of URIs"
+    return None
+
+
 class Subscriptions:
     """All open listen streams of this process. `publish` may be called from any thread."""
 
@@ -148,10 +157,10 @@ class Subscriptions:
     def listen(self, subscription_id: RequestId, wanted: SubscriptionFilter) -> Subscription:
         """Open a stream. Raises PeerError past the limits, or when the server is stopping."""
         limits = self._limits
-        if len(wanted.resource_subscriptions) > limits.max_subscription_uris:
+        problem = too_much_of(wanted.resource_subscriptions, limits)
+        if problem is not None:
             raise PeerError(
-                INVALID_PARAMS,
-                f"Invalid params: more than {limits.max_subscription_uris} URIs in notifications.resourceSubscriptions",
+                INVALID_PARAMS, f"Invalid params: more than {problem} in notifications.resourceSubscriptions"
             )
         if self._closed:
             raise PeerError(INTERNAL_ERROR, "The server is stopping", http_status=503, retry_after_s=1)

@@ -71,7 +71,7 @@ async def test_subscriptions_are_bounded_at_the_exact_edge(client: OldClient) ->
     for uri in ("a://1", "a://2", "a://2"):
         assert (await client.ask("resources/subscribe", {"uri": uri}))["result"] == {}
     error = (await client.ask("resources/subscribe", {"uri": "a://3"}))["error"]
-    assert (error["code"], "2 subscriptions" in error["message"]) == (-32602, True)
+    assert (error["code"], "2 URIs" in error["message"]) == (-32602, True)
     await client.ask("resources/unsubscribe", {"uri": "a://1"})
     assert (await client.ask("resources/subscribe", {"uri": "a://3"}))["result"] == {}
 

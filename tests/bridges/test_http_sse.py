@@ -133,6 +133,9 @@ def test_a_refusal_says_where_to_go_and_never_400_to_a_get(backend: Backend) -> 
             error = error_of(response)
             assert (error["code"], error["data"]) == (-32022, {"supported": ["2026-07-28"]})
             assert "HTTP+SSE" in error["message"]
+            assert str(response.header("deprecation")).startswith("@")
+            assert str(response.header("sunset")).endswith("GMT")
+            assert 'rel="successor-version"' in str(response.header("link"))
 
     run(backend, test)
 

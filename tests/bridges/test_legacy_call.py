@@ -10,7 +10,7 @@ import pytest
 from msgspec import Raw
 
 from mcp_bridges.gate import LegacyClient
-from mcp_bridges.legacy_call import LegacyCall, LegacyServices
+from mcp_bridges.legacy_call import LegacyCall, LegacyServices, Waiting
 from mcp_bridges.session import Session
 from mcp_runtime.call import Call, Reply, Stream
 from mcp_runtime.dispatcher import Dispatcher
@@ -102,6 +102,7 @@ def made(
     method: str = "tools/call",
     revision: str = "2025-11-25",
     gate: Doorkeeper | None = None,
+    waiting: Waiting | None = None,
     **more: Any,
 ) -> LegacyCall:
     """A call of the tool `t`."""
@@ -112,6 +113,7 @@ def made(
             gate=gate or Doorkeeper(),
             answer_timeout_s=5,
             new_id=lambda: next(ids),
+            waiting=waiting or Waiting(100),
         ),
         session=Session("s", revision, "client", "1", {"elicitation": {}}, 0, 0),
         client=LegacyClient(transport="stdio", principal="p", peer="1.2.3.4"),
@@ -162,6 +164,19 @@ async def test_rounds_go_on_until_there_is_an_answer() -> None:
         {"name": "t", "inputResponses": {"q0": accepted(name="b"), "q1": accepted(name="c")}},
     ]
     assert wire.open == set()
+
+
+async def test_no_more_calls_wait_for_a_client_than_may() -> None:
+    waiting = Waiting(limit=2, number=1)
+    wire = Wire(answered(accepted(name="a")))
+    dispatcher = Scripted(asking(QUESTION), complete(content=[]))
+    assert "isError" not in body(await made(dispatcher, wire, waiting=waiting).run())["result"]
+    assert waiting.number == 1  # as before: the place is free again
+    waiting.number = 2
+    result = body(await made(Scripted(asking(QUESTION)), Wire(), waiting=waiting).run())["result"]
+    text = "The server waits for 2 answers of clients already; try again"
+    assert result == {"content": [{"type": "text", "text": text}], "isError": True}
+    assert waiting.number == 2
 
 
 async def test_a_round_that_only_keeps_its_state_asks_nothing_and_goes_on() -> None:

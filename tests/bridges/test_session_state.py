@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from mcp_bridges.session import Session
 from mcp_bridges.session_state import UNCHANGED, SessionState, SessionStates
+from mcp_runtime.limits import Limits
 from mcp_runtime.protocol.errors import PeerError
 from mcp_runtime.state.engines import open_state
 from mcp_runtime.state.errors import StateError
@@ -68,7 +69,7 @@ class Shaky(MemoryStore):
 
 
 def states(store: MemoryStore, clock: Callable[[], float] = lambda: 1000.0, max_uris: int = 3) -> SessionStates:
-    return SessionStates(store, max_uris=max_uris, now=clock)
+    return SessionStates(store, limits=Limits(max_subscription_uris=max_uris), now=clock)
 
 
 def on_loops(test: Callable[[], Awaitable[None]]) -> Callable[..., None]:
@@ -108,7 +109,7 @@ async def test_subscriptions_are_bounded_and_each_counts_once() -> None:
     kept = states(Shaky())
     for uri in ("a", "b", "c", "a", "b", "c"):
         await kept.subscribe(SESSION, uri)
-    with pytest.raises(PeerError, match="has its 3 subscriptions; unsubscribe from one first") as refused:
+    with pytest.raises(PeerError, match="may subscribe to 3 URIs and no more; unsubscribe from one first") as refused:
         await kept.subscribe(SESSION, "d")
     assert refused.value.code == -32602
     await kept.unsubscribe(SESSION, "a")
@@ -178,16 +179,25 @@ async def test_a_client_hears_that_it_has_its_subscriptions(server: OldServer) -
     for uri in ("note://text", "note://bytes", "note://text"):
         assert (await client.ask("resources/subscribe", {"uri": uri})).result == {}
     reply = await client.ask("resources/subscribe", {"uri": "note://folder"})
-    assert "has its 2 subscriptions" in reply.refused(200, id_=5, code=-32602)
+    assert "may subscribe to 2 URIs" in reply.refused(200, id_=5, code=-32602)
     assert (await other.ask("resources/subscribe", {"uri": "note://folder"})).result == {}
     assert (await client.ask("resources/unsubscribe", {"uri": "note://text"})).result == {}
     assert (await client.ask("resources/subscribe", {"uri": "note://folder"})).result == {}
 
 
+@served(settings(limits={"max_subscription_chars": 16}))
+async def test_long_subscriptions_are_bounded_together_at_the_exact_edge(server: OldServer) -> None:
+    client = await server.client()
+    for uri in ("a://5678", "b://5678", "a://5678"):
+        assert (await client.ask("resources/subscribe", {"uri": uri})).result == {}
+    reply = await client.ask("resources/subscribe", {"uri": "a"})
+    assert "may subscribe to 16 characters of URIs" in reply.refused(200, id_=5, code=-32602)
+
+
 @served(settings(limits={"max_subscription_uris": 0}))
 async def test_an_operator_may_have_no_subscriptions_at_all(server: OldServer) -> None:
     client = await server.client()
-    assert "has its 0" in (await client.ask("resources/subscribe", {"uri": "a"})).refused(200, id_=2, code=-32602)
+    assert "to 0 URIs" in (await client.ask("resources/subscribe", {"uri": "a"})).refused(200, id_=2, code=-32602)
 
 
 @on_both_loops()

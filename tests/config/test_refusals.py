@@ -59,6 +59,11 @@ def test_an_unknown_key_suggests_the_nearest_one(tmp_path: Path, text: str, key:
         ("[http]\nbind = ['localhost:http']", '"localhost:http" is no address'),
         ("[http]\nbind = ['localhost:65536']", "has no such port. Fix: write a port from 0 (any free one) to 65535."),
         ("[http]\npath = 'mcp'", 'http.path: "mcp" is no path of a URL. Fix: write one that begins with "/"'),
+        *(
+            (f"[http]\npath = '{path}'", f'http.path: "{path}" is no path of a URL.')
+            for path in ("a", "/a b", "/a?b", "/a#b", "/a//b", "//a", "/a/../b", "/a/.", "/..", "/\u00e4", "/%zz")
+        ),
+        ("[bridges.http_sse]\nmessages_path = '/a/../b'", 'bridges.http_sse.messages_path: "/a/../b" is no path'),
         ("[http]\nallowed_hosts = ['https://a.example']", "is no Host header. Fix: write HOST or HOST:PORT"),
         ("[http]\nallowed_origins = ['a.example']", "is no origin. Fix: write scheme and host"),
         ("[http]\nallowed_origins = ['https://a.example/x']", "is no origin"),

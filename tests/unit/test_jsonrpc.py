@@ -94,6 +94,9 @@ def test_params_that_are_left_out_read_as_an_empty_object(fields: dict[str, Any]
             {"error": {"code": 1, "message": "m"}}, (None, None, {"code": 1, "message": "m"}), id="error without id"
         ),
         pytest.param({"id": 1, "result": None}, (1, None, None), id="a result that is null is a result"),
+        pytest.param(
+            {"id": 1, "result": {"a": 1}, "error": None}, (1, {"a": 1}, None), id="an error that is null is none"
+        ),
     ],
 )
 def test_a_message_without_a_method_is_a_response(fields: dict[str, Any], expected: tuple[Any, Any, Any]) -> None:
@@ -251,7 +254,8 @@ def test_a_message_is_accepted_just_when_json_rpc_says_it_is_one(envelope: dict[
     # A notification is never answered, so whatever its params are it is one.
     right_params = not identified or isinstance(envelope.get("params", {}), dict)
     right_request = isinstance(envelope.get("method"), str) and right_params
-    right_response = not asks and ("result" in envelope) != ("error" in envelope)
+    fails = envelope.get("error") is not None if "result" in envelope else "error" in envelope
+    right_response = not asks and ("result" in envelope) != fails
     right = envelope.get("jsonrpc") == "2.0" and right_id and (right_request or right_response)
     expected = Response if not asks else Request if identified else Notification
     assert isinstance(outcome(json.dumps(envelope).encode()), expected if right else MalformedMessageError)

@@ -256,6 +256,16 @@ async def test_the_number_of_uris_is_bounded_at_its_exact_edge(limit: int) -> No
     assert len(subscriptions) == 1
 
 
+async def test_uris_are_bounded_in_length_together_at_the_exact_edge() -> None:
+    subscriptions = started(max_subscription_chars=10)
+    subscriptions.listen(1, SubscriptionFilter(resource_subscriptions=["a://b", "a://c"]))
+    with pytest.raises(PeerError) as refused:
+        subscriptions.listen(2, SubscriptionFilter(resource_subscriptions=["a://b", "a://cd"]))
+    assert (refused.value.code, refused.value.http_status) == (INVALID_PARAMS, 400)
+    assert "more than 10 characters of URIs" in refused.value.message
+    assert len(subscriptions) == 1
+
+
 async def test_a_server_that_stops_opens_no_stream_and_says_when_to_come_back() -> None:
     subscriptions = started()
     subscriptions.close()

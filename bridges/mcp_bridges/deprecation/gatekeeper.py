@@ -86,6 +86,14 @@ class DeprecationGate:
             return course.verdict
         return Verdict(refusal=self._refusals.refusal(course.objection, sighting, at), headers=course.verdict.headers)
 
+    def headers(self, sighting: Sighting, at: float) -> Headers:
+        """What a response to `sighting` says at `at` of the features it uses: nothing on stdio."""
+        if sighting.client.transport == "stdio":
+            return ()
+        told = tuple(one for one in sighting.features if self._enforcement.stage_of(one) >= Stage.SIGNAL)
+        announced = self._enforcement.announcements(sighting.client, told, at=at)
+        return self._signals.headers(told) + brownout_headers(announced)
+
     def close(self) -> None:
         """Log what was counted and not logged. Call once, when nothing is served any more."""
         self._log.finish(self._now())
@@ -104,17 +112,10 @@ class DeprecationGate:
             # At midnight a phase may begin, and with it another cadence.
             until_s=min((at // _DAY_S + 1) * _DAY_S, self._enforcement.changes_at(features, at=at)),
             outcome="refused" if refused else "would_refuse" if objections else "served",
-            verdict=Verdict(headers=self._headers(sighting, at) + (_UNCACHED if refused else ())),
+            verdict=Verdict(headers=self.headers(sighting, at) + (_UNCACHED if refused else ())),
             streams=tuple(self._streams(sighting, objections, at)),
             objection=refused,
         )
-
-    def _headers(self, sighting: Sighting, at: float) -> Headers:
-        if sighting.client.transport == "stdio":
-            return ()
-        told = tuple(one for one in sighting.features if self._enforcement.stage_of(one) >= Stage.SIGNAL)
-        announced = self._enforcement.announcements(sighting.client, told, at=at)
-        return self._signals.headers(told) + brownout_headers(announced)
 
     def _streams(self, sighting: Sighting, objections: tuple[Objection, ...], at: float) -> list[Stream]:
         """The streams that a call counts in: of a refused one, only those of the features it is refused for."""

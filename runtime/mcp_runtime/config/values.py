@@ -1,6 +1,7 @@
 """One given value to one checked value. Rule: a refusal names where the value was given, and what would be right."""
 
 import math
+import re
 import types
 from collections.abc import Callable, Mapping
 from datetime import date
@@ -32,6 +33,10 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
 _YES_NO: Final = types.MappingProxyType(
     {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 )
+
+
+_URL_PATH: Final = re.compile(r"/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@]+/)*[A-Za-z0-9\-._~!$&'()*+,;=:@]*")
+"""RFC 3986 3.3 without escapes: requests are compared with it when theirs are undone."""
 
 
 def checked(key: ConfigKey, given: Given, environ: Mapping[str, str]) -> Any:
@@ -132,7 +137,8 @@ def _bind(item: str, place: _Place) -> str:
 
 
 def _url_path(item: str, _: _Place) -> str:
-    if not item.startswith("/") or any(mark in item for mark in "?# "):
+    # Clients resolve dots before they ask, and proxies make one slash of two.
+    if _URL_PATH.fullmatch(item) is None or {".", ".."} & {*item.split("/")}:
         raise ValueError(f'"{item}" is no path of a URL; write one that begins with "/", such as "/mcp"')
     return item
 

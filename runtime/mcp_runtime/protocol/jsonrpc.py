@@ -114,6 +114,8 @@ def _read_other(data: bytes) -> Notification | Response:
 def _response(data: bytes, envelope: _Envelope) -> Response:
     result = None if envelope.result is UNSET else envelope.result
     error = None if envelope.error is UNSET else envelope.error
+    if result is not None and error is not None and bytes(error) == b"null":
+        error = None  # As JSON-RPC 1.0 had it, and some still write it.
     if (result is None) == (error is None):
         raise _invalid(data, "Invalid request: no method")
     return Response(None if envelope.id is UNSET else envelope.id, result, error)

@@ -56,22 +56,20 @@ def path_of(scope: Scope) -> str:
 
 def check_media_types(headers: Mapping[bytes, bytes]) -> None:
     """Raises HttpRefusalError 406 or 415 unless the client takes both kinds of answer and sends plain JSON."""
-    refused = _media_refusal(
-        headers.get(b"accept", b""), headers.get(b"content-type", b""), headers.get(b"content-encoding", b"identity")
-    )
-    if refused is not None:
-        raise HttpRefusalError(*refused)
+    accept, content_type = headers.get(b"accept", b""), headers.get(b"content-type", b"")
+    encoding = headers.get(b"content-encoding", b"identity")
+    if _are_right(accept, content_type, encoding):
+        return
+    if not _accepts_both(accept):
+        raise HttpRefusalError(406, "Accept must list application/json and text/event-stream")
+    if not _is_json(content_type):
+        raise HttpRefusalError(415, "Content-Type must be application/json (UTF-8)")
+    raise HttpRefusalError(415, "Content-Encoding is not supported")
 
 
 @lru_cache(maxsize=64)
-def _media_refusal(accept: bytes, content_type: bytes, encoding: bytes) -> tuple[int, str] | None:
-    if not _accepts_both(accept):
-        return 406, "Accept must list application/json and text/event-stream"
-    if not _is_json(content_type):
-        return 415, "Content-Type must be application/json (UTF-8)"
-    if encoding.lower() != b"identity":
-        return 415, "Content-Encoding is not supported"
-    return None
+def _are_right(accept: bytes, content_type: bytes, encoding: bytes) -> bool:
+    return _accepts_both(accept) and _is_json(content_type) and encoding.lower() == b"identity"
 
 
 def _accepts_both(accept: bytes) -> bool:
