@@ -5,7 +5,9 @@ they come, they cost a start a twentieth of its time; left among the others, the
 pause of tens of milliseconds in which nobody is served.
 """
 
+import ctypes  # which trio has loaded
 import gc
+from collections.abc import Callable
 
 
 def put_off_collections() -> None:
@@ -20,6 +22,13 @@ def take_up_collections() -> None:
 
 
 def freeze_what_is_there() -> None:
-    """Collect once more, and leave what is alive now out of collections from here on."""
+    """Collect once more, and leave what is alive now out of collections from here on.
+
+    What a start has used and no longer needs goes back to the system, where the C library can do that (glibc): a third
+    of a MiB.
+    """
     gc.collect()
     gc.freeze()
+    give_back: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if give_back is not None:
+        give_back(0)

@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mcp_runtime.limits import Limits
-from mcp_runtime.server.http1_request import ChunkedBody, RefusedError, RequestHead
+from mcp_runtime.server.http1_request import KNOWN_FIELDS, KNOWN_LINES, ChunkedBody, RefusedError, RequestHead
 
 LIMITS: Final = Limits()
 GOOD: Final = (
@@ -83,3 +83,52 @@ def test_a_chunked_body_that_we_accept_is_the_same_to_another_parser(data: bytes
     assert (b"".join(body.pieces), body.is_complete) == (theirs, isinstance(event, h11.EndOfMessage))
     if body.is_complete:
         assert rest == other.trailing_data[0]
+
+
+FIRST_LINES = (b"POST / HTTP/1.1", b"POST / HTTP/1.0", b"CONNECT a:1 HTTP/1.1", b"GET /a?b HTTP/1.1", b"G@T / HTTP/1.1")
+FIELD_LINES = (
+    *(b"Host: a", b"host: a", b"Host: a,b", b"Host:", b"Content-Length: 3", b"content-length: 3", b"Content-Length: 4"),
+    *(
+        b"Content-Length: +3",
+        b"Content-Length: 3, 3",
+        b"Transfer-Encoding: chunked",
+        b"Transfer-Encoding: gzip, chunked",
+    ),
+    *(
+        b"Transfer-Encoding : chunked",
+        b"Connection: close",
+        b"Connection: upgrade",
+        b"Upgrade: h2c",
+        b"Upgrade: websocket",
+    ),
+    *(
+        b"Expect: 100-continue",
+        b"X: y",
+        b"X:\ty ",
+        b"X : y",
+        b" folded",
+        b"X: \xff",
+        b"X: \x01",
+        b"X",
+        b": y",
+        b"Cookie: a",
+    ),
+    *(b"Proxy-Connection: keep-alive", b"TE: trailers", b"Trailer: x", b"Keep-Alive: 5", b"X: a\nb", b"X: a\rb"),
+)
+
+
+@settings(max_examples=2000, deadline=None, derandomize=True)
+@given(st.sampled_from(FIRST_LINES), st.lists(st.sampled_from(FIELD_LINES), max_size=5))
+def test_to_know_the_lines_of_a_head_changes_nothing(first: bytes, lines: list[bytes]) -> None:
+    head = b"\r\n".join((first, *lines))
+    KNOWN_LINES.clear()
+    KNOWN_FIELDS.clear()
+    cold = read(head)
+    for line in lines:
+        read(b"\r\n".join((b"GET / HTTP/1.1", b"Host: known", line)))
+    read(first + b"\r\nHost: known")
+    warm = read(head)
+    if isinstance(cold, int) or isinstance(warm, int):
+        assert cold == warm
+        return
+    assert (warm.line, warm.headers, warm.facts) == (cold.line, cold.headers, cold.facts)
