@@ -239,7 +239,7 @@ class LegacyCall(msgspec.Struct, kw_only=True, eq=False):
     async def _ask_all(self, questions: dict[str, Any]) -> dict[str, Any]:
         """One question after the other: old clients put them to a user, who answers one at a time."""
         waiting = self.services.waiting
-        if waiting.number >= waiting.limit:
+        if questions and waiting.number >= waiting.limit:
             raise _UnansweredError(f"The server waits for {waiting.limit} answers of clients already; try again")
         waiting.number += 1
         try:

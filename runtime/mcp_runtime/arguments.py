@@ -1,4 +1,4 @@
-"""From JSON to the keyword arguments of a function. Rule: what the published schema allows is taken, nothing else."""
+"""From JSON to the arguments of a function. Rule: what the published schema allows is taken, nothing else."""
 
 import inspect
 from functools import cached_property
@@ -19,7 +19,7 @@ _EMPTY: Final = inspect.Parameter.empty
 
 
 class Arguments:
-    """The parameters of a function as clients see them, and how JSON becomes keyword arguments.
+    """The parameters of a function as clients see them, and how JSON becomes arguments, by name or in their order.
 
     Where all of them have plain types, msgspec reads them, and pydantic is asked only about what msgspec does not take:
     whether the schema allows it all the same, and otherwise what is wrong with it.

@@ -30,7 +30,12 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         float, Meta(gt=0, description="How long a client may take to send the head of an HTTP/1.1 request: 408.")
     ] = 10.0
     max_concurrent_requests: Annotated[
-        int, Meta(ge=1, description="Requests at work at the same time; more are answered 503 with Retry-After.")
+        int,
+        Meta(
+            ge=1,
+            description="Requests at work at the same time; more are answered 503 with Retry-After. As many again may "
+            "wait for what older clients answer; more fail.",
+        ),
     ] = 1000
     max_subscriptions: Annotated[
         int, Meta(ge=0, description="Open subscriptions/listen streams at the same time, over all clients.")

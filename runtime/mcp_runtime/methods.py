@@ -14,9 +14,9 @@ from msgspec import UNSET, Raw, Struct
 from mcp_runtime.cache import CachePolicies
 from mcp_runtime.call import Call
 from mcp_runtime.call_rate import CallRate
-from mcp_runtime.catalog import Catalog, Reference, ToolEntry
+from mcp_runtime.catalog import Catalog, Reference
 from mcp_runtime.context import Context
-from mcp_runtime.errors import ArgumentsError, ToolError
+from mcp_runtime.errors import ToolError
 from mcp_runtime.input_required import Rounds, bind
 from mcp_runtime.limits import Limits
 from mcp_runtime.protocol.errors import INVALID_PARAMS, METHOD_NOT_FOUND, PeerError
@@ -144,6 +144,8 @@ async def call_tool(work: Work, params: CallToolRequestParams) -> Result:
     if entry is None:
         raise PeerError(INVALID_PARAMS, f"Unknown tool: {params.name}")
     arguments = NO_PARAMS if params.arguments is UNSET else params.arguments
+    if memoryview(arguments)[0] != OPENING_BRACE:
+        raise PeerError(INVALID_PARAMS, "Invalid params: params.arguments must be an object")
     if call.headers is not None and entry.header_plan:
         check_params(call.headers, entry.header_plan, decode_arguments(arguments))
     wait_s = services.call_rate.wait_s(call.principal or call.peer or "")
@@ -151,21 +153,12 @@ async def call_tool(work: Work, params: CallToolRequestParams) -> Result:
         raise ToolError(f"Too many tool calls; try again in {wait_s} s")
     if not entry.takes_context and params.request_state is UNSET:
         call.limit_time(entry.timeout_s)  # It cannot ask for anything, and nothing was asked before.
-        return entry.convert(await entry.invoke(_parsed(entry, arguments), None))
+        return entry.convert(await entry.invoke(entry.parse(arguments), None))
     context = work.begin(params, lambda: (params.name, decode_arguments(arguments)), entry.timeout_s)
     try:
-        return entry.convert(await entry.invoke(_parsed(entry, arguments), context))
+        return entry.convert(await entry.invoke(entry.parse(arguments), context))
     finally:
         context.finish()
-
-
-def _parsed(entry: ToolEntry, arguments: Raw) -> Any:
-    try:
-        return entry.parse(arguments)
-    except ArgumentsError:
-        if memoryview(arguments)[0] != OPENING_BRACE:
-            raise PeerError(INVALID_PARAMS, "Invalid params: params.arguments must be an object") from None
-        raise
 
 
 def decode_arguments(arguments: Raw) -> dict[str, Any]:

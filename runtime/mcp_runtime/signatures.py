@@ -69,8 +69,9 @@ def read_signature(fn: Callable[..., Any]) -> Signature:
 
 
 def _takes_positions(fn: Callable[..., Any], parameters: dict[str, inspect.Parameter]) -> bool:
-    """What wraps a function has its signature, and may take names all the same."""
-    is_itself = (inspect.isfunction(fn) or inspect.ismethod(fn)) and inspect.unwrap(fn) is fn
+    """What only has the signature of another function, or was given one, may take names all the same."""
+    is_itself = (inspect.isfunction(fn) or inspect.ismethod(fn)) and not hasattr(fn, "__wrapped__")
+    is_itself = is_itself and not hasattr(fn, "__signature__")
     return is_itself and all(one.kind is one.POSITIONAL_OR_KEYWORD for one in parameters.values())
 
 

@@ -176,6 +176,8 @@ async def test_no_more_calls_wait_for_a_client_than_may() -> None:
     result = body(await made(Scripted(asking(QUESTION)), Wire(), waiting=waiting).run())["result"]
     text = "The server waits for 2 answers of clients already; try again"
     assert result == {"content": [{"type": "text", "text": text}], "isError": True}
+    only_state = Scripted(asking(state="kept"), complete(content=[]))
+    assert "isError" not in body(await made(only_state, Wire(), waiting=waiting).run())["result"]
     assert waiting.number == 2
 
 

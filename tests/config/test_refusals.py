@@ -58,10 +58,13 @@ def test_an_unknown_key_suggests_the_nearest_one(tmp_path: Path, text: str, key:
         ("[http]\nbind = ['::1:8000']", '"::1:8000" is no address'),
         ("[http]\nbind = ['localhost:http']", '"localhost:http" is no address'),
         ("[http]\nbind = ['localhost:65536']", "has no such port. Fix: write a port from 0 (any free one) to 65535."),
-        ("[http]\npath = 'mcp'", 'http.path: "mcp" is no path of a URL. Fix: write one that begins with "/"'),
+        (
+            "[http]\npath = 'mcp'",
+            'http.path: "mcp" is no path of a URL. Fix: write "/" and names with a "/" between them',
+        ),
         *(
             (f"[http]\npath = '{path}'", f'http.path: "{path}" is no path of a URL.')
-            for path in ("a", "/a b", "/a?b", "/a#b", "/a//b", "//a", "/a/../b", "/a/.", "/..", "/\u00e4", "/%zz")
+            for path in ("a", "/a b", "/a?b", "/a#b", "/a//b", "//a", "/a/../b", "/a/.", "/..", "/%zz")
         ),
         ("[bridges.http_sse]\nmessages_path = '/a/../b'", 'bridges.http_sse.messages_path: "/a/../b" is no path'),
         ("[http]\nallowed_hosts = ['https://a.example']", "is no Host header. Fix: write HOST or HOST:PORT"),

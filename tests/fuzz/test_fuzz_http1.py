@@ -3,6 +3,7 @@
 from typing import Final
 
 import h11
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -85,6 +86,17 @@ def test_a_chunked_body_that_we_accept_is_the_same_to_another_parser(data: bytes
         assert rest == other.trailing_data[0]
 
 
+def is_taken_by_llhttp(head: bytes) -> bool:
+    """Whether it has nothing against it."""
+    try:
+        HttpRequestParser(object()).feed_data(head)
+    except HttpParserUpgrade:
+        return True
+    except HttpParserError:
+        return False
+    return True
+
+
 FIRST_LINES = (b"POST / HTTP/1.1", b"POST / HTTP/1.0", b"CONNECT a:1 HTTP/1.1", b"GET /a?b HTTP/1.1", b"G@T / HTTP/1.1")
 FIELD_LINES = (
     *(b"Host: a", b"host: a", b"Host: a,b", b"Host:", b"Content-Length: 3", b"content-length: 3", b"Content-Length: 4"),
@@ -132,3 +144,4 @@ def test_to_know_the_lines_of_a_head_changes_nothing(first: bytes, lines: list[b
         assert cold == warm
         return
     assert (warm.line, warm.headers, warm.facts) == (cold.line, cold.headers, cold.facts)
+    assert is_taken_by_llhttp(head + b"\r\n\r\n")

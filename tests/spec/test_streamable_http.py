@@ -1,5 +1,6 @@
 """Streamable HTTP. Rule: each test shows a demand of 2026-07-28/basic/transports/streamable-http."""
 
+import json
 import re
 from typing import Any
 
@@ -345,7 +346,8 @@ async def test_a_header_that_comes_twice_is_a_mismatch(client: HttpClient, name:
     async with client.exchange(message, raw_headers=[*raw, (name.encode(), values[name].encode())]) as exchange:
         response = await exchange.read_all()
     assert response.status == 400
-    assert b"-32020" in response.body
+    error = json.loads(response.body)
+    assert (error["id"], error["error"]["code"]) == (message["id"], -32020)
 
 
 @pytest.mark.spec("basic/transports/streamable-http#schema-extension", "not-empty", "token", "no-controls")

@@ -127,6 +127,8 @@ class Exchange:
         if self.started.is_set():
             raise ProtocolViolation("http.response.start came twice")
         self._leave_check()
+        if not isinstance(message["headers"], list):
+            raise ProtocolViolation("middleware of a host adds to the headers, which can be done to a list only")
         self.response.status = message["status"]
         self.response.headers = [(bytes(key), bytes(value)) for key, value in message.get("headers", [])]
         for key, value in self.response.headers:

@@ -1046,6 +1046,10 @@ async def test_a_client_past_its_rate_is_told_when_to_come_back(client: Client) 
         spent = len(who) == 2
         assert [result.get("isError", False) for result in results] == [spent, spent, True]
     assert re.fullmatch(r"Too many tool calls; try again in \d+ s", text_of(results[2]))
+    for _ in range(3):  # What is no call at all is told so, and is not counted.
+        error = await error_of(limited, "tools/call", {**params, "arguments": []}, principal="bob")
+        assert (error.code, error.message) == (-32602, "Invalid params: params.arguments must be an object")
+    assert "isError" not in await limited.request("tools/call", params, principal="bob")
     assert (await limited.request("tools/list", peer="10.0.0.1"))["tools"]
 
 

@@ -194,6 +194,22 @@ class TestErrors:
         assert logged[0] == logged[1]
         assert bool(logged[0]) is (what in {"raise", "group", "no message at all"})
 
+    async def test_an_application_that_is_none_after_all_is_500(self, parser: Parser) -> None:
+        def app(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+            raise LookupError("called, and not awaited")
+
+        async with serving(app, parser=parser) as server, server.peer() as peer:
+            await peer.send(GET)
+            assert (await peer.answer()).status == 500
+
+    async def test_fields_may_be_lists(self) -> None:
+        fields = ([b"content-length", b"1"], [b"x-one", b"two"])
+        app = sending({**OK, "headers": fields}, piece(b"a", more_body=False))
+        async with serving(app) as server, server.peer() as peer:
+            await peer.send(GET)
+            answer = await peer.answer()
+            assert (answer.header("x-one"), answer.body) == ("two", b"a")
+
     async def test_an_error_in_the_middle_cuts_the_answer(
         self, parser: Parser, caplog: pytest.LogCaptureFixture
     ) -> None:

@@ -362,6 +362,30 @@ class TestSend:
             await peer.send(GET)  # And the connection is as good as new.
             assert (await peer.head()).status == 200
 
+    @pytest.mark.parametrize("is_last", [True, False])
+    async def test_a_piece_that_is_missed_ends_the_connection(self, *, is_last: bool) -> None:
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await send({**OK, "headers": [(b"content-length", b"20000006")]})
+            with trio.move_on_after(0.05):
+                await send({"type": "http.response.body", "body": b"x" * 20_000_000, "more_body": True})
+            with trio.move_on_after(0.05) as timeout:
+                await send(
+                    {"type": "http.response.body", "body": b"the end"[: 6 if is_last else 3], "more_body": not is_last}
+                )
+            assert timeout.cancelled_caught
+            cancelled.set()
+            if not is_last:
+                with pytest.raises(ConnectionResetError):
+                    await send({"type": "http.response.body", "body": b"end"})
+
+        cancelled = trio.Event()
+        async with serving(app) as server, server.peer(receive_buffer_bytes=65_536) as peer:
+            await peer.send(GET + GET)
+            await cancelled.wait()
+            head = await peer.head()
+            assert head.header("content-length") == "20000006"
+            assert await peer.to_the_end() == b"x" * 20_000_000
+
     @pytest.mark.parametrize("ending", [b"", b"Connection: close\r\n"], ids=["kept", "close"])
     async def test_the_end_of_an_answer_may_be_cancelled_too(self, ending: bytes) -> None:
         async def app(scope: Scope, receive: Receive, send: Send) -> None:

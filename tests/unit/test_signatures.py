@@ -3,6 +3,7 @@
 import datetime as dt
 import decimal
 import enum
+import inspect
 import json
 import uuid
 from collections.abc import Callable
@@ -579,6 +580,62 @@ def test_a_decorated_function_keeps_its_signature() -> None:
 
     signature = read_signature(tool)
     assert (list(signature.parameters), signature.returns, signature.summary) == (["a"], str, "Do it.")
+
+
+class Holder:
+    """Functions of every kind that are methods."""
+
+    def method(self, a: int, b: int = 1) -> None: ...
+
+    @classmethod
+    def of_the_class(cls, a: int) -> None: ...
+
+    @staticmethod
+    def of_nothing(a: int) -> None: ...
+
+    def __call__(self, a: int) -> None: ...
+
+
+def wrapped(fn: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(fn)
+    def inner(**kwargs: Any) -> Any:
+        return fn(**kwargs)
+
+    return inner
+
+
+def described(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that was told its signature."""
+
+    def inner(**kwargs: Any) -> Any:
+        return fn(**kwargs)
+
+    inner.__signature__ = inspect.signature(fn)  # type: ignore[attr-defined]
+    return inner
+
+
+def named_only(*, a: int) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("fn", "is_positional"),
+    [
+        (Holder.of_nothing, True),
+        (Holder.of_the_class, True),
+        (Holder().method, True),
+        (Holder(), False),
+        (partial(Holder.of_nothing), False),
+        (wrapped(Holder.of_nothing), False),
+        (described(Holder.of_nothing), False),
+        (named_only, False),
+    ],
+)
+def test_only_who_surely_takes_values_in_their_order_gets_them_so(
+    fn: Callable[..., Any], *, is_positional: bool
+) -> None:
+    signature = read_signature(fn)
+    assert signature.is_positional is is_positional
+    assert next(iter(signature.parameters)) == "a"
 
 
 @pytest.mark.parametrize("is_async", [True, False])

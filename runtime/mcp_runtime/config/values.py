@@ -35,8 +35,8 @@ _YES_NO: Final = types.MappingProxyType(
 )
 
 
-_URL_PATH: Final = re.compile(r"/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@]+/)*[A-Za-z0-9\-._~!$&'()*+,;=:@]*")
-"""RFC 3986 3.3 without escapes: requests are compared with it when theirs are undone."""
+_URL_PATH: Final = re.compile(r"/(?:[^/?#%\s]+/)*[^/?#%\s]*")
+"""Without escapes: requests are compared with it when theirs are undone."""
 
 
 def checked(key: ConfigKey, given: Given, environ: Mapping[str, str]) -> Any:
@@ -139,7 +139,7 @@ def _bind(item: str, place: _Place) -> str:
 def _url_path(item: str, _: _Place) -> str:
     # Clients resolve dots before they ask, and proxies make one slash of two.
     if _URL_PATH.fullmatch(item) is None or {".", ".."} & {*item.split("/")}:
-        raise ValueError(f'"{item}" is no path of a URL; write one that begins with "/", such as "/mcp"')
+        raise ValueError(f'"{item}" is no path of a URL; write "/" and names with a "/" between them, such as "/mcp"')
     return item
 
 

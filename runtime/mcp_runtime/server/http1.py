@@ -93,7 +93,7 @@ class Connection:
         self.server = server
         self.unread = b""
         self.is_at_end = False
-        self.is_gone = False
+        self.is_gone = self.has_dropped = False
         self.deadline = inf
         self._state = state
         self._context = context
@@ -108,6 +108,7 @@ class Connection:
         self._unsent: memoryview | None = None
         self._lingers = False
         self._exchange: Exchange | None = None
+        self._ends: list[Any] = []
         self._line: RequestLine | None = None
         self._scope_before: dict[str, Any] = {}
 
@@ -146,10 +147,8 @@ class Connection:
 
     async def _converse(self, unfinished: "tuple[Run, Scope, Exchange, float] | None" = None) -> bytes | None:
         self._unfinished = None
-        if unfinished is not None:
-            conclude, scope, exchange, began = unfinished
-            if not await self._run(conclude(), scope, exchange, began):
-                return None
+        if unfinished is not None and not await self._run(*unfinished):
+            return None
         if self.server.is_draining:
             return None  # It came between the beginning of the drain and the end of listening.
         if isinstance(self._stream, trio.SSLStream):
@@ -157,6 +156,10 @@ class Connection:
             await self._stream.do_handshake()
             if self._stream.selected_alpn_protocol() == "h2":
                 return b""
+        self._ends = [
+            parse_socket_addr(self._socket.family, end())
+            for end in (self._socket.getpeername, self._socket.getsockname)
+        ]
         while (head := await self._read_head()) is not None:
             if head == HTTP2_PREFACE:
                 return head + EMPTY_LINE + self.unread
@@ -167,20 +170,15 @@ class Connection:
             self._exchange = exchange = begin(self, request, self.server.limits, self.server.fields())
             scope = self._scope_of(request)
             del head, request  # The application may send a stream for days.
-            running = self.server.app(scope, exchange.receive, exchange.send)
-            if not await self._run(running, scope, exchange, time()):
+            if not await self._run(None, scope, exchange, time()):
                 break
         return None
 
     def _scope_of(self, request: RequestHead) -> Scope:
         if request.line is not self._line:  # Requests on one connection are much alike.
             self._line = request.line
-            ends = [
-                parse_socket_addr(self._socket.family, one())
-                for one in (self._socket.getpeername, self._socket.getsockname)
-            ]
             self._scope_before = scope_of(
-                request.line, "https" if self._is_tls else "http", self.server.config.root_path, *ends
+                request.line, "https" if self._is_tls else "http", self.server.config.root_path, *self._ends
             )
         scope = self._scope_before.copy()  # which costs less than a new one
         scope["headers"] = request.headers
@@ -191,11 +189,14 @@ class Connection:
         }
         return scope
 
-    async def _run(self, running: Awaitable[None], scope: Scope, exchange: Exchange, began: float) -> bool:
+    async def _run(self, conclude: Run | None, scope: Scope, exchange: Exchange, began: float) -> bool:
         """Run the application, or what it left to be done. Returns whether the connection can take another request."""
         lent: LentScope = scope["extensions"][LENT_SCOPE]
         try:
-            await running
+            if conclude is None:
+                await self.server.app(scope, exchange.receive, exchange.send)
+            else:
+                await conclude()
         except (trio.Cancelled, BaseExceptionGroup, Exception) as error:
             if _is_cancellation(error):
                 if lent.conclude is not None and self._scope.cancel_called:
@@ -275,11 +276,12 @@ class Connection:
         return None if self._unsent is None else self._write_in_turn(b"")
 
     async def _write_in_turn(self, data: bytes) -> None:
+        self.has_dropped = bool(data)
         try:
             async with self._lock:
                 await self._flush()
                 if data:
-                    self._unsent = memoryview(data)
+                    self._unsent, self.has_dropped = memoryview(data), False
                     await self._flush()
         except GONE as error:
             self.is_gone = True

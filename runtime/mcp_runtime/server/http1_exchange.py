@@ -7,10 +7,10 @@ known it is a stream, whose client wants to see that it has begun: its head goes
 """
 
 import re
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 import trio
 from msgspec import Struct
@@ -31,10 +31,14 @@ _BODILESS: Final = frozenset((204, 304))
 
 
 class Wire(Protocol):
-    """The connection that an exchange is on: what was read of it, and whether its client has left."""
+    """The connection that an exchange is on: what was read of it, and whether its client has left.
+
+    `has_dropped` is true where what was written last came to nothing, because its writer was cancelled.
+    """
 
     unread: bytes
     is_gone: bool
+    has_dropped: bool
 
     async def fill(self) -> bool:
         """Wait for more to be in `unread`. False once the client has sent its last."""
@@ -192,10 +196,7 @@ class Exchange(Struct, eq=False):
         if self._wire.is_gone or (self._is_over and not self.is_complete):
             raise ConnectionResetError("the client has left")
         if kind == "http.response.start" and self._answer is None:
-            headers: tuple[tuple[bytes, bytes], ...] = message.get("headers", ())
-            if type(headers) is not tuple:  # What ASGI asks for is anything that can be walked through.
-                headers = tuple([(name, value) for name, value in headers])
-            if self._start(message["status"], headers) and (rest := self._write(b"")):
+            if self._start(message["status"], message.get("headers", ())) and (rest := self._write(b"")):
                 await rest
         elif kind == "http.response.body" and self._answer and not self.is_complete:
             is_last = not message.get("more_body", False)
@@ -208,9 +209,14 @@ class Exchange(Struct, eq=False):
         else:
             raise RuntimeError(f"{kind} has no place here in an answer")
 
-    def _start(self, status: int, headers: tuple[tuple[bytes, bytes], ...]) -> bool:
+    def _start(self, status: int, headers: Iterable[Iterable[bytes]]) -> bool:
         """Make the head. Whether it is to go out at once."""
-        head = _head(status, headers)
+        fields = cast("tuple[tuple[bytes, bytes], ...]", tuple(headers))
+        try:
+            head = _head(status, fields)
+        except TypeError:  # ASGI allows a field to be anything that can be walked through, such as a list.
+            fields = tuple([(name, value) for name, value in fields])
+            head = _head(status, fields)
         lines = head.lines
         is_stream = False
         if status in _BODILESS:
@@ -227,7 +233,7 @@ class Exchange(Struct, eq=False):
             self._closes = True
             if not head.says_close:
                 lines += b"connection: close\r\n"
-        self._answer, self._answer_left = (status, headers), head.length
+        self._answer, self._answer_left = (status, fields), head.length
         self._head = b"%b%b\r\n" % (lines, self._fields)
         return is_stream
 
@@ -250,30 +256,46 @@ class Exchange(Struct, eq=False):
 
     def _write(self, data: bytes) -> Awaitable[None] | None:
         """As `Wire.write`, after the head where that was not sent yet."""
-        if self._head:
-            head, self._head = self._head, b""
-            self._has_sent_head = True
-            if len(data) > _JOINED_BYTES:
-                return self._write_all(head, data)
-            data = head + data
+        if not self._head:
+            return self._put(data, is_vital=not self._is_chunked or self.is_complete)
+        head, self._head = self._head, b""
+        self._has_sent_head = True
+        return self._put_both(head, data) if len(data) > _JOINED_BYTES else self._put(head + data, is_vital=True)
+
+    def _put(self, data: bytes, *, is_vital: bool) -> Awaitable[None] | None:
         try:
             rest = self._wire.write(data)
         except ConnectionResetError:
             self._set_over()
             raise
-        return rest and self._until_written(rest)
+        return None if rest is None else self._until_written(rest, is_vital=is_vital)
 
-    async def _write_all(self, *pieces: bytes) -> None:
-        for piece in pieces:
-            if rest := self._write(piece):
-                await rest
-
-    async def _until_written(self, rest: Awaitable[None]) -> None:
+    async def _until_written(self, rest: Awaitable[None], *, is_vital: bool) -> None:
         try:
             await rest
         except ConnectionResetError:
             self._set_over()
             raise
+        finally:
+            if self._wire.has_dropped:  # Who sent it was cancelled, and no byte of it went out.
+                self._wire.has_dropped = False
+                if is_vital:
+                    self._tear()
+
+    async def _put_both(self, head: bytes, data: bytes) -> None:
+        if rest := self._put(head, is_vital=True):
+            try:
+                await rest
+            except BaseException:
+                self._tear()
+                raise
+        if rest := self._put(data, is_vital=True):
+            await rest
+
+    def _tear(self) -> None:
+        """Something of the answer is missing, and nothing may follow that would be taken for it."""
+        self.is_complete = False
+        self._set_over()
 
     def _set_over(self) -> None:
         self._is_over = True

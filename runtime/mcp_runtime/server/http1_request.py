@@ -2,12 +2,13 @@
 
 Rule: a request that two servers could read differently is refused.
 
-httptools (llhttp, in its strict mode) judges every line once, and every head in which more than one line says how long
-the request is; what it lets through and should not is refused here, in `RequestHead`. ADR 0011.
+httptools (llhttp, in its strict mode) judges every head that has something new in it, but for fields that mean nothing
+to a parser; and every one in which lines may say together what none says alone. What it lets through and should not is
+refused here, in `RequestHead`. ADR 0011.
 """
 
 import re
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal
 from urllib.parse import unquote
 
 from httptools import HttpParserError, HttpParserInvalidMethodError, HttpParserUpgrade, HttpRequestParser
@@ -15,24 +16,28 @@ from msgspec import Struct
 
 from mcp_runtime.limits import Limits
 
-T = TypeVar("T")
-
 EMPTY_LINE: Final = b"\r\n\r\n"
 """The end of a head, and of a chunked body."""
 HTTP2_PREFACE: Final = b"PRI * HTTP/2.0"
 """As far as its first empty line."""
 TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _REQUEST_LINE: Final = re.compile(rb"(%b) ([\x21-\x7e]+) HTTP/1\.([01])" % TOKEN)
-_FIELD_LINE: Final = re.compile(rb"(%b):([^\0\r\n]*)" % TOKEN)
-_TOKEN_START: Final = re.compile(TOKEN)
+_TOKEN: Final = re.compile(TOKEN)
+_PLAIN_VALUE: Final = re.compile(rb"[\t\x20-\x7e]*")
+_VALUE: Final = re.compile(rb"[^\0\r\n]*")
 _BARE_LINE_FEED: Final = re.compile(rb"(?<!\r)\n")
 _LENGTH_DIGITS: Final = 19
 """No body is longer, and Python reads no more than 4,300."""
 KEPT_LINES: Final = 1024
 KEPT_LINE_BYTES: Final = 256
 """A longer line is as long as a client likes, and different each time."""
-_SECRET: Final = re.compile(rb"(?:proxy-)?authorization:|cookie:", re.IGNORECASE)
-"""Fields that stay no longer in memory than their request does."""
+_KEPT_NAMES: Final = frozenset(
+    b"accept accept-encoding accept-language cache-control connection content-length content-type host"
+    b" mcp-method mcp-name mcp-protocol-version origin user-agent".split()
+)
+"""What requests repeat, and is no secret: that stays in memory no longer than its request does."""
+_MEANT: Final = frozenset(b"connection content-length expect host proxy-connection transfer-encoding upgrade".split())
+"""What means something to a parser. There is no head that llhttp would not take any other field in, if it is plain."""
 _SINGLED_OUT: Final = frozenset(
     (b"host", b"connection", b"content-length", b"transfer-encoding", b"expect", b"upgrade")
 )
@@ -86,17 +91,16 @@ class RequestHead:
         if len(head) + len(EMPTY_LINE) > limits.max_header_bytes or len(lines) - 1 > limits.max_headers:
             raise RefusedError(431)
         del lines[0]
+        unsure: list[tuple[bytes, tuple[bytes, bytes]]] = []
         try:
             self.headers = [KNOWN_FIELDS[line] for line in lines]
         except KeyError:
-            known = None
-            self.headers = [KNOWN_FIELDS.get(line) or _field(line) for line in lines]
+            self.headers = [KNOWN_FIELDS.get(line) or _new_field(line, unsure) for line in lines]
         self.facts = dict(self.headers)
         self.comes_once = len(self.facts) == len(lines)
-        if known is None or not self.comes_once or b"transfer-encoding" in self.facts:
+        if known is None or unsure or not self.comes_once or b"transfer-encoding" in self.facts:
             _parse(head + EMPTY_LINE)
-            _remember(KNOWN_LINES, {first: self.line})
-            _remember(KNOWN_FIELDS, dict(zip(lines, self.headers, strict=True)))
+            _keep(first, self.line, unsure)
         if not self.comes_once:
             for name in _SINGLED_OUT:
                 values = [value for other, value in self.headers if other == name]
@@ -138,21 +142,39 @@ KNOWN_FIELDS: Final[dict[bytes, tuple[bytes, bytes]]] = {}
 """What is in lines that llhttp has taken. Requests repeat each other's, whoever they are from, but for very few."""
 
 
-def _remember(known: dict[bytes, T], lines: dict[bytes, T]) -> None:
-    """These lines need not be looked at again."""
-    for line in lines.keys() - known.keys():
-        if len(line) <= KEPT_LINE_BYTES and not _SECRET.match(line):
-            if len(known) >= KEPT_LINES:
-                known.clear()
-            known[line] = lines[line]
+def _keep(first: bytes, line: RequestLine, fields: list[tuple[bytes, tuple[bytes, bytes]]]) -> None:
+    """Llhttp has nothing against these lines, and need not look at them again."""
+    if len(first) <= KEPT_LINE_BYTES and not line.query:
+        if len(KNOWN_LINES) >= KEPT_LINES:
+            KNOWN_LINES.clear()
+        KNOWN_LINES[first] = line
+    for one, field in fields:
+        _keep_field(one, field)
 
 
-def _field(line: bytes) -> tuple[bytes, bytes]:
-    """Name and value of a header field, the name in lower case. Raises RefusedError."""
-    found = _FIELD_LINE.fullmatch(line)
-    if found is None:
+def _keep_field(line: bytes, field: tuple[bytes, bytes]) -> None:
+    if len(line) <= KEPT_LINE_BYTES and field[0] in _KEPT_NAMES:
+        if len(KNOWN_FIELDS) >= KEPT_LINES:
+            KNOWN_FIELDS.clear()
+        KNOWN_FIELDS[line] = field
+
+
+def _new_field(line: bytes, unsure: list[tuple[bytes, tuple[bytes, bytes]]]) -> tuple[bytes, bytes]:
+    """Name and value of a header field, the name in lower case; also into `unsure`, where it may mean more to a parser.
+
+    Raises RefusedError.
+    """
+    name, colon, value = line.partition(b":")
+    if not colon or _TOKEN.fullmatch(name) is None:
         raise RefusedError(400)
-    return found[1].lower(), found[2].strip(b" \t")
+    field = (name.lower(), value.strip(b" \t"))
+    if field[0] not in _MEANT and _PLAIN_VALUE.fullmatch(value) is not None:
+        _keep_field(line, field)
+    elif _VALUE.fullmatch(value) is not None:
+        unsure.append((line, field))
+    else:
+        raise RefusedError(400)
+    return field
 
 
 class _Nothing:
@@ -179,7 +201,7 @@ def check_beginning(head: bytes, new_from: int, limits: Limits) -> None:
 
     So that no client waits for an answer to what cannot become a request any more, or sends without end.
     """
-    if not _TOKEN_START.match(head) or _BARE_LINE_FEED.search(head, new_from):
+    if not _TOKEN.match(head) or _BARE_LINE_FEED.search(head, new_from):
         raise RefusedError(400)
     line_bytes = head.find(b"\r\n", 0, limits.max_request_line_bytes + 2)
     if line_bytes < 0 and len(head) > limits.max_request_line_bytes + 1:

@@ -103,16 +103,16 @@ class PostResponse(Struct, eq=False):
                     return
         self._finished = True
         body = reply.body
-        headers = (_JSON, _length(len(body)), *self._extra)
+        headers = [_JSON, _length(len(body)), *self._extra]  # a list of its own: middleware may add to it
         if reply.retry_after_s is not None:
-            headers = (*headers, (b"retry-after", str(reply.retry_after_s).encode()))
+            headers.append((b"retry-after", str(reply.retry_after_s).encode()))
         await self._send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await self._send({"type": "http.response.body", "body": body if self._has_body else b""})
 
     async def send(self, status: int, body: bytes, headers: Headers) -> None:
         """Send a whole response at once."""
         self._finished = True
-        fields = (*headers, _length(len(body)), *self._extra)
+        fields = [*headers, _length(len(body)), *self._extra]
         await self._send({"type": "http.response.start", "status": status, "headers": fields})
         await self._send({"type": "http.response.body", "body": body if self._has_body else b""})
 

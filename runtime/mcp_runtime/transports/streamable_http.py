@@ -217,10 +217,11 @@ class StreamableHttp:
                 return partial(self._batch, exchange, body)
             raise
         raw = exchange.scope["headers"]
+        if isinstance(message, Request):
+            exchange.request_id = message.id  # for whatever goes wrong from here on
         headers = exchange.headers if len(raw) == len(exchange.headers) else read_headers(raw)
         if not isinstance(message, Request):
             return self._sort_other(exchange, message, body, version_of(headers))
-        exchange.request_id = message.id
         found, params = read_params(message.method, message.params)
         if found.version is None:
             version = version_of(headers)
