@@ -3,8 +3,6 @@
 A cancellation comes as a request of its own, perhaps at another process than its call.
 """
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from typing import Final
 
 import msgspec
@@ -35,17 +33,16 @@ class CallsAtWork:
         self._bus = bus
         self._calls: dict[tuple[str, RequestId], LegacyCall] = {}
 
-    @contextmanager
-    def entered(self, session: Session, call: LegacyCall) -> Generator[None]:
-        """`call` is at work for as long as the block runs. Raises PeerError where its id is in use."""
+    def enter(self, session: Session, call: LegacyCall) -> None:
+        """`call` is at work, until it is to `leave`. Raises PeerError where its id is in use."""
         key = (session.id, call.request.id)
         if key in self._calls:
             raise PeerError(INVALID_REQUEST, "Invalid request: a request with this id is still being served")
         self._calls[key] = call
-        try:
-            yield
-        finally:
-            del self._calls[key]
+
+    def leave(self, session: Session, call: LegacyCall) -> None:
+        """`call`, which has entered, is at work no longer."""
+        del self._calls[session.id, call.request.id]
 
     async def cancel(self, session: Session, request_id: RequestId) -> None:
         """Abandon the call, wherever it is at work; one that has ended is no concern of anybody's."""

@@ -34,8 +34,9 @@ from mcp_runtime.protocol.jsonrpc import (
     encode_notification,
     encode_result,
 )
-from mcp_runtime.protocol.meta import LoggingLevel
-from mcp_runtime.scopes import ANY_LOOP
+from mcp_runtime.protocol.messages import read_params
+from mcp_runtime.protocol.meta import LoggingLevel, MetaProbe
+from mcp_runtime.scopes import ANY_LOOP, new_scope
 
 Ask = Callable[[str], AbstractAsyncContextManager[Callable[[], Awaitable[Response]]]]
 """Opens the ear for the answer to the question with this id: inside, a function that waits for it."""
@@ -135,8 +136,8 @@ class LegacyCall(msgspec.Struct, kw_only=True, eq=False):
     """A request at work. `notify` and `ask` reach the client on the request's own stream.
 
     `close_stream` lets go of that stream's connection, where the client would come back. `watched_after_s` is when
-    somebody calls `keep_time`, infinite where nobody does. `now` is the loop's clock. `http_headers` are those that the
-    request came with.
+    somebody calls `keep_time`, infinite where nobody does. `now` is the loop's clock, and `new_scope` makes its scopes.
+    `http_headers` are those that the request came with; `found` is what `read_params` made of it, where somebody asked.
     """
 
     services: LegacyServices
@@ -150,7 +151,9 @@ class LegacyCall(msgspec.Struct, kw_only=True, eq=False):
     close_stream: CloseStream | None = None
     watched_after_s: float = math.inf
     now: Callable[[], float] = ANY_LOOP.now
+    new_scope: Callable[[], anyio.CancelScope] = new_scope
     http_headers: Mapping[bytes, bytes] | None = None
+    found: tuple[MetaProbe, Struct | None] | None = None
     abandoned: bool = False
     _at_work: Call | None = None
     _asking: anyio.CancelScope | None = None
@@ -209,9 +212,11 @@ class LegacyCall(msgspec.Struct, kw_only=True, eq=False):
 
     async def _dispatch(self, params: Raw) -> Reply | None:
         request = Request(self.request.id, self.request.method, params)
+        found, self.found = self.found or read_params(request.method, params), None  # The next round has other params.
         call = Call(
             request=request,
-            probe=stateless_probe(self.session, request, self.log_level),
+            probe=stateless_probe(self.session, found[0], self.log_level),
+            params=found[1],
             transport=self.transport,
             notify=self._notify_in_revision(),
             principal=self.client.principal,
@@ -220,6 +225,7 @@ class LegacyCall(msgspec.Struct, kw_only=True, eq=False):
             watched_after_s=self.watched_after_s,
             now=self.now,
             http_headers=self.http_headers,
+            scope=self.new_scope(),
             spoken=self.session.revision,
         )
         self._at_work = call

@@ -29,7 +29,6 @@ from mcp_runtime.protocol.meta import (
     MetaProbe,
     RequestMetaObject,
 )
-from mcp_runtime.protocol.meta import probe as probe_meta
 from mcp_runtime.protocol.revisions import LATEST
 
 INITIALIZE: Final = "initialize"
@@ -207,9 +206,8 @@ def cancelled_request(notification: Notification) -> RequestId | None:
         return None  # Malformed cancellations are ignored.
 
 
-def stateless_probe(session: Session, request: Request, log_level: LoggingLevel) -> MetaProbe:
+def stateless_probe(session: Session, found: MetaProbe, log_level: LoggingLevel) -> MetaProbe:
     """The `_meta` that the request would carry in 2026-07-28: its own, and what the session was opened with."""
-    found = probe_meta(request.params)
     own = RequestMetaObject() if found.meta is None else found.meta
     meta = RequestMetaObject(
         progress_token=own.progress_token,

@@ -61,8 +61,10 @@ class SessionStates:
 
     async def get(self, session: Session) -> SessionState:
         """The state as of now."""
-        with _reachable():
+        try:  # not `with`, for what every message of a session asks
             raw = await self._store.get(_key(session))
+        except StateError as error:
+            raise _unreachable(error) from None
         return UNCHANGED if raw is None else _decoder.decode(raw)
 
     async def end(self, session: Session) -> None:
@@ -107,13 +109,17 @@ class SessionStates:
 
 @contextmanager
 def _reachable() -> Generator[None]:
-    """Make the operator's trouble with the store an answer for the client, and a line in the log for the operator."""
     try:
         yield
     except StateError as error:
-        call_log.logger().error("state_unreachable", problem=str(error))
-        text = "The server cannot reach what it keeps of sessions; try again"
-        raise PeerError(INTERNAL_ERROR, text, http_status=503, retry_after_s=1) from None
+        raise _unreachable(error) from None
+
+
+def _unreachable(error: StateError) -> PeerError:
+    """Of the operator's trouble with the store: an answer for the client, and a line in the log for the operator."""
+    call_log.logger().error("state_unreachable", problem=str(error))
+    text = "The server cannot reach what it keeps of sessions; try again"
+    return PeerError(INTERNAL_ERROR, text, http_status=503, retry_after_s=1)
 
 
 def _key(session: Session) -> str:

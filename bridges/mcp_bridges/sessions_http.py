@@ -117,12 +117,12 @@ class SessionsHttp:
         return True
 
     async def _post(self, exchange: LegacyExchange, response: LegacyResponse, body: bytes) -> bool:
-        if is_batch(body):
+        if exchange.message is None and is_batch(body):
             await self._batch(await self._enter(exchange, response), body)
             return True
         request_id: RequestId | None = None
         try:
-            message = decode(body)
+            message = decode(body) if exchange.message is None else exchange.message
             if isinstance(message, Request):
                 request_id = message.id
             if isinstance(message, Request) and message.method == INITIALIZE:
@@ -290,7 +290,9 @@ class SessionsHttp:
             close_stream=stream.let_go if stream.can_let_go else None,
             watched_after_s=self._parts.watch.after_s,
             now=self._parts.watch.loop.now,
+            new_scope=self._parts.watch.loop.new_scope,
             http_headers=visit.exchange.request_headers,
+            found=visit.exchange.found,
         )
         watched = _WatchedCall(
             receive=visit.exchange.receive,
@@ -299,12 +301,13 @@ class SessionsHttp:
             call=call,
             stream=stream,
         )
-        with self._calls.entered(visit.session, call):
-            self._parts.watch.enter(watched)
-            try:
-                return await call.run()
-            finally:
-                self._parts.watch.leave(watched)
+        self._calls.enter(visit.session, call)
+        self._parts.watch.enter(watched)
+        try:
+            return await call.run()
+        finally:
+            self._parts.watch.leave(watched)
+            self._calls.leave(visit.session, call)
 
     def _new_stream(self, visit: Visit, request_id: RequestId | None) -> PostStream:
         polls = speaks_polling(visit.session.revision)

@@ -3,6 +3,7 @@
 A read is one indexed point query of a few microseconds: handing it to a thread would cost ten times as much.
 """
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -40,6 +41,7 @@ class SqliteStore:
         now: Callable[[], float] = time.time,
     ) -> None:
         self._path = path
+        self._text = str(path)
         self._max_entries = max_entries
         self._busy_timeout_s = busy_timeout_s
         self._now = now
@@ -94,7 +96,7 @@ class SqliteStore:
 
     def _is_there(self) -> bool:
         try:
-            self._path.stat()
+            os.stat(self._text)  # noqa: PTH116  # each message of a session asks, and a Path makes a text of itself each time
         except FileNotFoundError:
             return False
         except OSError as error:

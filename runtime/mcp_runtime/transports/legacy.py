@@ -27,13 +27,18 @@ INITIALIZE: Final = "initialize"
 
 
 class LegacyExchange(Struct, frozen=True, kw_only=True):
-    """One HTTP request for a bridge: its ASGI ends, its headers by name, and headers for the answer (CORS)."""
+    """One HTTP request for a bridge: its ASGI ends, its headers by name, and headers for the answer (CORS).
+
+    `message` is the one in its body, where that was read and is no batch; `found` what `read_params` made of a request.
+    """
 
     scope: "Scope"
     receive: "Receive"
     send: "Send"
     request_headers: Mapping[bytes, bytes]
     headers: list[tuple[bytes, bytes]]
+    message: Message | None = None
+    found: tuple[MetaProbe, Struct | None] | None = None
 
 
 class HttpBridge(Protocol):

@@ -9,6 +9,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
+from msgspec import Struct
 from starlette.types import Receive, Scope, Send
 
 from mcp_runtime.call import Answer, Call, Reply, Stream
@@ -138,7 +139,13 @@ class StreamableHttp:
             raise HttpRefusalError(404, f"Not found; the MCP endpoint is {self._path}")
         raise HttpRefusalError(405, "Method not allowed; send MCP messages with POST", ((b"allow", b"POST"),))
 
-    async def _bridged(self, exchange: Exchange, body: bytes | None) -> bool:
+    async def _bridged(
+        self,
+        exchange: Exchange,
+        body: bytes | None,
+        message: Message | None = None,
+        found: tuple[MetaProbe, Struct | None] | None = None,
+    ) -> bool:
         if self._bridge is None:
             return False
         legacy = LegacyExchange(
@@ -147,6 +154,8 @@ class StreamableHttp:
             send=exchange.send,
             request_headers=exchange.headers,
             headers=exchange.extra,
+            message=message,
+            found=found,
         )
         return await self._bridge.serve(legacy, body=body)
 
@@ -226,7 +235,7 @@ class StreamableHttp:
         if found.version is None:
             version = version_of(headers)
             if classify(body_version=None, header_version=version) is Era.LEGACY:
-                return partial(self._legacy, exchange, message, body, version, found)
+                return partial(self._legacy, exchange, message, body, version, (found, params))
         client = exchange.scope.get("client")
         return Call(
             request=message,
@@ -248,7 +257,7 @@ class StreamableHttp:
         self, exchange: Exchange, message: Notification | Response, body: bytes, version: str | None
     ) -> _Conclusion:
         if classify(body_version=None, header_version=version) is Era.LEGACY:
-            return partial(self._legacy, exchange, message, body, version, _NO_PROBE)
+            return partial(self._legacy, exchange, message, body, version, None)
         if isinstance(message, Response):
             raise PeerError(INVALID_REQUEST, "Invalid request: clients do not send responses in this revision")
         if version not in MODERN_REVISIONS:
@@ -269,10 +278,16 @@ class StreamableHttp:
             decode(body)  # Says what is wrong with it.
 
     async def _legacy(
-        self, exchange: Exchange, message: Message, body: bytes, version: str | None, found: MetaProbe
+        self,
+        exchange: Exchange,
+        message: Message,
+        body: bytes,
+        version: str | None,
+        found: tuple[MetaProbe, Struct | None] | None,
     ) -> None:
-        if not await self._bridged(exchange, body):
-            raise refusal(message, versions=MODERN_REVISIONS, header_version=version, has_headers=True, probe=found)
+        if not await self._bridged(exchange, body, message, found):
+            probe = _NO_PROBE if found is None else found[0]
+            raise refusal(message, versions=MODERN_REVISIONS, header_version=version, has_headers=True, probe=probe)
 
     def _is_legacy_batch(self, exchange: Exchange, body: bytes) -> bool:
         """Whether it may be a batch of 2025-03-26, the only revision that has them; which has no version header."""
