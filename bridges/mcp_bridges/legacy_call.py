@@ -8,7 +8,7 @@ Spec: 2026-07-28/basic/patterns/mrtr, 2025-11-25/client/elicitation
 import math
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import anyio
 import msgspec
@@ -36,7 +36,7 @@ from mcp_runtime.protocol.jsonrpc import (
 )
 from mcp_runtime.protocol.messages import read_params
 from mcp_runtime.protocol.meta import LoggingLevel, MetaProbe
-from mcp_runtime.scopes import ANY_LOOP, new_scope
+from mcp_runtime.scopes import ANY_LOOP, LentScope, new_scope
 
 Ask = Callable[[str], AbstractAsyncContextManager[Callable[[], Awaitable[Response]]]]
 """Opens the ear for the answer to the question with this id: inside, a function that waits for it."""
@@ -138,6 +138,7 @@ class LegacyCall(msgspec.Struct, kw_only=True, eq=False):
     `close_stream` lets go of that stream's connection, where the client would come back. `watched_after_s` is when
     somebody calls `keep_time`, infinite where nobody does. `now` is the loop's clock, and `new_scope` makes its scopes.
     `http_headers` are those that the request came with; `found` is what `read_params` made of it, where somebody asked.
+    `lent` is a scope for its first round: where it is cut off in there, whoever has set its `conclude` asks `cut_off`.
     """
 
     services: LegacyServices
@@ -154,8 +155,10 @@ class LegacyCall(msgspec.Struct, kw_only=True, eq=False):
     new_scope: Callable[[], anyio.CancelScope] = new_scope
     http_headers: Mapping[bytes, bytes] | None = None
     found: tuple[MetaProbe, Struct | None] | None = None
+    lent: LentScope | None = None
     abandoned: bool = False
     _at_work: Call | None = None
+    _began: float = 0.0
     _asking: anyio.CancelScope | None = None
     _progress: GrowingProgress = msgspec.field(default_factory=GrowingProgress)
 
@@ -175,19 +178,20 @@ class LegacyCall(msgspec.Struct, kw_only=True, eq=False):
 
     async def run(self) -> Reply | None:
         """The response in the session's revision, None where the client gave up."""
+        self._began = self.now()
+        return self._counted(await self._run())
+
+    def cut_off(self) -> Reply | None:
+        """What `run` would have come to, had it not been cut off in the scope that was lent."""
+        answer = self.services.dispatcher.cut_off(cast("Call", self._at_work))
+        return self._counted(cast("Reply", self._settled(answer)) if isinstance(answer, Reply) else None)
+
+    def _counted(self, reply: Reply | None) -> Reply | None:
         meter = self.services.meter
-        if meter is None:
-            return await self._run()
-        began = self.now()
-        reply = await self._run()
-        meter.request(
-            "legacy",
-            self.session.revision,
-            self.transport,
-            self.request.method,
-            outcome_of(reply),
-            self.now() - began,
-        )
+        if meter is not None:
+            taken_s = self.now() - self._began
+            revision, method = self.session.revision, self.request.method
+            meter.request("legacy", revision, self.transport, method, outcome_of(reply), taken_s)
         return reply
 
     async def _run(self) -> Reply | None:
@@ -196,23 +200,30 @@ class LegacyCall(msgspec.Struct, kw_only=True, eq=False):
             reply = await self._dispatch(params)
             if reply is None:
                 return None
-            outcome = _outcome_decoder.decode(reply.body)
-            if isinstance(outcome.error, Raw):
-                return self._error(reply, outcome.error)
-            head = _head_decoder.decode(outcome.result)
-            if head.result_type != "input_required":
-                return self._result(outcome.result, reply.outcome)
+            settled = self._settled(reply)
+            if isinstance(settled, Reply):
+                return settled
             try:
                 with anyio.CancelScope() as self._asking:
-                    answers = await self._ask_all(head.input_requests)
-                    params = with_answers(self.request.params, answers, head.request_state)
+                    answers = await self._ask_all(settled.input_requests)
+                    params = with_answers(self.request.params, answers, settled.request_state)
             except _UnansweredError as error:
                 return self._fail(str(error))
         return None
 
+    def _settled(self, reply: Reply) -> "Reply | _Head":
+        """`reply` in the session's revision, or what it wants to know first."""
+        outcome = _outcome_decoder.decode(reply.body)
+        if isinstance(outcome.error, Raw):
+            return self._error(reply, outcome.error)
+        head = _head_decoder.decode(outcome.result)
+        return head if head.result_type == "input_required" else self._result(outcome.result, reply.outcome)
+
     async def _dispatch(self, params: Raw) -> Reply | None:
         request = Request(self.request.id, self.request.method, params)
-        found, self.found = self.found or read_params(request.method, params), None  # The next round has other params.
+        # The next round has other params, and a scope of its own.
+        found, self.found = self.found or read_params(request.method, params), None
+        lent, self.lent = self.lent, None
         call = Call(
             request=request,
             probe=stateless_probe(self.session, found[0], self.log_level),
@@ -225,11 +236,14 @@ class LegacyCall(msgspec.Struct, kw_only=True, eq=False):
             watched_after_s=self.watched_after_s,
             now=self.now,
             http_headers=self.http_headers,
-            scope=self.new_scope(),
+            scope=self.new_scope() if lent is None else cast("anyio.CancelScope", lent),
+            in_scope=lent is not None,
             spoken=self.session.revision,
         )
         self._at_work = call
         answer = await self.services.dispatcher.dispatch(call)
+        if lent is not None:
+            await lent.give_back()
         self._at_work = None
         return answer if isinstance(answer, Reply) else None
 

@@ -6,7 +6,7 @@ Spec: 2025-11-25/basic/transports#streamable-http
 
 import math
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Final, assert_never
 
@@ -293,6 +293,7 @@ class SessionsHttp:
             new_scope=self._parts.watch.loop.new_scope,
             http_headers=visit.exchange.request_headers,
             found=visit.exchange.found,
+            lent=visit.exchange.lent,
         )
         watched = _WatchedCall(
             receive=visit.exchange.receive,
@@ -302,12 +303,20 @@ class SessionsHttp:
             stream=stream,
         )
         self._calls.enter(visit.session, call)
+        if call.lent is not None:
+            call.lent.conclude = partial(self._finish_cut_off, stream, call)
         self._parts.watch.enter(watched)
         try:
             return await call.run()
         finally:
             self._parts.watch.leave(watched)
             self._calls.leave(visit.session, call)
+
+    async def _finish_cut_off(self, stream: PostStream, call: LegacyCall) -> None:
+        """Answer a call that was cut off in a scope that was lent."""
+        reply = call.cut_off()
+        with suppress(OSError):
+            await stream.finish([] if reply is None else [reply], reply)
 
     def _new_stream(self, visit: Visit, request_id: RequestId | None) -> PostStream:
         polls = speaks_polling(visit.session.revision)

@@ -18,8 +18,8 @@ class Exchange(Watched, kw_only=True):
 
     `incoming` is where its body comes from; nobody looks there for a disconnect (`receive`) before it has come. `extra`
     are headers that whatever answers it has to have (CORS). `stopped` answers it once it was cut off, which `cutter`
-    does: an anyio.CancelScope, or one that was lent. `request_id` and `call` are there once its message is known, the
-    latter only for as long as it is at work.
+    does: an anyio.CancelScope, or one that was lent. `is_passed_on` where a bridge serves it, and may borrow that.
+    `request_id` and `call` are there once its message is known, the latter only for as long as it is at work.
     """
 
     scope: Any
@@ -31,6 +31,7 @@ class Exchange(Watched, kw_only=True):
     limits: Limits
     stopped: Callable[["Exchange"], Awaitable[None]]
     cutter: Any = None
+    is_passed_on: bool = False
     request_id: RequestId | None = None
     call: Call | None = None
 

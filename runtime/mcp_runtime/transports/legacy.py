@@ -15,6 +15,7 @@ from msgspec import Struct
 from mcp_runtime.protocol.errors import HEADER_MISMATCH, INVALID_PARAMS, PeerError, unsupported_version
 from mcp_runtime.protocol.jsonrpc import Message, Request
 from mcp_runtime.protocol.meta import MetaProbe, require
+from mcp_runtime.scopes import LentScope
 
 if TYPE_CHECKING:  # stdio uses this file too, and has no use for starlette
     from starlette.routing import BaseRoute
@@ -30,6 +31,7 @@ class LegacyExchange(Struct, frozen=True, kw_only=True):
     """One HTTP request for a bridge: its ASGI ends, its headers by name, and headers for the answer (CORS).
 
     `message` is the one in its body, where that was read and is no batch; `found` what `read_params` made of a request.
+    `lent` is a scope in which one call may be cut off, where the server has one to lend.
     """
 
     scope: "Scope"
@@ -39,6 +41,7 @@ class LegacyExchange(Struct, frozen=True, kw_only=True):
     headers: list[tuple[bytes, bytes]]
     message: Message | None = None
     found: tuple[MetaProbe, Struct | None] | None = None
+    lent: LentScope | None = None
 
 
 class HttpBridge(Protocol):

@@ -156,6 +156,7 @@ class StreamableHttp:
             headers=exchange.extra,
             message=message,
             found=found,
+            lent=exchange.cutter if isinstance(exchange.cutter, LentScope) and exchange.cutter.scope else None,
         )
         return await self._bridge.serve(legacy, body=body)
 
@@ -177,7 +178,7 @@ class StreamableHttp:
                     finally:
                         if lent.is_touched:
                             await lent.give_back()
-                        else:
+                        elif not exchange.is_passed_on:
                             lent.end()
             finally:
                 watch.leave(exchange)
@@ -187,7 +188,9 @@ class StreamableHttp:
                 await exchange.response.finish(conclude)
             else:
                 # A stream may stay open for days: nothing of the request that opened it stays with it.
-                exchange.cutter = exchange.call = None
+                exchange.call = None
+                if not exchange.is_passed_on:
+                    exchange.cutter = None
                 await conclude()
         except PeerError as error:
             request_id = error.id if isinstance(error, MalformedMessageError) else exchange.request_id
@@ -235,6 +238,7 @@ class StreamableHttp:
         if found.version is None:
             version = version_of(headers)
             if classify(body_version=None, header_version=version) is Era.LEGACY:
+                exchange.is_passed_on = True
                 return partial(self._legacy, exchange, message, body, version, (found, params))
         client = exchange.scope.get("client")
         return Call(
