@@ -34,8 +34,8 @@ from mcp_runtime.protocol.jsonrpc import (
     encode_notification,
     encode_result,
 )
-from mcp_runtime.protocol.messages import read_params
-from mcp_runtime.protocol.meta import LoggingLevel, MetaProbe
+from mcp_runtime.protocol.messages import ReadParams, read_params
+from mcp_runtime.protocol.meta import LoggingLevel
 from mcp_runtime.scopes import ANY_LOOP, LentScope, new_scope
 
 Ask = Callable[[str], AbstractAsyncContextManager[Callable[[], Awaitable[Response]]]]
@@ -154,7 +154,7 @@ class LegacyCall(msgspec.Struct, kw_only=True, eq=False):
     now: Callable[[], float] = ANY_LOOP.now
     new_scope: Callable[[], anyio.CancelScope] = new_scope
     http_headers: Mapping[bytes, bytes] | None = None
-    found: tuple[MetaProbe, Struct | None] | None = None
+    found: ReadParams | None = None
     lent: LentScope | None = None
     abandoned: bool = False
     _at_work: Call | None = None

@@ -108,8 +108,7 @@ class Dispatcher:
         if headers is not None and not is_mirrored(headers, version, request.method):
             check_version(headers, version)
             check_method(headers, request.method)
-        if version not in MODERN_REVISIONS:
-            raise unsupported_version(version, self._services.versions)
+        self._check_version(version)
         params = decode_params(request.params, method.params) if call.params is None else call.params
         if headers is not None and method.mirrored_name is not None:
             check_name(headers, method.mirrored_name(params))

@@ -329,7 +329,11 @@ _WITH_META: Final = {
 }
 
 
-def read_params(method: str, params: Raw) -> tuple[MetaProbe, Struct | None]:
+ReadParams = tuple[MetaProbe, Struct | None]
+"""What `read_params` gives."""
+
+
+def read_params(method: str, params: Raw) -> ReadParams:
     """What `probe` finds in the `params` of `method`, and what `decode_params` does, all in one decode.
 
     None where it would raise, where there is no such method, or where `_meta` is malformed.

@@ -286,7 +286,7 @@ class Exchange(Struct, eq=False):
         if rest := self._put(head, is_vital=True):
             try:
                 await rest
-            except BaseException:
+            except trio.Cancelled:
                 self._tear()
                 raise
         if rest := self._put(data, is_vital=True):

@@ -101,18 +101,15 @@ class PostResponse(Struct, eq=False):
                 if self._streaming:
                     await self._send({"type": "http.response.body", "body": encode_event(reply.body)})
                     return
-        self._finished = True
-        body = reply.body
-        headers = [_JSON, _length(len(body)), *self._extra]  # a list of its own: middleware may add to it
+        headers: Headers = [_JSON]
         if reply.retry_after_s is not None:
             headers.append((b"retry-after", str(reply.retry_after_s).encode()))
-        await self._send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        await self._send({"type": "http.response.body", "body": body if self._has_body else b""})
+        await self.send(reply.status, reply.body, headers)
 
     async def send(self, status: int, body: bytes, headers: Headers) -> None:
         """Send a whole response at once."""
         self._finished = True
-        fields = [*headers, _length(len(body)), *self._extra]
+        fields = [*headers, _length(len(body)), *self._extra]  # a list of its own: middleware may add to it
         await self._send({"type": "http.response.start", "status": status, "headers": fields})
         await self._send({"type": "http.response.body", "body": body if self._has_body else b""})
 

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from mcp_runtime.protocol.errors import HEADER_MISMATCH, INVALID_PARAMS, PeerError, unsupported_version
 from mcp_runtime.protocol.jsonrpc import Message, Request
+from mcp_runtime.protocol.messages import ReadParams
 from mcp_runtime.protocol.meta import MetaProbe, require
 from mcp_runtime.scopes import LentScope
 
@@ -40,7 +41,7 @@ class LegacyExchange(Struct, frozen=True, kw_only=True):
     request_headers: Mapping[bytes, bytes]
     headers: list[tuple[bytes, bytes]]
     message: Message | None = None
-    found: tuple[MetaProbe, Struct | None] | None = None
+    found: ReadParams | None = None
     lent: LentScope | None = None
 
 

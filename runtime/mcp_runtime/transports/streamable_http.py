@@ -9,7 +9,6 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
-from msgspec import Struct
 from starlette.types import Receive, Scope, Send
 
 from mcp_runtime.call import Answer, Call, Reply, Stream
@@ -28,7 +27,7 @@ from mcp_runtime.protocol.jsonrpc import (
     decode,
     encode_error,
 )
-from mcp_runtime.protocol.messages import read_params
+from mcp_runtime.protocol.messages import ReadParams, read_params
 from mcp_runtime.protocol.meta import MetaProbe
 from mcp_runtime.protocol.revisions import LEGACY_REVISIONS, MODERN_REVISIONS, Era, classify
 from mcp_runtime.scopes import HEADERS_BY_NAME, LENT_SCOPE, LentScope
@@ -144,7 +143,7 @@ class StreamableHttp:
         exchange: Exchange,
         body: bytes | None,
         message: Message | None = None,
-        found: tuple[MetaProbe, Struct | None] | None = None,
+        found: ReadParams | None = None,
     ) -> bool:
         if self._bridge is None:
             return False
@@ -287,7 +286,7 @@ class StreamableHttp:
         message: Message,
         body: bytes,
         version: str | None,
-        found: tuple[MetaProbe, Struct | None] | None,
+        found: ReadParams | None,
     ) -> None:
         if not await self._bridged(exchange, body, message, found):
             probe = _NO_PROBE if found is None else found[0]
