@@ -12,6 +12,7 @@ from mcp_bridges.refusals import RefusedError, raise_refusal
 from mcp_runtime.config import Config
 from mcp_runtime.protocol.errors import PeerError
 from mcp_runtime.protocol.jsonrpc import RequestId, encode_error
+from mcp_runtime.shortcut import Fields
 from mcp_runtime.state.engines import State
 from mcp_runtime.subscriptions import Subscriptions
 from mcp_runtime.transports.http_response import PostResponse
@@ -71,11 +72,12 @@ class LegacyResponse:
 
     def open(self, *more: tuple[bytes, bytes]) -> PostResponse:
         """The response itself, with these headers too."""
-        return PostResponse(self._exchange.send, [*self._exchange.headers, *self._verdict.headers, *more])
+        extra = [*self._exchange.headers, *self._verdict.headers, *more]
+        return PostResponse(self._exchange.send, extra, self._exchange.shortcut)
 
     async def accepted(self) -> None:
         """Say that the message was taken, and nothing else."""
-        await self.open().send(202, b"", [])
+        await self.open().send(202, b"")
 
     async def refuse(self, request_id: RequestId | None, error: PeerError) -> None:
         """Answer with the error and its status; what no answer is due to is taken and dropped."""
@@ -83,11 +85,11 @@ class LegacyResponse:
         if request_id is None and isinstance(error, RefusedError) and error.is_answer:
             await self.accepted()
             return
-        headers: list[tuple[bytes, bytes]] = [_JSON]
+        headers: Fields = (_JSON,)
         if error.retry_after_s is not None:
-            headers.append((b"retry-after", str(error.retry_after_s).encode()))
+            headers = (*headers, (b"retry-after", str(error.retry_after_s).encode()))
         if status == 400 and self._exchange.scope["method"] == "GET":
             # A GET may be declined with 405 alone; some clients take 400 for a reason to ask again at once.
             status = 405
-            headers.append((b"allow", b"POST"))
+            headers = (*headers, (b"allow", b"POST"))
         await self.open().send(status, encode_error(request_id, error), headers)

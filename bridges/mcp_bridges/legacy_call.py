@@ -195,9 +195,9 @@ class LegacyCall(msgspec.Struct, kw_only=True, eq=False):
         return reply
 
     async def _run(self) -> Reply | None:
-        params = self.request.params
+        request = self.request
         while not self.abandoned:
-            reply = await self._dispatch(params)
+            reply = await self._dispatch(request)
             if reply is None:
                 return None
             settled = self._settled(reply)
@@ -207,6 +207,7 @@ class LegacyCall(msgspec.Struct, kw_only=True, eq=False):
                 with anyio.CancelScope() as self._asking:
                     answers = await self._ask_all(settled.input_requests)
                     params = with_answers(self.request.params, answers, settled.request_state)
+                    request = Request(request.id, request.method, params)
             except _UnansweredError as error:
                 return self._fail(str(error))
         return None
@@ -219,10 +220,9 @@ class LegacyCall(msgspec.Struct, kw_only=True, eq=False):
         head = _head_decoder.decode(outcome.result)
         return head if head.result_type == "input_required" else self._result(outcome.result, reply.outcome)
 
-    async def _dispatch(self, params: Raw) -> Reply | None:
-        request = Request(self.request.id, self.request.method, params)
+    async def _dispatch(self, request: Request) -> Reply | None:
         # The next round has other params, and a scope of its own.
-        found, self.found = self.found or read_params(request.method, params), None
+        found, self.found = self.found or read_params(request.method, request.params), None
         lent, self.lent = self.lent, None
         call = Call(
             request=request,

@@ -183,7 +183,7 @@ class SessionsHttp:
         visit.admit()
         await self._states.end(visit.session)
         await self._stream.end(visit.session)
-        await visit.response.open().send(200, b"", [])
+        await visit.response.open().send(200, b"")
 
     async def _message(self, visit: Visit, message: Message) -> None:
         method = None if isinstance(message, Response) else message.method

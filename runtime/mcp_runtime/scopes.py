@@ -7,7 +7,7 @@ anyio's scope on trio wraps trio's and costs twice as much; the two do the same,
 
 import math
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import anyio
 import trio
@@ -41,12 +41,6 @@ def loop_at_hand() -> Loop:
 def new_scope() -> anyio.CancelScope:
     """A cancel scope to enter in this task."""
     return loop_at_hand().new_scope()
-
-
-HEADERS_BY_NAME: Final = "mcp_runtime.headers_by_name"
-"""The ASGI extension that has the headers of a request where they come once each, and None where they do not."""
-LENT_SCOPE: Final = "mcp_runtime.lent_scope"
-"""The ASGI extension that is a LentScope."""
 
 
 class LentScope(Struct, eq=False):

@@ -11,11 +11,15 @@ SampleT = TypeVar("SampleT")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How much is measured: `rounds` of `seconds` each, after a warm-up. `scale` shrinks what counts things instead."""
+    """How much is measured: `rounds` of `seconds` each, after a warm-up. `scale` shrinks what counts things instead.
+
+    All of that `starts` times, with servers that are started anew.
+    """
 
     rounds: int
     seconds: float
     scale: float = 1.0
+    starts: int = 1
 
     def count(self, full: int, least: int = 1) -> int:
         """So many of something that a full run has `full` of."""

@@ -208,7 +208,7 @@ async def test_a_number_that_cannot_be_read_is_the_clients_error(*, over_http: b
     headers = mirrored("tools/call", "tool", region=b"us") if over_http else None
     call = client.call("tools/call", params, headers=headers)
     raw = bytes(call.request.params).replace(b"123456789", b"9" * 5000)
-    call.request = structs.replace(call.request, params=Raw(raw))
+    call.request = structs.replace(call.request, source=Raw(raw))
     answer = await client.dispatch(call)
     assert isinstance(answer, Reply)
     message = json.loads(answer.body)

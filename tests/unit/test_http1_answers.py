@@ -11,8 +11,8 @@ from hypercorn.trio import serve  # pyright: ignore[reportUnknownVariableType]  
 from starlette.types import Message, Receive, Scope, Send
 
 from mcp_runtime.limits import Limits
-from mcp_runtime.scopes import HEADERS_BY_NAME, LENT_SCOPE
 from mcp_runtime.server import connections, http1
+from mcp_runtime.shortcut import SHORTCUT, Shortcut
 from tests.unit.http1_server import PARSERS, Answer, Parser, Served, reply, serving
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -71,8 +71,8 @@ class TestScope:
                 assert seen[-1].pop("client") == peer.address
                 assert seen[-1].pop("server") == ("127.0.0.1", server.port)
         ours, stock = seen
-        assert ours["extensions"].pop(HEADERS_BY_NAME) in (dict(ours["headers"]), None)  # what ours has beyond
-        del ours["extensions"][LENT_SCOPE]
+        shortcut: Shortcut = ours["extensions"].pop(SHORTCUT)  # what ours has beyond
+        assert shortcut.headers in (dict(ours["headers"]), None)
         assert ours == stock
         assert {key: type(value) for key, value in ours.items()} == {key: type(value) for key, value in stock.items()}
 

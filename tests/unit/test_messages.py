@@ -1,6 +1,7 @@
 """Params decode into the specification's names or are refused by field; results are written as it writes them."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ from msgspec import UNSET, Raw, Struct
 
 from mcp_runtime.protocol.content import PromptMessage, TextContent, TextResourceContents
 from mcp_runtime.protocol.errors import INVALID_PARAMS, PeerError
-from mcp_runtime.protocol.jsonrpc import encode_json
+from mcp_runtime.protocol.jsonrpc import MalformedMessageError, Message, Request, decode, encode_json
 from mcp_runtime.protocol.messages import (
     PARAMS,
     CallToolRequestParams,
@@ -34,6 +35,7 @@ from mcp_runtime.protocol.messages import (
     Prompt,
     PromptArgument,
     PromptReference,
+    ReadParams,
     ReadResourceRequestParams,
     ReadResourceResult,
     RequestParams,
@@ -47,14 +49,112 @@ from mcp_runtime.protocol.messages import (
     Tool,
     ToolAnnotations,
     decode_params,
+    read_message,
+    read_params,
 )
-from mcp_runtime.protocol.meta import Icon
+from mcp_runtime.protocol.meta import CLIENT_CAPABILITIES_KEY, PROTOCOL_VERSION_KEY, Icon, MetaProbe
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )
+
+
+READ_VALUES = st.none() | st.integers(0, 3) | st.text(max_size=3) | st.dictionaries(st.text(max_size=2), st.none())
+READ_PARAMS = st.fixed_dictionaries(
+    {},
+    optional={
+        "name": st.just("x") | READ_VALUES,
+        "uri": st.just("x:y") | READ_VALUES,
+        "cursor": READ_VALUES,
+        "arguments": READ_VALUES,
+        "notifications": st.just({}) | READ_VALUES,
+        "_meta": READ_VALUES
+        | st.fixed_dictionaries(
+            {},
+            optional={
+                PROTOCOL_VERSION_KEY: st.just("2026-07-28") | READ_VALUES,
+                CLIENT_CAPABILITIES_KEY: st.just({}) | READ_VALUES,
+                "progressToken": READ_VALUES,
+            },
+        ),
+    },
+)
+READ_MESSAGES = st.fixed_dictionaries(
+    {},
+    optional={
+        "jsonrpc": st.just("2.0") | READ_VALUES,
+        "id": st.integers(0, 3) | READ_VALUES,
+        "method": st.sampled_from([*PARAMS, "ping", "initialize", "notifications/cancelled"]) | READ_VALUES,
+        "params": READ_PARAMS | READ_VALUES,
+        "result": READ_VALUES,
+        "error": READ_VALUES,
+    },
+)
+
+
+def outcome(read: Callable[[bytes], Any], data: bytes) -> Any:
+    """What `read` makes of `data`, so that it can be compared."""
+    try:
+        message, (probe, params) = read(data)
+    except MalformedMessageError as error:
+        return error.code, error.message, error.id
+    if not isinstance(message, Request):
+        return message, probe, params
+    fields = None if params is None else {name: _bytes_of(getattr(params, name)) for name in params.__struct_fields__}
+    return message.id, message.method, bytes(message.params), probe, fields
+
+
+def _bytes_of(value: Any) -> Any:
+    return bytes(value) if isinstance(value, Raw) else value
+
+
+def in_two(data: bytes) -> tuple[Message, ReadParams]:
+    """What `read_message` says it gives."""
+    message = decode(data)
+    if isinstance(message, Request):
+        return message, read_params(message.method, message.params)
+    return message, (MetaProbe(None, None, None), None)
+
+
+class TestReadMessage:
+    @given(st.lists(READ_MESSAGES, min_size=1, max_size=2), st.booleans())
+    def test_one_decode_says_what_two_would(self, messages: list[dict[str, Any]], keep_order: bool) -> None:
+        # Two objects become one, in which keys come twice, in any order.
+        members = [item for message in messages for item in message.items()]
+        ordered = members if keep_order else members[::-1]
+        data = b"{%b}" % b",".join(b"%b:%b" % (encode_json(key), encode_json(value)) for key, value in ordered)
+        assert outcome(read_message, data) == outcome(in_two, data)
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            b"",
+            b"[]",
+            b"[" * 5000,
+            b'{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"x":' + b"[" * 5000,
+            b'{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"x":"\xff"}}',
+            b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","arguments":{"x":"\xc3\xa9"}}}',
+            b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x"}} ',
+            b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x"}} 1',
+            b'{"jsonrpc":"2.0","id":1,"method":"tools\\/call","params":{"name":"x"}}',
+            b'{"jsonrpc":"2.0","id":123456789012345678901234567890,"method":"tools/list","params":{}}',
+            b'{"jsonrpc":"2.0","id":1.5,"method":"tools/list","params":{}}',
+            b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}',
+            b'{"jsonrpc":"2.0","id":1,"method":"tools/list","params":null}',
+        ],
+    )
+    def test_what_is_odd_is_read_as_it_would_be(self, data: bytes) -> None:
+        assert outcome(read_message, data) == outcome(in_two, data)
+
+    def test_most_are_read_at_once(self) -> None:
+        data = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params": {"name":"x", "arguments":{} }}'
+        message, (_, params) = read_message(data)
+        assert isinstance(message, Request)
+        assert message.source is data
+        assert bytes(message.params) == b'{"name":"x", "arguments":{} }'
+        assert isinstance(params, CallToolRequestParams)
 
 
 def decoded(method: str, **fields: Any) -> Any:

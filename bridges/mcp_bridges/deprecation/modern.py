@@ -34,15 +34,17 @@ class ModernWatch:
         del answer, since
         meta = call.meta
         info = meta.client_info
-        name, version = (None, None) if info is UNSET else (info.name, info.version)
+        name = version = None
+        if info is not UNSET:
+            name, version = info.name, info.version
         agent = None if call.http_headers is None else call.http_headers.get(b"user-agent")
         key = (name, version, agent, call.principal, call.peer, call.transport, call.probe.version or "")
-        count = self._counts.get(key)
-        if count is None:
+        try:
+            self._counts[key][0] += 1
+        except KeyError:
             if len(self._counts) >= _MAX_CLIENTS:
                 return
-            count = self._counts[key] = [0]
-        count[0] += 1
+            self._counts[key] = [1]
         if call.asked or meta.log_level is not UNSET:
             self._note_features(call, key)
 

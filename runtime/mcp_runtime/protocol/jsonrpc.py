@@ -6,7 +6,7 @@ Spec: 2026-07-28/basic#messages
 from typing import Any, Final, Literal
 
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType, field
 
 from mcp_runtime.protocol.errors import INVALID_REQUEST, PARSE_ERROR, PeerError
 
@@ -16,11 +16,16 @@ JSONValue = Any
 
 
 class Request(Struct, frozen=True):
-    """A JSON-RPC request. `params` is the undecoded JSON object (`{}` when absent)."""
+    """A JSON-RPC request. `source` has its params: they alone, undecoded, or the whole message (bytes)."""
 
     id: RequestId
     method: str
-    params: Raw
+    source: Raw | bytes
+
+    @property
+    def params(self) -> Raw:
+        """The undecoded JSON object (`{}` when absent)."""
+        return self.source if isinstance(self.source, Raw) else _request_decoder.decode(self.source).source
 
 
 class Notification(Struct, frozen=True):
@@ -63,7 +68,7 @@ OPENING_BRACE: Final = ord("{")
 
 class _Received(Request, frozen=True, kw_only=True):
     jsonrpc: Literal["2.0"]
-    params: Raw = NO_PARAMS
+    source: Raw = field(name="params", default=NO_PARAMS)
 
 
 _request_decoder: Final = msgspec.json.Decoder(_Received)
@@ -98,7 +103,7 @@ def decode(data: bytes) -> Message:
         raise MalformedMessageError(PARSE_ERROR, f"Parse error: {error}", None) from None
     except RecursionError:
         raise MalformedMessageError(PARSE_ERROR, "Parse error: nested too deeply", None) from None
-    if memoryview(message.params)[0] != OPENING_BRACE:
+    if memoryview(message.source)[0] != OPENING_BRACE:
         raise _invalid(data, "Invalid request: params must be an object")
     return message
 

@@ -3,14 +3,14 @@
 Spec: 2026-07-28/schema
 """
 
-from typing import Any, Final, Literal, TypeVar, cast
+from typing import Any, Final, Literal, TypeVar, Union, cast
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType, field
 
 from mcp_runtime.protocol.content import Annotations, ContentBlock, PromptMessage, ResourceContents
 from mcp_runtime.protocol.errors import INVALID_PARAMS, PeerError
-from mcp_runtime.protocol.jsonrpc import RequestId
+from mcp_runtime.protocol.jsonrpc import Message, Request, RequestId, decode
 from mcp_runtime.protocol.meta import META_FIELD, Icon, LoggingLevel, MetaObject, MetaProbe, found_in, probe
 
 ParamsT = TypeVar("ParamsT", bound=Struct)
@@ -347,6 +347,35 @@ def read_params(method: str, params: Raw) -> ReadParams:
         else:
             return found_in(found.meta), found
     return probe(params), None
+
+
+def _whole(method: str, params: type[Struct]) -> type[Struct]:
+    fields: list[Any] = [("jsonrpc", Literal["2.0"]), ("id", RequestId), ("params", _WITH_META[params].type)]
+    return msgspec.defstruct(params.__name__, fields, tag_field="method", tag=method)
+
+
+_METHODS: Final = {_whole(method, params): method for method, params in PARAMS.items()}
+_whole_decoder: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(Union[tuple(_METHODS)])  # noqa: UP007  # not known here
+
+
+_NOTHING: Final[ReadParams] = (MetaProbe(None, None, None), None)
+"""What there is to read in the params of no request."""
+
+
+def read_message(data: bytes) -> tuple[Message, ReadParams]:
+    """What `decode` makes of `data`, and `read_params` of a request in it: of most in one decode.
+
+    Raises MalformedMessageError.
+    """
+    try:
+        if not data.isascii():
+            data.decode()  # as in `decode`
+        found: Any = _whole_decoder.decode(data)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        message = decode(data)
+        return message, read_params(message.method, message.params) if isinstance(message, Request) else _NOTHING
+    params = found.params
+    return Request(found.id, _METHODS[type(found)], data), (found_in(params.meta), params)
 
 
 def decode_params(params: Raw, into: type[ParamsT]) -> ParamsT:

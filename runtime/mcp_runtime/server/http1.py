@@ -18,7 +18,7 @@ from hypercorn.utils import parse_socket_addr  # pyright: ignore[reportUnknownVa
 from starlette.types import ASGIApp, Scope
 
 from mcp_runtime.limits import Limits
-from mcp_runtime.scopes import HEADERS_BY_NAME, LENT_SCOPE, LentScope
+from mcp_runtime.scopes import LentScope
 from mcp_runtime.server.http1_exchange import READ_BYTES, Exchange, begin, scope_of, status_line
 from mcp_runtime.server.http1_request import (
     EMPTY_LINE,
@@ -28,6 +28,7 @@ from mcp_runtime.server.http1_request import (
     RequestLine,
     check_beginning,
 )
+from mcp_runtime.shortcut import SHORTCUT
 
 _LINGER_S: Final = 2.0
 _LINGER_BYTES: Final = 16 * 1024 * 1024
@@ -167,8 +168,10 @@ class Connection:
             if request.is_for_hypercorn:
                 return head + EMPTY_LINE + self.unread
             self.deadline = inf
-            self._exchange = exchange = begin(self, request, self.server.limits, self.server.fields())
+            lent = LentScope(self._scope)
+            self._exchange = exchange = begin(self, request, self.server.limits, self.server.fields(), lent)
             scope = self._scope_of(request)
+            scope["extensions"] = {SHORTCUT: exchange}
             del head, request  # The application may send a stream for days.
             if not await self._run(None, scope, exchange, time()):
                 break
@@ -183,15 +186,11 @@ class Connection:
         scope = self._scope_before.copy()  # which costs less than a new one
         scope["headers"] = request.headers
         scope["state"] = self._state.copy()
-        scope["extensions"] = {
-            LENT_SCOPE: LentScope(self._scope),
-            HEADERS_BY_NAME: request.facts if request.comes_once else None,
-        }
         return scope
 
     async def _run(self, conclude: Run | None, scope: Scope, exchange: Exchange, began: float) -> bool:
         """Run the application, or what it left to be done. Returns whether the connection can take another request."""
-        lent: LentScope = scope["extensions"][LENT_SCOPE]
+        lent = exchange.lent
         try:
             if conclude is None:
                 await self.server.app(scope, exchange.receive, exchange.send)

@@ -17,7 +17,9 @@ from msgspec import Struct
 from starlette.types import Message
 
 from mcp_runtime.limits import Limits
+from mcp_runtime.scopes import LentScope
 from mcp_runtime.server.http1_request import TOKEN, ChunkedBody, RefusedError, RequestHead, RequestLine
+from mcp_runtime.shortcut import Fields
 
 READ_BYTES: Final = 65_536
 """Read at once, and held for a client that sends its next requests before it has its answer."""
@@ -74,7 +76,7 @@ class _Head(Struct, frozen=True):
 
 
 @lru_cache(maxsize=_KEPT_HEADS)
-def _head(status: int, headers: tuple[tuple[bytes, bytes], ...]) -> _Head:
+def _head(status: int, headers: Fields) -> _Head:
     """Raises ValueError where that is no head of an answer."""
     if not 200 <= status < 1000:
         raise ValueError(f"{status} is no status of an answer")
@@ -95,9 +97,24 @@ def _head(status: int, headers: tuple[tuple[bytes, bytes], ...]) -> _Head:
     return _Head(b"".join(lines), length, says_close)
 
 
-class Exchange(Struct, eq=False):
-    """One request and its answer: see `begin`."""
+class _Length(Struct, frozen=True):
+    """The length of an answer, as a field and as its line."""
 
+    field: tuple[bytes, bytes]
+    line: bytes
+
+
+@lru_cache(maxsize=_KEPT_HEADS)
+def _length(length: int) -> _Length:
+    digits = b"%d" % length
+    return _Length((b"content-length", digits), b"content-length: %b\r\n" % digits)
+
+
+class Exchange(Struct, eq=False):
+    """One request and its answer: see `begin`. It is the Shortcut of its request, too."""
+
+    headers: dict[bytes, bytes] | None
+    lent: LentScope
     _wire: Wire
     _fields: bytes
     _version: str
@@ -108,7 +125,7 @@ class Exchange(Struct, eq=False):
     _body_left: int
     _has_given_body: bool = False
     _waiting: trio.CancelScope | None = None
-    _answer: tuple[int, tuple[tuple[bytes, bytes], ...]] | None = None
+    _answer: tuple[int, Fields] | None = None
     _head: bytes = b""
     _has_sent_head: bool = False
     _is_chunked: bool = False
@@ -121,9 +138,8 @@ class Exchange(Struct, eq=False):
         if self._waiting is not None:
             raise trio.BusyResourceError("another task waits in receive() already")
         if not self._has_given_body:
-            if self._chunks is None and len(self._wire.unread) >= self._body_left:
-                self._has_given_body = True
-                return {"type": "http.request", "body": self._take(), "more_body": False}
+            if (body := self.take_body()) is not None:
+                return {"type": "http.request", "body": body, "more_body": False}
             piece = await self._piece()
             if piece or self.has_whole_body:
                 self._has_given_body = self.has_whole_body
@@ -132,6 +148,13 @@ class Exchange(Struct, eq=False):
             pass  # It sent the beginning of its next request.
         await trio.lowlevel.checkpoint()
         return {"type": "http.disconnect"}
+
+    def take_body(self) -> bytes | None:
+        """As `Shortcut` says."""
+        if self._has_given_body or self._chunks is not None or len(self._wire.unread) < self._body_left:
+            return None
+        self._has_given_body = True
+        return self._take()
 
     async def _piece(self) -> bytes:
         """Some of the body; nothing where it is at its end, or the client or the answer is."""
@@ -211,7 +234,7 @@ class Exchange(Struct, eq=False):
 
     def _start(self, status: int, headers: Iterable[Iterable[bytes]]) -> bool:
         """Make the head. Whether it is to go out at once."""
-        fields = cast("tuple[tuple[bytes, bytes], ...]", tuple(headers))
+        fields = cast("Fields", tuple(headers))
         try:
             head = _head(status, fields)
         except TypeError:  # ASGI allows a field to be anything that can be walked through, such as a list.
@@ -228,14 +251,44 @@ class Exchange(Struct, eq=False):
                 lines += b"transfer-encoding: chunked\r\n"
             else:
                 self._closes = True
+        self._answer, self._answer_left = (status, fields), head.length
+        self._head = self._finished_head(head, lines)
+        return is_stream
+
+    def _finished_head(self, head: _Head, lines: bytes) -> bytes:
+        """`lines` with what else an answer says that begins now."""
         # A body that the client still sends is in the way of its next request.
         if self._closes or head.says_close or self._wire.is_draining() or not self._has_arrived:
             self._closes = True
             if not head.says_close:
                 lines += b"connection: close\r\n"
-        self._answer, self._answer_left = (status, fields), head.length
-        self._head = b"%b%b\r\n" % (lines, self._fields)
-        return is_stream
+        return b"%b%b\r\n" % (lines, self._fields)
+
+    def answer(self, status: int, headers: Fields, body: bytes) -> Awaitable[None] | None:
+        """As `Shortcut` says."""
+        if self._wire.is_gone or (self._is_over and not self.is_complete):
+            raise ConnectionResetError("the client has left")
+        if self._answer is not None:
+            raise RuntimeError("this request has its answer")
+        head = _head(status, headers)
+        if head.length is not None:
+            raise ValueError("the content-length of a whole answer is not for the application to say")
+        if status in _BODILESS:
+            self._answer, lines, body = (status, headers), head.lines, b""
+        else:
+            length = _length(len(body))
+            self._answer, lines = (status, (*headers, length.field)), head.lines + length.line
+        self._head = self._finished_head(head, lines)
+        self.is_complete = True
+        rest = self._write(b"" if self._is_bodiless else body)
+        if rest is not None:
+            return self._end_with(rest)
+        self._set_over()
+        return None
+
+    async def _end_with(self, rest: Awaitable[None]) -> None:
+        await rest
+        self._set_over()
 
     @property
     def _has_arrived(self) -> bool:
@@ -346,11 +399,13 @@ class Exchange(Struct, eq=False):
         return {"status": status, "headers": headers}
 
 
-def begin(wire: Wire, request: RequestHead, limits: Limits, fields: bytes) -> Exchange:
-    """The exchange that begins with `request`. `fields` are header lines for the answer."""
+def begin(wire: Wire, request: RequestHead, limits: Limits, fields: bytes, lent: LentScope) -> Exchange:
+    """The exchange that begins with `request`. `fields` are header lines for the answer; `lent` is its Shortcut's."""
     facts, line = request.facts, request.line
     expected, length = facts.get(b"expect"), facts.get(b"content-length")
     return Exchange(
+        facts if request.comes_once else None,
+        lent,
         wire,
         fields,
         line.version,

@@ -9,12 +9,13 @@ from typing import Any
 from mcp_runtime.call import Call
 from mcp_runtime.limits import Limits
 from mcp_runtime.protocol.jsonrpc import RequestId
+from mcp_runtime.shortcut import Shortcut
 from mcp_runtime.transports.http_response import Headers, PostResponse
 from mcp_runtime.transports.watch import Watched
 
 
 class Exchange(Watched, kw_only=True):
-    """One HTTP request, with its ASGI ends, its headers by name, and the response to it.
+    """One HTTP request, with its ASGI ends and the way around them, its headers by name, and the response to it.
 
     `incoming` is where its body comes from; nobody looks there for a disconnect (`receive`) before it has come. `extra`
     are headers that whatever answers it has to have (CORS). `stopped` answers it once it was cut off, which `cutter`
@@ -25,6 +26,7 @@ class Exchange(Watched, kw_only=True):
     scope: Any
     incoming: Any
     send: Any
+    shortcut: Shortcut | None
     headers: dict[bytes, bytes]
     extra: Headers
     response: PostResponse

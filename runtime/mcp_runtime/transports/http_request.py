@@ -99,11 +99,15 @@ def _is_json(content_type: bytes) -> bool:
     return all(value.strip(b'"') in (b"utf-8", b"utf8") for value in charsets)
 
 
-async def read_body(headers: Mapping[bytes, bytes], receive: Receive, limits: Limits) -> bytes:
-    """The whole body, however long it takes. Raises HttpRefusalError 413, ClientGoneError."""
+def check_length(headers: Mapping[bytes, bytes], limits: Limits) -> None:
+    """Raises HttpRefusalError 413 for a body that says it is too long."""
     length = headers.get(b"content-length")
     if length is not None and _is_past(length, limits.max_body_bytes):
         raise _too_large(limits)
+
+
+async def read_body(receive: Receive, limits: Limits) -> bytes:
+    """The whole body, however long it takes. Raises HttpRefusalError 413, ClientGoneError."""
     chunks: list[bytes] = []
     size = 0
     while True:
@@ -121,8 +125,9 @@ async def read_body(headers: Mapping[bytes, bytes], receive: Receive, limits: Li
 
 async def read_body_in_time(headers: Mapping[bytes, bytes], receive: Receive, limits: Limits) -> bytes:
     """The whole body, within `limits.body_timeout_s`. Raises HttpRefusalError 413 or 408, ClientGoneError."""
+    check_length(headers, limits)
     with anyio.move_on_after(limits.body_timeout_s):
-        return await read_body(headers, receive, limits)
+        return await read_body(receive, limits)
     raise too_slow(limits)
 
 

@@ -3,6 +3,7 @@
 Spec: 2026-07-28/basic/transports/streamable-http#receiving-messages
 """
 
+from collections.abc import Awaitable
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final
@@ -12,11 +13,13 @@ import anyio.lowlevel
 from msgspec import Struct
 
 from mcp_runtime.call import Reply
+from mcp_runtime.shortcut import Fields, Shortcut
 from mcp_runtime.transports.server_sent_events import KEEP_ALIVE, encode_event
 
 Headers = list[tuple[bytes, bytes]]
 
 _JSON: Final = (b"content-type", b"application/json")
+_JUST_JSON: Final[Fields] = (_JSON,)
 # no-store and X-Accel-Buffering: what a cache keeps or a proxy holds back is no stream.
 _STREAM_HEADERS: Final = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -29,10 +32,12 @@ class PostResponse(Struct, eq=False):
     """The response to one request.
 
     `extra` are headers that it gets whatever happens (CORS); `has_body` is false where its body is left out (HEAD).
+    `shortcut` is the request's, where there is one.
     """
 
     _send: Any
     _extra: Headers
+    _shortcut: Shortcut | None = None
     _has_body: bool = True
     _streaming: bool = False
     _finished: bool = False
@@ -101,15 +106,28 @@ class PostResponse(Struct, eq=False):
                 if self._streaming:
                     await self._send({"type": "http.response.body", "body": encode_event(reply.body)})
                     return
-        headers: Headers = [_JSON]
+        headers = _JUST_JSON
         if reply.retry_after_s is not None:
-            headers.append((b"retry-after", str(reply.retry_after_s).encode()))
-        await self.send(reply.status, reply.body, headers)
+            headers = (_JSON, (b"retry-after", str(reply.retry_after_s).encode()))
+        if rest := self._answer(reply.status, reply.body, headers):
+            await rest
 
-    async def send(self, status: int, body: bytes, headers: Headers) -> None:
+    async def send(self, status: int, body: bytes, headers: Fields = ()) -> None:
         """Send a whole response at once."""
+        if rest := self._answer(status, body, headers):
+            await rest
+
+    def _answer(self, status: int, body: bytes, headers: Fields) -> Awaitable[None] | None:
+        """What to await for that, if anything."""
         self._finished = True
-        fields = [*headers, _length(len(body)), *self._extra]  # a list of its own: middleware may add to it
+        if self._shortcut is None:
+            return self._send_in_two(status, body, headers)
+        return self._shortcut.answer(status, (*headers, *self._extra) if self._extra else headers, body)
+
+    async def _send_in_two(self, status: int, body: bytes, headers: Fields) -> None:
+        fields = [*headers, *self._extra]  # a list of its own: middleware may add to it
+        if status != 204:  # RFC 9110 8.6
+            fields.append(_length(len(body)))
         await self._send({"type": "http.response.start", "status": status, "headers": fields})
         await self._send({"type": "http.response.body", "body": body if self._has_body else b""})
 

@@ -17,6 +17,7 @@ from mcp_runtime.protocol.jsonrpc import Message, Request
 from mcp_runtime.protocol.messages import ReadParams
 from mcp_runtime.protocol.meta import MetaProbe, require
 from mcp_runtime.scopes import LentScope
+from mcp_runtime.shortcut import Shortcut
 
 if TYPE_CHECKING:  # stdio uses this file too, and has no use for starlette
     from starlette.routing import BaseRoute
@@ -32,7 +33,8 @@ class LegacyExchange(Struct, frozen=True, kw_only=True):
     """One HTTP request for a bridge: its ASGI ends, its headers by name, and headers for the answer (CORS).
 
     `message` is the one in its body, where that was read and is no batch; `found` what `read_params` made of a request.
-    `lent` is a scope in which one call may be cut off, where the server has one to lend.
+    `shortcut` is the request's, where there is one; `lent` a scope in which one call may be cut off, where the server
+    has one to lend.
     """
 
     scope: "Scope"
@@ -42,6 +44,7 @@ class LegacyExchange(Struct, frozen=True, kw_only=True):
     headers: list[tuple[bytes, bytes]]
     message: Message | None = None
     found: ReadParams | None = None
+    shortcut: Shortcut | None = None
     lent: LentScope | None = None
 
 

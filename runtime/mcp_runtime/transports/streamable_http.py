@@ -7,7 +7,7 @@ import math
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from starlette.types import Receive, Scope, Send
 
@@ -27,16 +27,17 @@ from mcp_runtime.protocol.jsonrpc import (
     decode,
     encode_error,
 )
-from mcp_runtime.protocol.messages import ReadParams, read_params
-from mcp_runtime.protocol.meta import MetaProbe
+from mcp_runtime.protocol.messages import ReadParams, read_message
 from mcp_runtime.protocol.revisions import LEGACY_REVISIONS, MODERN_REVISIONS, Era, classify
-from mcp_runtime.scopes import HEADERS_BY_NAME, LENT_SCOPE, LentScope
+from mcp_runtime.scopes import LentScope
+from mcp_runtime.shortcut import shortcut_of
 from mcp_runtime.transports.event_stream import Events, serve_event_stream
 from mcp_runtime.transports.http_exchange import Exchange
 from mcp_runtime.transports.http_guard import Guard
 from mcp_runtime.transports.http_request import (
     ClientGoneError,
     HttpRefusalError,
+    check_length,
     check_media_types,
     discard_body,
     headers_of,
@@ -49,9 +50,7 @@ from mcp_runtime.transports.legacy import HttpBridge, LegacyExchange, refusal
 from mcp_runtime.transports.server_sent_events import encode_event
 from mcp_runtime.transports.watch import Watch
 
-_PLAIN: Final = [(b"content-type", b"application/json")]
-_NONE: Final[dict[str, Any]] = {}
-_NO_PROBE: Final = MetaProbe(None, None, None)
+_JSON: Final = (b"content-type", b"application/json")
 
 
 _Conclusion = Callable[[], Awaitable[None]]
@@ -91,16 +90,17 @@ class StreamableHttp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
         method: str = scope["method"]
-        extensions = scope.get("extensions") or _NONE
-        headers: dict[bytes, bytes] = extensions.get(HEADERS_BY_NAME) or headers_of(scope)
+        shortcut = shortcut_of(scope)
+        headers = headers_of(scope) if shortcut is None or shortcut.headers is None else shortcut.headers
         origin = headers.get(b"origin")
         extra: Headers = [] if origin is None else self._guard.response_headers(origin)
-        response = PostResponse(send, extra, method != "HEAD")
+        response = PostResponse(send, extra, shortcut, method != "HEAD")
         exchange = Exchange(
             since=self._watch.loop.now(),
             scope=scope,
             incoming=receive,
             send=send,
+            shortcut=shortcut,
             headers=headers,
             extra=extra,
             response=response,
@@ -111,7 +111,7 @@ class StreamableHttp:
             try:
                 self._guard.check(headers.get(b"host"), origin)
                 if method == "POST" and path_of(scope) == self._path:
-                    await self._post(exchange, extensions.get(LENT_SCOPE))
+                    await self._post(exchange)
                 else:
                     await self._other(exchange)
             except HttpRefusalError as error:
@@ -121,7 +121,7 @@ class StreamableHttp:
 
     async def _refuse(self, exchange: Exchange, error: HttpRefusalError) -> None:
         body = encode_error(None, PeerError(INVALID_REQUEST, error.text))
-        await exchange.response.send(error.status, body, [*_PLAIN, *error.headers])
+        await exchange.response.send(error.status, body, (_JSON, *error.headers))
         await discard_body(exchange.incoming, self._limits)
 
     async def _other(self, exchange: Exchange) -> None:
@@ -130,7 +130,7 @@ class StreamableHttp:
             requested = exchange.headers.get(b"access-control-request-headers", b"")
             preflight = self._guard.preflight_headers(exchange.headers.get(b"origin"), requested)
             if preflight is not None:
-                await PostResponse(exchange.send, []).send(204, b"", preflight)
+                await PostResponse(exchange.send, preflight, exchange.shortcut).send(204, b"")
                 return
         if await self._bridged(exchange, None):
             return
@@ -155,13 +155,15 @@ class StreamableHttp:
             headers=exchange.extra,
             message=message,
             found=found,
+            shortcut=exchange.shortcut,
             lent=exchange.cutter if isinstance(exchange.cutter, LentScope) and exchange.cutter.scope else None,
         )
         return await self._bridge.serve(legacy, body=body)
 
-    async def _post(self, exchange: Exchange, lent: LentScope | None) -> None:
+    async def _post(self, exchange: Exchange) -> None:
         check_media_types(exchange.headers)
         watch = self._watch
+        lent = None if exchange.shortcut is None else exchange.shortcut.lent
         watch.enter(exchange)
         conclude: Reply | _Conclusion | None = None
         try:
@@ -199,7 +201,10 @@ class StreamableHttp:
         """Read the body and serve what is in it: the answer, or what is to be done once that is over."""
         if self._is_body_cut_early:
             exchange.cutter.deadline = exchange.since + self._limits.body_timeout_s
-        body = await read_body(exchange.headers, exchange.incoming, self._limits)
+        check_length(exchange.headers, self._limits)
+        body = None if exchange.shortcut is None else exchange.shortcut.take_body()
+        if body is None:
+            body = await read_body(exchange.incoming, self._limits)
         if exchange.is_old or self._is_body_cut_early:
             exchange.cutter.deadline = math.inf
         call = self._sort(exchange, body)
@@ -222,7 +227,7 @@ class StreamableHttp:
     def _sort(self, exchange: Exchange, body: bytes) -> Call | _Conclusion:
         """The call that `body` is, where it is a request of this revision; otherwise what is to be done about it."""
         try:
-            message = decode(body)
+            message, found = read_message(body)
         except MalformedMessageError:
             if self._is_legacy_batch(exchange, body):
                 return partial(self._batch, exchange, body)
@@ -232,17 +237,17 @@ class StreamableHttp:
             exchange.request_id = message.id  # for whatever goes wrong from here on
         headers = exchange.headers if len(raw) == len(exchange.headers) else read_headers(raw)
         if not isinstance(message, Request):
-            return self._sort_other(exchange, message, body, version_of(headers))
-        found, params = read_params(message.method, message.params)
-        if found.version is None:
+            return self._sort_other(exchange, message, body, version_of(headers), found)
+        probe, params = found
+        if probe.version is None:
             version = version_of(headers)
             if classify(body_version=None, header_version=version) is Era.LEGACY:
                 exchange.is_passed_on = True
-                return partial(self._legacy, exchange, message, body, version, (found, params))
+                return partial(self._legacy, exchange, message, body, version, found)
         client = exchange.scope.get("client")
         return Call(
             request=message,
-            probe=found,
+            probe=probe,
             params=params,
             transport="streamable_http",
             notify=exchange.response.notify,
@@ -257,17 +262,22 @@ class StreamableHttp:
         )
 
     def _sort_other(
-        self, exchange: Exchange, message: Notification | Response, body: bytes, version: str | None
+        self,
+        exchange: Exchange,
+        message: Notification | Response,
+        body: bytes,
+        version: str | None,
+        found: ReadParams,
     ) -> _Conclusion:
         if classify(body_version=None, header_version=version) is Era.LEGACY:
-            return partial(self._legacy, exchange, message, body, version, None)
+            return partial(self._legacy, exchange, message, body, version, found)
         if isinstance(message, Response):
             raise PeerError(INVALID_REQUEST, "Invalid request: clients do not send responses in this revision")
         if version not in MODERN_REVISIONS:
             raise unsupported_version(version or "", MODERN_REVISIONS)
         # No notification means anything over HTTP in this revision; it is accepted and that is all.
         # Spec: 2026-07-28/basic/transports/streamable-http#sending-messages
-        return partial(exchange.response.send, 202, b"", [])
+        return partial(exchange.response.send, 202, b"")
 
     def _cut_off(self, exchange: Exchange) -> Reply | _Conclusion:
         """What is to be done about a POST that was stopped."""
@@ -286,11 +296,10 @@ class StreamableHttp:
         message: Message,
         body: bytes,
         version: str | None,
-        found: ReadParams | None,
+        found: ReadParams,
     ) -> None:
         if not await self._bridged(exchange, body, message, found):
-            probe = _NO_PROBE if found is None else found[0]
-            raise refusal(message, versions=MODERN_REVISIONS, header_version=version, has_headers=True, probe=probe)
+            raise refusal(message, versions=MODERN_REVISIONS, header_version=version, has_headers=True, probe=found[0])
 
     def _is_legacy_batch(self, exchange: Exchange, body: bytes) -> bool:
         """Whether it may be a batch of 2025-03-26, the only revision that has them; which has no version header."""
