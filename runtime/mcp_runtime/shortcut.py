@@ -3,7 +3,7 @@
 It is an ASGI extension of each request, so it is not for an application behind middleware: that would not see it used.
 """
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from typing import Any, Final, Protocol
 
 from mcp_runtime.scopes import LentScope
@@ -22,7 +22,7 @@ class Shortcut(Protocol):
     cancel scope that its connection is served in.
     """
 
-    headers: dict[bytes, bytes] | None
+    headers: Mapping[bytes, bytes] | None
     lent: LentScope
 
     def take_body(self) -> bytes | None:

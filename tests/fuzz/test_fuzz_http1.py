@@ -8,7 +8,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mcp_runtime.limits import Limits
-from mcp_runtime.server.http1_request import KNOWN_FIELDS, KNOWN_LINES, ChunkedBody, RefusedError, RequestHead
+from mcp_runtime.server.http1_request import (
+    KNOWN_FIELDS,
+    KNOWN_LINES,
+    ChunkedBody,
+    Heads,
+    RefusedError,
+    RequestHead,
+)
 
 LIMITS: Final = Limits()
 GOOD: Final = (
@@ -34,10 +41,10 @@ def damaged(draw: st.DrawFn, good: tuple[bytes, ...]) -> bytes:
     return data
 
 
-def read(head: bytes) -> RequestHead | int:
-    """What is made of it, or the status that it is refused with."""
+def read(head: bytes, connection: Heads | None = None) -> RequestHead | int:
+    """What is made of it, by itself or on a connection, or the status that it is refused with."""
     try:
-        return RequestHead(head, LIMITS)
+        return RequestHead(head, LIMITS) if connection is None else connection.read(head)
     except RefusedError as error:
         return error.status
 
@@ -145,3 +152,54 @@ def test_to_know_the_lines_of_a_head_changes_nothing(first: bytes, lines: list[b
         return
     assert (warm.line, warm.headers, warm.facts) == (cold.line, cold.headers, cold.facts)
     assert is_taken_by_llhttp(head + b"\r\n\r\n")
+
+
+def alone(head: bytes) -> RequestHead | int:
+    """What is made of it where nothing came before it."""
+    known = dict(KNOWN_LINES), dict(KNOWN_FIELDS)
+    KNOWN_LINES.clear()
+    KNOWN_FIELDS.clear()
+    try:
+        return read(head)
+    finally:
+        KNOWN_LINES.update(known[0])
+        KNOWN_FIELDS.update(known[1])
+
+
+def what_it_says(head: RequestHead) -> tuple[object, ...]:
+    """Everything that is made use of."""
+    return head.line, head.headers, head.facts, head.comes_once, head.is_last, head.is_for_hypercorn
+
+
+LIKELY_LINES = (
+    *(b"Host: a", b"Host: b", b"Content-Length: 3", b"Content-Length: 14", b"Content-Length: 00000000000000000003"),
+    *(b"Mcp-Name: a", b"mcp-name: b", b"Mcp-Method: a", b"Connection: close", b"Connection: keep-alive", b"Cookie: a"),
+)
+HEADS = st.tuples(st.sampled_from(FIRST_LINES[:4]), st.lists(st.sampled_from(LIKELY_LINES), max_size=6))
+CHANGES = st.lists(st.tuples(st.integers(0, 5), st.sampled_from((*LIKELY_LINES, *FIELD_LINES, b""))), max_size=2)
+
+
+@settings(max_examples=3000, deadline=None, derandomize=True)
+@given(HEADS, st.lists(CHANGES | HEADS, max_size=5))
+def test_what_came_before_a_head_changes_nothing(
+    begin: tuple[bytes, list[bytes]],
+    then: list[list[tuple[int, bytes]] | tuple[bytes, list[bytes]]],
+) -> None:
+    KNOWN_LINES.clear()
+    KNOWN_FIELDS.clear()
+    for line in LIKELY_LINES:
+        read(b"GET / HTTP/1.1\r\nHost: known\r\n" + line)
+    connection, (first, lines) = Heads(LIMITS), begin
+    for step in ([], [], *then):
+        if isinstance(step, tuple):
+            first, lines = step
+        else:
+            for at, line in step:
+                lines = [*lines[:at], *([line] if line else []), *lines[at + 1 :]]
+        head = b"\r\n".join((first, *lines))
+        found, expected = read(head, connection), alone(head)
+        if isinstance(found, int) or isinstance(expected, int):
+            assert found == expected
+            return  # after which the connection is closed
+        assert what_it_says(found) == what_it_says(expected)
+        assert is_taken_by_llhttp(head + b"\r\n\r\n")

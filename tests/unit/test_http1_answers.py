@@ -90,6 +90,21 @@ class TestScope:
                 await peer.answer()
         assert states == [{}, {}]
 
+    async def test_what_an_application_does_to_it_is_not_there_for_the_next(self) -> None:
+        seen: list[Any] = []
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            seen.append((scope["headers"].copy(), scope["path"], scope["client"]))
+            scope["headers"].append((b"x-own", b"1"))
+            scope["path"] = scope["client"] = "other"
+            await reply(send)
+
+        async with serving(app) as server, server.peer() as peer:
+            for _ in range(4):
+                await peer.send(GET)
+                await peer.answer()
+        assert seen == [([(b"host", b"a")], "/", peer.address)] * 4
+
 
 def _undated(answer: Answer) -> list[tuple[str, str]]:
     """The headers that do not depend on the second in which it was made."""

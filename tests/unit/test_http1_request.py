@@ -9,6 +9,7 @@ from mcp_runtime.server.http1_request import (
     KNOWN_FIELDS,
     KNOWN_LINES,
     ChunkedBody,
+    Heads,
     RefusedError,
     RequestHead,
     RequestLine,
@@ -134,6 +135,85 @@ class TestRememberedLines:
                 self.read(b"X : y")
             with pytest.raises(RefusedError):
                 RequestHead(b"G@T / HTTP/1.1\r\nHost: a", LIMITS)
+
+
+class TestHeads:
+    HEAD = b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 12\r\nMcp-Name: one\r\nCookie: a secret"
+
+    def after(self, *heads: bytes, limits: Limits = LIMITS) -> Heads:
+        """A connection on which these came."""
+        connection = Heads(limits)
+        for head in heads:
+            connection.read(head)
+        return connection
+
+    def test_the_same_head_again_is_the_same(self) -> None:
+        connection = self.after(self.HEAD, self.HEAD)
+        assert connection.read(self.HEAD) is connection.read(self.HEAD)
+
+    def test_the_first_is_not_kept(self) -> None:
+        connection = self.after(self.HEAD)
+        assert [getattr(connection, name) for name in ("_last", "_head", "_lines")] == [None, b"", []]
+
+    @pytest.mark.parametrize(
+        ("old", "new", "is_parsed"),
+        [
+            (b": 12", b": 345", False),
+            (b"one", b"two", False),
+            (b": 12\r\nMcp-Name: one", b": 345\r\nMcp-Name: two", False),
+            (b": 12", b": 777", True),  # which nobody has sent before
+            (b"Host: a", b"Host: b", True),
+            (b"a secret", b"b secret", True),
+            (b"Mcp-Name: one", b"Accept: one", True),
+            (b"/a", b"/b", True),
+            (b"Mcp-Name: one\r\n", b"", True),
+        ],
+    )
+    def test_what_is_new_is_seen_and_what_is_not_is_not_parsed_again(
+        self, old: bytes, new: bytes, *, is_parsed: bool
+    ) -> None:
+        for line in (b"Content-Length: 345", b"Mcp-Name: two", b"Host: b", b"Accept: one"):
+            RequestHead(b"GET / HTTP/1.1\r\n" + (b"" if line[:4] == b"Host" else b"Host: c\r\n") + line, LIMITS)
+        KNOWN_FIELDS.pop(b"Content-Length: 777", None)
+        connection = self.after(self.HEAD, self.HEAD)
+        before = connection.read(self.HEAD)
+        shown = list(before.headers), dict(before.facts)
+        head = self.HEAD.replace(old, new)
+        found, expected = connection.read(head), RequestHead(head, LIMITS)
+        assert (found.line, found.headers, found.facts) == (expected.line, expected.headers, expected.facts)
+        cookies = [dict(one.headers).get(b"cookie") for one in (before, found)]
+        assert (cookies[0] is cookies[1]) is not is_parsed
+        assert (before.headers, before.facts) == shown
+        assert connection.read(self.HEAD).headers == before.headers
+
+    def test_a_field_that_comes_twice_is_looked_at_each_time(self) -> None:
+        head = self.HEAD + b"\r\nMcp-Name: 1"
+        RequestHead(b"GET / HTTP/1.1\r\nHost: c\r\nMcp-Name: two", LIMITS)
+        connection = self.after(head, head)
+        assert not connection.read(head).comes_once
+        assert connection.read(head.replace(b"one", b"two")).facts[b"mcp-name"] == b"1"
+        with pytest.raises(RefusedError):
+            connection.read(head.replace(b"Mcp-Name: 1", b"Content-Length: 12"))
+
+    def test_a_head_that_grows_past_the_limit_is_refused(self) -> None:
+        longer = self.HEAD.replace(b": 12", b": 345")
+        RequestHead(longer, LIMITS)
+        for more, status in ((4, None), (3, 431)):
+            limits = Limits(max_header_bytes=len(longer) + more)
+            connection = self.after(self.HEAD, self.HEAD, limits=limits)
+            if status is None:
+                assert connection.read(longer).facts[b"content-length"] == b"345"
+            else:
+                with pytest.raises(RefusedError) as refused:
+                    connection.read(longer)
+                assert refused.value.status == status
+
+    def test_a_length_of_too_many_digits_is_never_known(self) -> None:
+        line = b"Content-Length: %020d" % 3
+        for _ in range(2):
+            with pytest.raises(RefusedError):
+                RequestHead(b"GET / HTTP/1.1\r\nHost: a\r\n" + line, LIMITS)
+        assert line not in KNOWN_FIELDS
 
 
 class TestBeginning:

@@ -2,7 +2,7 @@
 
 import socket
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
 import pytest
@@ -274,7 +274,7 @@ class TestBody:
 async def test_headers_are_there_by_name_where_each_comes_once(
     fields: bytes, headers: dict[bytes, bytes] | None
 ) -> None:
-    seen: list[dict[bytes, bytes] | None] = []
+    seen: list[Mapping[bytes, bytes] | None] = []
 
     async def act(shortcut: Shortcut, receive: Receive, send: Send) -> None:
         seen.append(shortcut.headers)

@@ -23,6 +23,7 @@ from mcp_runtime.server.http1_exchange import READ_BYTES, Exchange, begin, scope
 from mcp_runtime.server.http1_request import (
     EMPTY_LINE,
     HTTP2_PREFACE,
+    Heads,
     RefusedError,
     RequestHead,
     RequestLine,
@@ -110,6 +111,7 @@ class Connection:
         self._lingers = False
         self._exchange: Exchange | None = None
         self._ends: list[Any] = []
+        self._heads = Heads(server.limits)
         self._line: RequestLine | None = None
         self._scope_before: dict[str, Any] = {}
 
@@ -164,7 +166,7 @@ class Connection:
         while (head := await self._read_head()) is not None:
             if head == HTTP2_PREFACE:
                 return head + EMPTY_LINE + self.unread
-            request = RequestHead(head, self.server.limits)
+            request = self._heads.read(head)
             if request.is_for_hypercorn:
                 return head + EMPTY_LINE + self.unread
             self.deadline = inf
@@ -184,7 +186,7 @@ class Connection:
                 request.line, "https" if self._is_tls else "http", self.server.config.root_path, *self._ends
             )
         scope = self._scope_before.copy()  # which costs less than a new one
-        scope["headers"] = request.headers
+        scope["headers"] = request.headers.copy()
         scope["state"] = self._state.copy()
         return scope
 

@@ -7,7 +7,7 @@ known it is a stream, whose client wants to see that it has begun: its head goes
 """
 
 import re
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Mapping
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final, Protocol, cast
@@ -113,7 +113,7 @@ def _length(length: int) -> _Length:
 class Exchange(Struct, eq=False):
     """One request and its answer: see `begin`. It is the Shortcut of its request, too."""
 
-    headers: dict[bytes, bytes] | None
+    headers: Mapping[bytes, bytes] | None
     lent: LentScope
     _wire: Wire
     _fields: bytes

@@ -23,7 +23,7 @@ HTTP2_PREFACE: Final = b"PRI * HTTP/2.0"
 TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _REQUEST_LINE: Final = re.compile(rb"(%b) ([\x21-\x7e]+) HTTP/1\.([01])" % TOKEN)
 _TOKEN: Final = re.compile(TOKEN)
-_PLAIN_VALUE: Final = re.compile(rb"[\t\x20-\x7e]*")
+_PLAIN: Final = bytes((0x09, *range(0x20, 0x7F)))
 _VALUE: Final = re.compile(rb"[^\0\r\n]*")
 _BARE_LINE_FEED: Final = re.compile(rb"(?<!\r)\n")
 _LENGTH_DIGITS: Final = 19
@@ -35,7 +35,9 @@ _KEPT_NAMES: Final = frozenset(
     b"accept accept-encoding accept-language cache-control connection content-length content-type host"
     b" mcp-method mcp-name mcp-protocol-version origin user-agent".split()
 )
-"""What requests repeat, and is no secret: that stays in memory no longer than its request does."""
+"""What requests repeat, and is no secret: that stays in memory no longer than its connection does."""
+_FREE_NAMES: Final = _KEPT_NAMES - {b"connection", b"host"}
+"""Of these, what has one meaning whatever else is in a head."""
 _MEANT: Final = frozenset(b"connection content-length expect host proxy-connection transfer-encoding upgrade".split())
 """What means something to a parser. There is no head that llhttp would not take any other field in, if it is plain."""
 _SINGLED_OUT: Final = frozenset(
@@ -76,37 +78,41 @@ class RequestHead:
     """Request line and header fields: a head without its empty line. Raises RefusedError. RFC 9112 2-6
 
     `headers` are all fields; `facts` the same by name, of one that comes more than once the last, or where that matters
-    here every value. `comes_once` says that none comes more than once.
+    here every value. `comes_once` says that none comes more than once; `is_last` that no other request can follow on
+    the connection: CONNECT would turn it into a tunnel; `is_for_hypercorn` that it leads to HTTP/2, or to a WebSocket
+    to be refused.
     """
 
-    __slots__ = ("comes_once", "facts", "headers", "line")
+    __slots__ = ("comes_once", "facts", "headers", "is_for_hypercorn", "is_last", "line")
 
-    def __init__(self, head: bytes, limits: Limits) -> None:
-        lines = head.split(b"\r\n")
-        first = lines[0]
+    def __init__(self, head: bytes, limits: Limits, lines: list[bytes] | None = None) -> None:
+        if lines is None:
+            lines = head.split(b"\r\n")
+        first, fields = lines[0], lines[1:]
         if len(first) > limits.max_request_line_bytes:
             raise RefusedError(414 if _REQUEST_LINE.fullmatch(first) else 400)
         known = KNOWN_LINES.get(first)
         self.line = _request_line(first) if known is None else known
-        if len(head) + len(EMPTY_LINE) > limits.max_header_bytes or len(lines) - 1 > limits.max_headers:
+        if len(head) + len(EMPTY_LINE) > limits.max_header_bytes or len(fields) > limits.max_headers:
             raise RefusedError(431)
-        del lines[0]
         unsure: list[tuple[bytes, tuple[bytes, bytes]]] = []
-        try:
-            self.headers = [KNOWN_FIELDS[line] for line in lines]
-        except KeyError:
-            self.headers = [KNOWN_FIELDS.get(line) or _new_field(line, unsure) for line in lines]
+        self.headers = [KNOWN_FIELDS.get(line) or _new_field(line, unsure) for line in fields]
         self.facts = dict(self.headers)
-        self.comes_once = len(self.facts) == len(lines)
+        self.comes_once = len(self.facts) == len(fields)
         if known is None or unsure or not self.comes_once or b"transfer-encoding" in self.facts:
             _parse(head + EMPTY_LINE)
-            _keep(first, self.line, unsure)
         if not self.comes_once:
             for name in _SINGLED_OUT:
                 values = [value for other, value in self.headers if other == name]
                 if len(values) > 1:
                     self.facts[name] = b",".join(values)
         self._check()
+        if known is None or unsure:
+            _keep(first, self.line, unsure)
+        connection = self.facts.get(b"connection")
+        self.is_last = self.line.version == "1.0" or self.line.method == "CONNECT"
+        self.is_last = self.is_last or (connection is not None and b"close" in _tokens(connection))
+        self.is_for_hypercorn = b"upgrade" in self.facts and self._is_upgrade()
 
     def _check(self) -> None:
         """Refuse what httptools lets through."""
@@ -118,23 +124,69 @@ class RequestHead:
         if coding is not None and (version == "1.0" or coding.lower() != b"chunked"):
             raise RefusedError(400 if version == "1.0" else 501)
 
-    @property
-    def is_last(self) -> bool:
-        """Whether no other request can follow on the connection: CONNECT would turn it into a tunnel."""
-        if self.line.version == "1.0" or self.line.method == "CONNECT":
-            return True
-        connection = self.facts.get(b"connection")
-        return connection is not None and b"close" in _tokens(connection)
-
-    @property
-    def is_for_hypercorn(self) -> bool:
-        """Whether it leads to HTTP/2, or to a WebSocket to be refused."""
-        upgrade = self.facts.get(b"upgrade")
-        if upgrade is None or b"upgrade" not in _tokens(self.facts.get(b"connection", b"")):
+    def _is_upgrade(self) -> bool:
+        if b"upgrade" not in _tokens(self.facts.get(b"connection", b"")):
             return False
-        upgrade = upgrade.lower()
+        upgrade = self.facts[b"upgrade"].lower()
         has_body = b"content-length" in self.facts or b"transfer-encoding" in self.facts
         return (upgrade == b"h2c" and not has_body) or (upgrade == b"websocket" and self.line.method == "GET")
+
+    def with_fields(self, fields: list[tuple[int, tuple[bytes, bytes]]]) -> "RequestHead":
+        """The same head, but for the values of fields at these places."""
+        other = RequestHead.__new__(RequestHead)
+        other.line, other.comes_once = self.line, self.comes_once
+        other.is_last, other.is_for_hypercorn = self.is_last, self.is_for_hypercorn
+        other.headers, other.facts = self.headers.copy(), self.facts.copy()
+        for at, field in fields:
+            other.headers[at] = field
+            other.facts[field[0]] = field[1]
+        return other
+
+
+class Heads:
+    """The heads of one connection, one after the other. What is read is not to be changed: the next may be the same.
+
+    A client that calls a tool again sends the head that it has sent before, but for a length and a name. That is not
+    parsed again. The last head is kept as long as the connection is, whatever is in it. The first is not: it may open a
+    stream for days, which is to hold nothing that it need not.
+    """
+
+    __slots__ = ("_head", "_is_first", "_last", "_limits", "_lines")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._is_first = True
+        self._last: RequestHead | None = None
+        self._head = b""
+        self._lines: list[bytes] = []
+
+    def read(self, head: bytes) -> RequestHead:
+        """The next one, without its empty line. Raises RefusedError."""
+        last = self._last
+        if last is not None and head == self._head:
+            return last
+        lines = head.split(b"\r\n")
+        found = None if last is None else self._like_last(last, lines)
+        if found is None or len(head) + len(EMPTY_LINE) > self._limits.max_header_bytes:
+            found = RequestHead(head, self._limits, lines)
+        if self._is_first:
+            self._is_first = False
+        else:
+            self._last, self._head, self._lines = found, head, lines
+        return found
+
+    def _like_last(self, last: RequestHead, lines: list[bytes]) -> RequestHead | None:
+        """What it is, where all that is new about it is known from others, and means the same to a parser."""
+        if len(lines) != len(self._lines) or not last.comes_once:
+            return None
+        fields: list[tuple[int, tuple[bytes, bytes]]] = []
+        for at, line in enumerate(self._lines):
+            if line != lines[at]:
+                field = KNOWN_FIELDS.get(lines[at])
+                if field is None or field[0] not in _FREE_NAMES or field[0] != last.headers[at - 1][0]:
+                    return None
+                fields.append((at - 1, field))
+        return last.with_fields(fields)
 
 
 KNOWN_LINES: Final[dict[bytes, RequestLine]] = {}
@@ -143,7 +195,7 @@ KNOWN_FIELDS: Final[dict[bytes, tuple[bytes, bytes]]] = {}
 
 
 def _keep(first: bytes, line: RequestLine, fields: list[tuple[bytes, tuple[bytes, bytes]]]) -> None:
-    """Llhttp has nothing against these lines, and need not look at them again."""
+    """There is nothing against these lines, and llhttp need not look at them again."""
     if len(first) <= KEPT_LINE_BYTES and not line.query:
         if len(KNOWN_LINES) >= KEPT_LINES:
             KNOWN_LINES.clear()
@@ -168,7 +220,7 @@ def _new_field(line: bytes, unsure: list[tuple[bytes, tuple[bytes, bytes]]]) -> 
     if not colon or _TOKEN.fullmatch(name) is None:
         raise RefusedError(400)
     field = (name.lower(), value.strip(b" \t"))
-    if field[0] not in _MEANT and _PLAIN_VALUE.fullmatch(value) is not None:
+    if field[0] not in _MEANT and not value.translate(None, _PLAIN):
         _keep_field(line, field)
     elif _VALUE.fullmatch(value) is not None:
         unsure.append((line, field))

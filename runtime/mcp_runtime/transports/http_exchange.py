@@ -3,7 +3,7 @@
 Rule: what its body and its call share is in here; what is done about them is the endpoint's.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from mcp_runtime.call import Call
@@ -27,7 +27,7 @@ class Exchange(Watched, kw_only=True):
     incoming: Any
     send: Any
     shortcut: Shortcut | None
-    headers: dict[bytes, bytes]
+    headers: Mapping[bytes, bytes]
     extra: Headers
     response: PostResponse
     limits: Limits

@@ -99,15 +99,11 @@ def _is_json(content_type: bytes) -> bool:
     return all(value.strip(b'"') in (b"utf-8", b"utf8") for value in charsets)
 
 
-def check_length(headers: Mapping[bytes, bytes], limits: Limits) -> None:
-    """Raises HttpRefusalError 413 for a body that says it is too long."""
+async def read_body(headers: Mapping[bytes, bytes], receive: Receive, limits: Limits) -> bytes:
+    """The whole body, however long it takes. Raises HttpRefusalError 413, ClientGoneError."""
     length = headers.get(b"content-length")
     if length is not None and _is_past(length, limits.max_body_bytes):
-        raise _too_large(limits)
-
-
-async def read_body(receive: Receive, limits: Limits) -> bytes:
-    """The whole body, however long it takes. Raises HttpRefusalError 413, ClientGoneError."""
+        raise too_large(limits)
     chunks: list[bytes] = []
     size = 0
     while True:
@@ -117,7 +113,7 @@ async def read_body(receive: Receive, limits: Limits) -> bytes:
         chunk = message.get("body", b"")
         size += len(chunk)
         if size > limits.max_body_bytes:
-            raise _too_large(limits)
+            raise too_large(limits)
         if not message.get("more_body", False):
             return b"".join((*chunks, chunk)) if chunks else chunk
         chunks.append(chunk)
@@ -125,9 +121,8 @@ async def read_body(receive: Receive, limits: Limits) -> bytes:
 
 async def read_body_in_time(headers: Mapping[bytes, bytes], receive: Receive, limits: Limits) -> bytes:
     """The whole body, within `limits.body_timeout_s`. Raises HttpRefusalError 413 or 408, ClientGoneError."""
-    check_length(headers, limits)
     with anyio.move_on_after(limits.body_timeout_s):
-        return await read_body(receive, limits)
+        return await read_body(headers, receive, limits)
     raise too_slow(limits)
 
 
@@ -146,7 +141,8 @@ def _is_past(digits: bytes, limit: int) -> bool:
 _CLOSE: Final = ((b"connection", b"close"),)
 
 
-def _too_large(limits: Limits) -> HttpRefusalError:
+def too_large(limits: Limits) -> HttpRefusalError:
+    """The answer to a body that is too long."""
     return HttpRefusalError(413, f"The request body is longer than {limits.max_body_bytes} bytes", _CLOSE)
 
 

@@ -37,12 +37,12 @@ from mcp_runtime.transports.http_guard import Guard
 from mcp_runtime.transports.http_request import (
     ClientGoneError,
     HttpRefusalError,
-    check_length,
     check_media_types,
     discard_body,
     headers_of,
     path_of,
     read_body,
+    too_large,
     too_slow,
 )
 from mcp_runtime.transports.http_response import Headers, PostResponse
@@ -201,10 +201,11 @@ class StreamableHttp:
         """Read the body and serve what is in it: the answer, or what is to be done once that is over."""
         if self._is_body_cut_early:
             exchange.cutter.deadline = exchange.since + self._limits.body_timeout_s
-        check_length(exchange.headers, self._limits)
         body = None if exchange.shortcut is None else exchange.shortcut.take_body()
         if body is None:
-            body = await read_body(exchange.incoming, self._limits)
+            body = await read_body(exchange.headers, exchange.incoming, self._limits)
+        elif len(body) > self._limits.max_body_bytes:
+            raise too_large(self._limits)
         if exchange.is_old or self._is_body_cut_early:
             exchange.cutter.deadline = math.inf
         call = self._sort(exchange, body)

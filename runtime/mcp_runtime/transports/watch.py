@@ -46,7 +46,8 @@ class Watched(Struct, eq=False, kw_only=True):
 class Watch:
     """All calls at work over HTTP. `after_s` until a call is watched, `keep_alive_interval_s` between signs of life.
 
-    `loop` is the one that it runs in; `streams` are the scopes of event streams that stay open.
+    `loop` is the one that it runs in; `is_running` says whether calls can be watched: the application's lifespan is on.
+    `streams` are the scopes of event streams that stay open.
     """
 
     def __init__(self, *, after_s: float, keep_alive_interval_s: float) -> None:
@@ -56,6 +57,7 @@ class Watch:
         self._idle: anyio.Event | None = None
         self._is_busy = False
         self._tasks: TaskGroup | None = None
+        self.is_running = False
         self.loop: Loop = ANY_LOOP
         self.streams: set[anyio.CancelScope] = set()
 
@@ -63,19 +65,14 @@ class Watch:
     async def running(self) -> AsyncGenerator[None, None]:
         """Watch for as long as the block runs."""
         async with anyio.create_task_group() as tasks:
-            self._tasks = tasks
+            self._tasks, self.is_running = tasks, True
             self.loop = loop_at_hand()
             tasks.start_soon(self._look_out)
             try:
                 yield
             finally:
-                self._tasks = None
+                self._tasks, self.is_running = None, False
                 tasks.cancel_scope.cancel()
-
-    @property
-    def is_running(self) -> bool:
-        """Whether calls can be watched: the application's lifespan is on."""
-        return self._tasks is not None
 
     def enter(self, watched: Watched) -> None:
         """A call begins."""
