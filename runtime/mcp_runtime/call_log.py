@@ -28,6 +28,11 @@ def unbind(token: Token[Fields | None]) -> None:
     _fields.reset(token)
 
 
+def forget() -> None:
+    """From here on, in this task, events carry nothing: a task that goes on does not hold the call that it has served."""
+    _fields.set(None)
+
+
 def current_fields() -> Mapping[str, object]:
     """The fields of the current call; empty outside of one."""
     fields = _fields.get()

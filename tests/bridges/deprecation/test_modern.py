@@ -62,6 +62,22 @@ async def test_requests_are_handed_over_in_one_piece(fixture: Fixture, autojump_
     ) == [("", "", "", 1, VERSION), ("acme", "2.0", "acme/2", 3, VERSION)]
 
 
+@pytest.mark.parametrize("more", [-1, 0, 1, modern._AT_ONCE])
+async def test_none_is_lost_however_many_come(
+    fixture: Fixture, more: int, autojump_clock: trio.testing.MockClock
+) -> None:
+    ledger = fixture.ledger()
+    watch = ModernWatch(ledger, now=lambda: seconds(START))
+    for _ in range(modern._AT_ONCE + more):
+        watch.served(call("one"), None, 0.0)
+        watch.served(call("two"), None, 0.0)
+    watch.hand_over()
+    assert await ledger.flush()
+    calls = modern._AT_ONCE + more
+    rows = fixture.rows("SELECT name, calls FROM use JOIN client ON use.client = client.id ORDER BY name")
+    assert rows == [("one", calls), ("two", calls)]
+
+
 @pytest.mark.parametrize(
     ("asked", "log", "features"),
     [
