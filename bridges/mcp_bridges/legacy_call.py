@@ -214,11 +214,15 @@ class LegacyCall(msgspec.Struct, kw_only=True, eq=False):
 
     def _settled(self, reply: Reply) -> "Reply | _Head":
         """`reply` in the session's revision, or what it wants to know first."""
-        outcome = _outcome_decoder.decode(reply.body)
-        if isinstance(outcome.error, Raw):
-            return self._error(reply, outcome.error)
-        head = _head_decoder.decode(outcome.result)
-        return head if head.result_type == "input_required" else self._result(outcome.result, reply.outcome)
+        try:
+            outcome = _outcome_decoder.decode(reply.body)
+            if isinstance(outcome.error, Raw):
+                return self._error(reply, outcome.error)
+            head = _head_decoder.decode(outcome.result)
+            return head if head.result_type == "input_required" else self._result(outcome.result, reply.outcome)
+        except Exception as error:  # noqa: BLE001  # as in `Dispatcher.dispatch`: one call falls over, not its conversation
+            problem = self.services.dispatcher.internal_error(error)
+            return Reply(body=encode_error(self.request.id, problem), outcome="error")
 
     async def _dispatch(self, request: Request) -> Reply | None:
         # The next round has other params, and a scope of its own.

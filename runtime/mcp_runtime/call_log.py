@@ -29,7 +29,7 @@ def unbind(token: Token[Fields | None]) -> None:
 
 
 def forget() -> None:
-    """From here on, in this task, events carry nothing: a task that goes on does not hold the call that it has served."""
+    """From here on, in this task, events carry nothing: it may go on, and not hold the call that it has served."""
     _fields.set(None)
 
 

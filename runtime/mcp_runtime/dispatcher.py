@@ -61,11 +61,6 @@ class Dispatcher:
         self._spans = spans
 
     @property
-    def is_traced(self) -> bool:
-        """Whether requests have spans."""
-        return self._spans is not None
-
-    @property
     def at_work(self) -> int:
         """Calls being served right now."""
         return self._at_work
@@ -75,19 +70,20 @@ class Dispatcher:
 
         Never raises but for cancellation from outside. A Stream is the caller's to iterate and to leave.
         """
-        if self._spans is not None and call.needs_span:
-            return await self._spans.around(call, self)
-        call_log.bind(call.log_fields)
+        outcome: OutcomeName = "refused"
         try:
+            if self._spans is not None and call.needs_span:
+                return await self._spans.around(call, self)
+            call_log.bind(call.log_fields)
             method, params = self._admit(call)
-        except PeerError as error:
-            return self._refuse(call, error, "refused")
-        try:
+            outcome = "error"
             return self._answer(call, await self._serve(method, call, params))
         except PeerError as error:
-            return self._refuse(call, error)
+            return self._refuse(call, error, outcome)
         except _AbandonedError:
             return None
+        except Exception as error:  # noqa: BLE001  # a bug of ours: this call falls over, not the others on its wire
+            return self._refuse(call, self.internal_error(error))
 
     def _admit(self, call: Call) -> tuple[Method, Struct]:
         """Check everything that can be said against a request before its method runs. Raises PeerError.
@@ -175,6 +171,10 @@ class Dispatcher:
             return work.rounds.require_input(needed.questions)
         except ToolError as error:
             return self._fail(work.call, str(error))
+
+    def internal_error(self, error: Exception) -> PeerError:
+        """What a client is told of a bug of ours. The log has the rest."""
+        return PeerError(INTERNAL_ERROR, self._report(error))
 
     def _incident(self, call: Call, error: BaseException) -> Result:
         return self._fail(call, self._report(error))

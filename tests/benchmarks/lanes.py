@@ -97,40 +97,32 @@ def start(lane: Lane, stack: ExitStack) -> Ready:
 def measure(lanes: Sequence[Lane], pace: Pace) -> Rates:
     """All lanes, in turns. Raises PeerError for an answer that is wrong once it has been right."""
     absent: dict[str, str] = {}
-    samples: dict[int, list[tuple[float, float]]] = {}
+    samples: dict[int, list[tuple[float, float]]] = {index: [] for index in range(len(lanes))}
     for _ in range(pace.starts):
-        present = {index: lane for index, lane in enumerate(lanes) if lane.peer not in absent}
-        for index, found in _measure_once(present, pace, absent).items():
-            samples.setdefault(index, []).extend(found)
-    there = [(lanes[index], pairs) for index, pairs in samples.items() if lanes[index].peer not in absent]
+        with ExitStack() as stack:
+            ready: dict[int, Ready] = {}
+            for index, had in samples.items():
+                lane = lanes[index]
+                say(f"{lane.workload.name}: starting {PEERS[lane.peer].label}")
+                try:
+                    started = start(lane, stack)
+                    started.run(1)
+                except PeerError as error:
+                    if had:
+                        raise
+                    absent[lane.peer] = str(error)
+                else:
+                    ready[index] = started
+            samplers = {index: _sampler(one, pace.seconds) for index, one in ready.items()}
+            found = in_turns(samplers, pace.rounds, say=lambda text: say(f"{lanes[0].workload.name}: {text}"))
+            for one in ready.values():
+                one.check()
+        samples = {index: samples[index] + more for index, more in found.items()}
     return Rates(
-        per_second=tuple(_series(lane, [rate for rate, _ in pairs]) for lane, pairs in there),
-        cpu_us=tuple(_series(lane, [cpu for _, cpu in pairs]) for lane, pairs in there),
+        per_second=tuple(_series(lanes[index], [rate for rate, _ in pairs]) for index, pairs in samples.items()),
+        cpu_us=tuple(_series(lanes[index], [cpu for _, cpu in pairs]) for index, pairs in samples.items()),
         absent=absent,
     )
-
-
-def _measure_once(
-    lanes: Mapping[int, Lane], pace: Pace, absent: dict[str, str]
-) -> dict[int, list[tuple[float, float]]]:
-    """What `Ready.run` gives, a round each. Who does not start goes into `absent`."""
-    with ExitStack() as stack:
-        ready: dict[int, Ready] = {}
-        for index, lane in lanes.items():
-            say(f"{lane.workload.name}: starting {PEERS[lane.peer].label}")
-            try:
-                started = start(lane, stack)
-                started.run(1)
-            except PeerError as error:
-                absent[lane.peer] = str(error)
-            else:
-                ready[index] = started
-        samplers = {index: _sampler(one, pace.seconds) for index, one in ready.items()}
-        name = next((lane.workload.name for lane in lanes.values()), "")
-        samples = in_turns(samplers, pace.rounds, say=lambda text: say(f"{name}: {text}"))
-        for one in ready.values():
-            one.check()
-        return samples
 
 
 def _series(lane: Lane, samples: list[float]) -> Series:

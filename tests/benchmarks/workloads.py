@@ -21,6 +21,8 @@ from tests.benchmarks.wire import (
 from tests.support.messages import encode
 
 PROGRESS_STEPS: Final = 3
+_LENGTHS: Final = 7
+"""Of a text: coprime to the connections, so that each sends them all."""
 _SESSIONS: Final = 16
 _REQUESTS_A_SESSION: Final = 64
 """A session may have one request of an id at work at once: wrk must not come round to it too soon."""
@@ -39,12 +41,16 @@ def _text(messages: list[Message]) -> Any:
 
 
 def call(text: str = "hello", *, connections: int = 32) -> Workload:
-    """`tools/call` of `echo`."""
-    sent = modern("tools/call", {"name": "echo", "arguments": {"text": text}})
+    """`tools/call` of `echo`, of `text` and some that are longer: no two requests that follow each other are the same."""
+    texts = [text + "!" * more for more in range(_LENGTHS)]
+    sent = [
+        modern("tools/call", {"name": "echo", "arguments": {"text": one}}, id=number)
+        for number, one in enumerate(texts, 1)
+    ]
     return Workload(
         name="tools/call",
-        prepare=lambda _: [sent],
-        is_right=lambda messages: _text(messages) == [text],
+        prepare=lambda _: sent,
+        is_right=lambda messages: _text(messages)[:1] in [[one] for one in texts],
         connections=connections,
     )
 

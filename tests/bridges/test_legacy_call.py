@@ -14,6 +14,7 @@ from mcp_bridges.legacy_call import LegacyCall, LegacyServices, Waiting
 from mcp_bridges.session import Session
 from mcp_runtime.call import Call, Reply, Stream
 from mcp_runtime.dispatcher import Dispatcher
+from mcp_runtime.protocol.errors import INTERNAL_ERROR, PeerError
 from mcp_runtime.protocol.jsonrpc import Request, Response, encode_notification
 from tests.support.clocks import Backend, run
 from tests.support.legacy_messages import REVISIONS
@@ -32,6 +33,7 @@ class Scripted:
     def __init__(self, *rounds: Script | Reply | None) -> None:
         self.seen: list[Message] = []
         self.calls: list[Call] = []
+        self.incidents: list[Exception] = []
         self._rounds = list(rounds)
 
     async def dispatch(self, call: Call) -> Reply | Stream | None:
@@ -40,6 +42,11 @@ class Scripted:
         self.calls.append(call)
         next_one = self._rounds.pop(0)
         return await next_one(call) if callable(next_one) else next_one
+
+    def internal_error(self, error: Exception) -> PeerError:
+        """What is told of an error that the log explains."""
+        self.incidents.append(error)
+        return PeerError(INTERNAL_ERROR, "incident")
 
 
 class Wire:
@@ -140,6 +147,15 @@ async def test_a_plain_answer_is_one_round() -> None:
     call = dispatcher.calls[0]
     assert (call.transport, call.principal, call.peer, call.headers) == ("stdio", "p", "1.2.3.4", None)
     assert call.probe.version == "2026-07-28"
+
+
+async def test_what_falls_over_here_is_an_incident_of_that_call_alone() -> None:
+    dispatcher = Scripted(Reply(body=b"no JSON"))
+    found = await made(dispatcher, Wire()).run()
+    assert found is not None
+    assert body(found) == {"jsonrpc": "2.0", "id": 1, "error": {"code": -32603, "message": "incident"}}
+    assert found.outcome == "error"
+    assert len(dispatcher.incidents) == 1
 
 
 async def test_a_stream_can_be_let_go_where_the_client_comes_back() -> None:

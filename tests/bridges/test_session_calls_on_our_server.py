@@ -1,5 +1,6 @@
 """Calls of old sessions on our own server, which lends them its connection's scope: what cuts them off, and what then."""
 
+import gc
 import json
 import time
 from collections.abc import AsyncGenerator
@@ -9,8 +10,11 @@ from typing import Any
 import anyio
 import pytest
 import trio
+import trio.testing
 
+from mcp_bridges.legacy_call import LegacyCall
 from mcp_runtime import Context, Plugin
+from mcp_runtime.call import Call
 from mcp_runtime.compose import build_runtime
 from mcp_runtime.config import Config
 from mcp_runtime.http_app import HttpApp
@@ -109,6 +113,16 @@ async def test_a_call_whose_time_is_up_is_answered_and_the_connection_goes_on(co
         for id_ in (1, 2):
             assert text_of(await ask(peer, session, called("forever", id_))) == "Timed out after 0.2 s"
         assert text_of(await ask(peer, session, called("echo", 3, text="alive"))) == "alive"
+
+
+async def test_a_connection_at_rest_holds_nothing_of_its_last_call() -> None:
+    async with served(settings(), trio.Event()) as (_, peer, session):
+        ids = (771_001, 771_002)  # which no other test has
+        for id_ in ids:
+            assert text_of(await ask(peer, session, called("echo", id_, text="a"))) == "a"
+        await trio.testing.wait_all_tasks_blocked()
+        calls = [held for held in gc.get_objects() if isinstance(held, Call | LegacyCall)]
+        assert not [call for call in calls if call.request.id in ids]
 
 
 async def test_one_that_blocks_its_thread_past_its_time_is_timed_out_too() -> None:

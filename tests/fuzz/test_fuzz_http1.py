@@ -15,6 +15,7 @@ from mcp_runtime.server.http1_request import (
     Heads,
     RefusedError,
     RequestHead,
+    read_head,
 )
 
 LIMITS: Final = Limits()
@@ -44,7 +45,7 @@ def damaged(draw: st.DrawFn, good: tuple[bytes, ...]) -> bytes:
 def read(head: bytes, connection: Heads | None = None) -> RequestHead | int:
     """What is made of it, by itself or on a connection, or the status that it is refused with."""
     try:
-        return RequestHead(head, LIMITS) if connection is None else connection.read(head)
+        return read_head(head, LIMITS) if connection is None else connection.read(head)
     except RefusedError as error:
         return error.status
 
@@ -176,11 +177,13 @@ LIKELY_LINES = (
     *(b"Mcp-Name: a", b"mcp-name: b", b"Mcp-Method: a", b"Connection: close", b"Connection: keep-alive", b"Cookie: a"),
 )
 HEADS = st.tuples(st.sampled_from(FIRST_LINES[:4]), st.lists(st.sampled_from(LIKELY_LINES), max_size=6))
-CHANGES = st.lists(st.tuples(st.integers(0, 5), st.sampled_from((*LIKELY_LINES, *FIELD_LINES, b""))), max_size=2)
+CHANGES = st.lists(st.tuples(st.integers(-1, 5), st.sampled_from((*LIKELY_LINES, *FIELD_LINES, b""))), max_size=2)
+"""A line in the place of another, or none; -1 is the first line."""
 
 
 @settings(max_examples=3000, deadline=None, derandomize=True)
 @given(HEADS, st.lists(CHANGES | HEADS, max_size=5))
+@example((FIRST_LINES[0], [b"Host: a", b"Mcp-Name: a"]), [[(-1, b"mcp-name: b")]])
 def test_what_came_before_a_head_changes_nothing(
     begin: tuple[bytes, list[bytes]],
     then: list[list[tuple[int, bytes]] | tuple[bytes, list[bytes]]],
@@ -195,7 +198,10 @@ def test_what_came_before_a_head_changes_nothing(
             first, lines = step
         else:
             for at, line in step:
-                lines = [*lines[:at], *([line] if line else []), *lines[at + 1 :]]
+                if at < 0:
+                    first = line
+                else:
+                    lines = [*lines[:at], *([line] if line else []), *lines[at + 1 :]]
         head = b"\r\n".join((first, *lines))
         found, expected = read(head, connection), alone(head)
         if isinstance(found, int) or isinstance(expected, int):

@@ -1,6 +1,7 @@
 """Calls of 2026-07-28 on our own server, which hands over a body that is there and takes an answer in one piece."""
 
 import gc
+import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,19 +15,22 @@ from mcp_runtime.call import Call
 from mcp_runtime.compose import build_runtime
 from mcp_runtime.config import Config
 from mcp_runtime.http_app import HttpApp
-from tests.bridges.test_session_calls_on_our_server import called, opened, post, text_of
 from tests.support.messages import encode, headers_for, request
 from tests.support.settings import settings
-from tests.unit.http1_server import Peer, serving
+from tests.unit.http1_server import Answer, Peer, serving
 
 
-def modern(text: str, **changed: str) -> bytes:
+def modern(text: str, *, id: str = "a", **changed: str) -> bytes:
     """A call of `echo`; `changed` are headers that are not as they should be."""
-    message = request("tools/call", {"name": "echo", "arguments": {"text": text}})
+    message = request("tools/call", {"name": "echo", "arguments": {"text": text}}, id=id)
     body = encode(message)
     fields = {"host": "localhost", **headers_for(message), "content-length": str(len(body)), **changed}
     head = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in fields.items())
     return f"POST /mcp HTTP/1.1\r\n{head}\r\n".encode() + body
+
+
+def text_of(answer: Answer) -> str:
+    return str(json.loads(answer.body)["result"]["content"][0]["text"])
 
 
 @asynccontextmanager
@@ -55,7 +59,7 @@ async def test_a_body_is_read_whether_it_comes_with_its_head_or_after_it(split: 
             assert text_of(await peer.answer()) == text
 
 
-async def test_a_body_that_is_there_and_too_long_is_refused_and_the_connection_goes_on() -> None:
+async def test_a_body_that_is_there_and_too_long_is_refused_and_the_connection_closed() -> None:
     longest = len(modern("x" * 100).partition(b"\r\n\r\n")[2])
     async with served(settings(limits={"max_body_bytes": max(longest, 1024)})) as peer:
         room = max(longest, 1024) - longest
@@ -78,11 +82,9 @@ async def test_what_is_refused_before_its_body_is_read_leaves_the_connection_in_
 
 async def test_a_connection_at_rest_holds_nothing_of_its_last_call() -> None:
     async with served() as peer:
-        for text in ("modern", "again"):
-            await peer.send(modern(text))
+        texts = ("at rest", "at rest again")
+        for text in texts:
+            await peer.send(modern(text, id=text))
             assert text_of(await peer.answer()) == text
-        session = await opened(peer)
-        await peer.send(post(called("echo", 1, text="old"), session))
-        assert text_of(await peer.answer()) == "old"
         await trio.testing.wait_all_tasks_blocked()
-        assert not [held for held in gc.get_objects() if isinstance(held, Call)]
+        assert not [held for held in gc.get_objects() if isinstance(held, Call) and held.request.id in texts]

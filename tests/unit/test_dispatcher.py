@@ -653,6 +653,28 @@ async def test_any_other_error_is_an_incident_that_only_the_log_explains(
     assert "raise error" in event["exception"]
 
 
+class Broken(dict[bytes, bytes]):
+    """Headers that stand for whatever of our own may fall over."""
+
+    def get(self, *asked: Any) -> Any:
+        raise LookupError(f"no {asked}")
+
+
+async def test_what_falls_over_outside_of_a_handler_is_an_incident_of_that_call_alone(
+    client: Client, log: Callable[[], list[dict[str, Any]]]
+) -> None:
+    answer = await client.dispatch(client.call("tools/list", headers=Broken()))
+    assert isinstance(answer, Reply)
+    error = json.loads(answer.body)["error"]
+    assert (answer.status, error["code"], answer.outcome) == (200, -32603, "error")
+    told = INCIDENT.fullmatch(error["message"])
+    assert told is not None
+    (event,) = log()
+    assert (event["event"], event["incident"]) == ("handler_failed", told.group(1))
+    assert "LookupError" in event["exception"]
+    assert "tools" in await client.request("tools/list")
+
+
 async def test_each_incident_has_a_name_of_its_own() -> None:
     client = serving(fails)
     assert len({text_of(await client.tool("tool")) for _ in range(20)}) == 20

@@ -4,6 +4,7 @@ import pytest
 
 from mcp_runtime.limits import Limits
 from mcp_runtime.server.http1_request import (
+    _KEPT_HEAD_BYTES,
     KEPT_LINE_BYTES,
     KEPT_LINES,
     KNOWN_FIELDS,
@@ -14,6 +15,7 @@ from mcp_runtime.server.http1_request import (
     RequestHead,
     RequestLine,
     check_beginning,
+    read_head,
 )
 
 LIMITS = Limits()
@@ -23,7 +25,7 @@ NEXT = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n0\r\n\r\n"
 
 class TestRequestHead:
     def test_names_are_lower_case_and_blanks_around_values_gone(self) -> None:
-        head = RequestHead(b"PUT /a?b HTTP/1.1\r\nHOST:a\r\nX-Y: \t c d \t\r\nx-y:", LIMITS)
+        head = read_head(b"PUT /a?b HTTP/1.1\r\nHOST:a\r\nX-Y: \t c d \t\r\nx-y:", LIMITS)
         assert head.line == RequestLine("PUT", "1.1", "/a", b"/a", b"b")
         assert head.headers == [(b"host", b"a"), (b"x-y", b"c d"), (b"x-y", b"")]
 
@@ -38,11 +40,11 @@ class TestRequestHead:
         ],
     )
     def test_the_last_one_says_so(self, fields: bytes, is_last: bool) -> None:
-        assert RequestHead(b"GET / HTTP/1.1\r\n" + fields + b"Host: a", LIMITS).is_last is is_last
+        assert read_head(b"GET / HTTP/1.1\r\n" + fields + b"Host: a", LIMITS).is_last is is_last
 
     def test_1_0_and_connect_are_the_last(self) -> None:
-        assert RequestHead(b"GET / HTTP/1.0\r\nConnection: keep-alive", LIMITS).is_last
-        assert RequestHead(b"CONNECT a:1 HTTP/1.1\r\nHost: a:1", LIMITS).is_last
+        assert read_head(b"GET / HTTP/1.0\r\nConnection: keep-alive", LIMITS).is_last
+        assert read_head(b"CONNECT a:1 HTTP/1.1\r\nHost: a:1", LIMITS).is_last
 
     @pytest.mark.parametrize(
         ("method", "fields", "is_for_hypercorn"),
@@ -61,17 +63,17 @@ class TestRequestHead:
         ],
     )
     def test_what_leads_elsewhere(self, method: bytes, fields: bytes, is_for_hypercorn: bool) -> None:
-        head = RequestHead(method + b" / HTTP/1.1\r\n" + fields + b"Host: a", LIMITS)
+        head = read_head(method + b" / HTTP/1.1\r\n" + fields + b"Host: a", LIMITS)
         assert head.is_for_hypercorn is is_for_hypercorn
 
     @pytest.mark.parametrize(("digits", "status"), [(b"9" * 19, None), (b"0" * 20, 400), (b"0" * 5000, 400)])
     def test_a_length_has_no_more_digits_than_a_length_can_have(self, digits: bytes, status: int | None) -> None:
         data = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: " + digits
         if status is None:
-            assert RequestHead(data, LIMITS).facts[b"content-length"] == digits
+            assert read_head(data, LIMITS).facts[b"content-length"] == digits
             return
         with pytest.raises(RefusedError) as caught:
-            RequestHead(data, LIMITS)
+            read_head(data, LIMITS)
         assert caught.value.status == status
 
 
@@ -79,7 +81,7 @@ class TestRememberedLines:
     GET = b"GET / HTTP/1.1\r\nHost: a\r\n"
 
     def read(self, fields: bytes) -> RequestHead:
-        return RequestHead(self.GET + fields, LIMITS)
+        return read_head(self.GET + fields, LIMITS)
 
     @pytest.mark.parametrize(
         ("one", "other"),
@@ -113,7 +115,7 @@ class TestRememberedLines:
         for _ in range(2):
             assert self.read(name + b": a secret").facts[name.lower()] == b"a secret"
         assert not [line for line in KNOWN_FIELDS if b"a secret" in line]
-        assert RequestHead(b"GET /?a-secret HTTP/1.1\r\nHost: a", LIMITS).line.query == b"a-secret"
+        assert read_head(b"GET /?a-secret HTTP/1.1\r\nHost: a", LIMITS).line.query == b"a-secret"
         assert not [line for line in KNOWN_LINES if b"a-secret" in line]
 
     def test_no_more_and_no_longer_lines_are_kept_than_that(self) -> None:
@@ -121,11 +123,11 @@ class TestRememberedLines:
         for line in (kept, longer):
             assert self.read(line).facts[b"accept"] == line[8:]
         assert (kept in KNOWN_FIELDS, longer in KNOWN_FIELDS) == (True, False)
-        longest = RequestHead(b"GET /%b HTTP/1.1\r\nHost: a" % kept[8:], LIMITS).line
+        longest = read_head(b"GET /%b HTTP/1.1\r\nHost: a" % kept[8:], LIMITS).line
         assert (longest.path[1:].encode(), longest in KNOWN_LINES.values()) == (kept[8:], False)
         for number in range(KEPT_LINES + 10):
             assert self.read(b"accept: %d" % number).facts[b"accept"] == b"%d" % number
-            assert RequestHead(b"GET /%d HTTP/1.1\r\nHost: a" % number, LIMITS).line.raw_path == b"/%d" % number
+            assert read_head(b"GET /%d HTTP/1.1\r\nHost: a" % number, LIMITS).line.raw_path == b"/%d" % number
         assert len(KNOWN_FIELDS) <= KEPT_LINES
         assert len(KNOWN_LINES) <= KEPT_LINES
 
@@ -134,7 +136,7 @@ class TestRememberedLines:
             with pytest.raises(RefusedError):
                 self.read(b"X : y")
             with pytest.raises(RefusedError):
-                RequestHead(b"G@T / HTTP/1.1\r\nHost: a", LIMITS)
+                read_head(b"G@T / HTTP/1.1\r\nHost: a", LIMITS)
 
 
 class TestHeads:
@@ -173,22 +175,38 @@ class TestHeads:
         self, old: bytes, new: bytes, *, is_parsed: bool
     ) -> None:
         for line in (b"Content-Length: 345", b"Mcp-Name: two", b"Host: b", b"Accept: one"):
-            RequestHead(b"GET / HTTP/1.1\r\n" + (b"" if line[:4] == b"Host" else b"Host: c\r\n") + line, LIMITS)
+            read_head(b"GET / HTTP/1.1\r\n" + (b"" if line[:4] == b"Host" else b"Host: c\r\n") + line, LIMITS)
         KNOWN_FIELDS.pop(b"Content-Length: 777", None)
         connection = self.after(self.HEAD, self.HEAD)
         before = connection.read(self.HEAD)
         shown = list(before.headers), dict(before.facts)
         head = self.HEAD.replace(old, new)
-        found, expected = connection.read(head), RequestHead(head, LIMITS)
+        found, expected = connection.read(head), read_head(head, LIMITS)
         assert (found.line, found.headers, found.facts) == (expected.line, expected.headers, expected.facts)
         cookies = [dict(one.headers).get(b"cookie") for one in (before, found)]
         assert (cookies[0] is cookies[1]) is not is_parsed
         assert (before.headers, before.facts) == shown
         assert connection.read(self.HEAD).headers == before.headers
 
+    def test_a_field_in_the_place_of_the_request_line_is_none(self) -> None:
+        head = b"POST / HTTP/1.1\r\nHost: a\r\nMcp-Name: one"
+        read_head(b"GET / HTTP/1.1\r\nHost: c\r\nMcp-Name: two", LIMITS)
+        connection = self.after(head, head)
+        with pytest.raises(RefusedError) as refused:
+            connection.read(head.replace(b"POST / HTTP/1.1", b"Mcp-Name: two"))
+        assert refused.value.status == 400
+
+    def test_a_long_one_is_not_kept(self) -> None:
+        for more, is_kept in ((0, True), (1, False)):
+            long = self.HEAD + b"x" * (_KEPT_HEAD_BYTES - len(self.HEAD) + more)
+            connection = self.after(self.HEAD, self.HEAD, long)
+            assert (connection._head == long) is is_kept
+            assert (connection._last is None) is not is_kept
+            assert connection.read(long).facts[b"cookie"] == long.rpartition(b"Cookie: ")[2]
+
     def test_a_field_that_comes_twice_is_looked_at_each_time(self) -> None:
         head = self.HEAD + b"\r\nMcp-Name: 1"
-        RequestHead(b"GET / HTTP/1.1\r\nHost: c\r\nMcp-Name: two", LIMITS)
+        read_head(b"GET / HTTP/1.1\r\nHost: c\r\nMcp-Name: two", LIMITS)
         connection = self.after(head, head)
         assert not connection.read(head).comes_once
         assert connection.read(head.replace(b"one", b"two")).facts[b"mcp-name"] == b"1"
@@ -197,7 +215,7 @@ class TestHeads:
 
     def test_a_head_that_grows_past_the_limit_is_refused(self) -> None:
         longer = self.HEAD.replace(b": 12", b": 345")
-        RequestHead(longer, LIMITS)
+        read_head(longer, LIMITS)
         for more, status in ((4, None), (3, 431)):
             limits = Limits(max_header_bytes=len(longer) + more)
             connection = self.after(self.HEAD, self.HEAD, limits=limits)
@@ -212,7 +230,7 @@ class TestHeads:
         line = b"Content-Length: %020d" % 3
         for _ in range(2):
             with pytest.raises(RefusedError):
-                RequestHead(b"GET / HTTP/1.1\r\nHost: a\r\n" + line, LIMITS)
+                read_head(b"GET / HTTP/1.1\r\nHost: a\r\n" + line, LIMITS)
         assert line not in KNOWN_FIELDS
 
 

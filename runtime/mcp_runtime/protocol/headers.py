@@ -24,8 +24,9 @@ _SENTINEL_START: Final = b"=?base64?"
 _SENTINEL_END: Final = b"?="
 # RFC 9110 5.5: visible ASCII, space and tab. Anything else has to come base64-encoded.
 _PLAIN: Final = re.compile(rb"[\x20-\x7e\t]*")
-_NAMES: Final = 256
-"""Names seen lately: most requests have the same few."""
+_KEPT_NAMES: Final = 256
+_KEPT_NAME_BYTES: Final = 256
+"""Most requests have the same few names, and a longer one is as long as a client likes."""
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,40}(?:\.0{1,40})?")
 
 
@@ -88,11 +89,11 @@ def check_name(headers: Headers, name: str) -> None:
     raw = headers.get(NAME)
     if raw is None:
         raise _mismatch("Mcp-Name header is missing")
-    if _name_in(raw) != name:
+    if (_name_in(raw) if len(raw) <= _KEPT_NAME_BYTES else decode_value("Mcp-Name", raw)) != name:
         raise _differs("Mcp-Name", raw, name)
 
 
-@lru_cache(maxsize=_NAMES)
+@lru_cache(maxsize=_KEPT_NAMES)
 def _name_in(raw: bytes) -> str:
     return decode_value("Mcp-Name", raw)
 

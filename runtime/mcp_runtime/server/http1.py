@@ -17,9 +17,11 @@ from hypercorn.config import Config as HypercornConfig
 from hypercorn.utils import parse_socket_addr  # pyright: ignore[reportUnknownVariableType]  # a tuple of whatever
 from starlette.types import ASGIApp, Scope
 
+from mcp_runtime import call_log
 from mcp_runtime.limits import Limits
 from mcp_runtime.scopes import LentScope
-from mcp_runtime.server.http1_exchange import READ_BYTES, Exchange, begin, scope_of, status_line
+from mcp_runtime.server.http1_answer import status_line
+from mcp_runtime.server.http1_exchange import READ_BYTES, Exchange, begin, scope_of
 from mcp_runtime.server.http1_request import (
     EMPTY_LINE,
     HTTP2_PREFACE,
@@ -170,24 +172,23 @@ class Connection:
             if request.is_for_hypercorn:
                 return head + EMPTY_LINE + self.unread
             self.deadline = inf
-            lent = LentScope(self._scope)
-            self._exchange = exchange = begin(self, request, self.server.limits, self.server.fields(), lent)
-            scope = self._scope_of(request)
-            scope["extensions"] = {SHORTCUT: exchange}
+            lent, fields = LentScope(self._scope), self.server.fields()
+            self._exchange = exchange = begin(self, request, self.server.limits, fields, lent)
+            scope = self._scope_of(request, exchange)
             del head, request  # The application may send a stream for days.
             if not await self._run(None, scope, exchange, time()):
                 break
         return None
 
-    def _scope_of(self, request: RequestHead) -> Scope:
+    def _scope_of(self, request: RequestHead, exchange: Exchange) -> Scope:
         if request.line is not self._line:  # Requests on one connection are much alike.
             self._line = request.line
-            self._scope_before = scope_of(
-                request.line, "https" if self._is_tls else "http", self.server.config.root_path, *self._ends
-            )
+            scheme = "https" if self._is_tls else "http"
+            self._scope_before = scope_of(request.line, scheme, self.server.config.root_path, *self._ends)
         scope = self._scope_before.copy()  # which costs less than a new one
         scope["headers"] = request.headers.copy()
         scope["state"] = self._state.copy()
+        scope["extensions"] = {SHORTCUT: exchange}
         return scope
 
     async def _run(self, conclude: Run | None, scope: Scope, exchange: Exchange, began: float) -> bool:
@@ -209,8 +210,8 @@ class Connection:
                 lent.end()
             if not exchange.is_complete and self._unfinished is None:
                 await exchange.fail()
-        log = self.server.config.log
-        if log.access_logger is not None:
+        call_log.forget()
+        if (log := self.server.config.log).access_logger is not None:
             await log.access(cast("Any", scope), cast("Any", exchange.summary), time() - began)
         if self._context.max_requests is not None:
             await self._context.mark_request()

@@ -6,10 +6,7 @@ One task may wait in `receive` while others `send`. A head goes out together wit
 known it is a stream, whose client wants to see that it has begun: its head goes out at once.
 """
 
-import re
 from collections.abc import Awaitable, Iterable, Mapping
-from functools import lru_cache
-from http import HTTPStatus
 from typing import Any, Final, Protocol, cast
 
 import trio
@@ -18,17 +15,14 @@ from starlette.types import Message
 
 from mcp_runtime.limits import Limits
 from mcp_runtime.scopes import LentScope
-from mcp_runtime.server.http1_request import TOKEN, ChunkedBody, RefusedError, RequestHead, RequestLine
+from mcp_runtime.server.http1_answer import AnswerHead, answer_head, length_of
+from mcp_runtime.server.http1_request import ChunkedBody, RefusedError, RequestHead, RequestLine
 from mcp_runtime.shortcut import Fields
 
 READ_BYTES: Final = 65_536
 """Read at once, and held for a client that sends its next requests before it has its answer."""
 _JOINED_BYTES: Final = 65_536
 """A longer body is written after its head: to copy it costs more than a second write."""
-_FIELD: Final = re.compile(rb"%b: [^\0\r\n]*\r\n" % TOKEN)
-_KEPT_HEADS: Final = 512
-"""Heads made lately: answers have the same few, but for their lengths."""
-_STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 _BODILESS: Final = frozenset((204, 304))
 
 
@@ -60,54 +54,6 @@ class Wire(Protocol):
     def is_draining(self) -> bool:
         """Whether an answer that begins now is the last one."""
         ...
-
-
-def status_line(status: int) -> bytes:
-    """The first line of an answer."""
-    return _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
-
-
-class _Head(Struct, frozen=True):
-    """What the application says of an answer: its head as lines, its length, whether it is the last."""
-
-    lines: bytes
-    length: int | None
-    says_close: bool
-
-
-@lru_cache(maxsize=_KEPT_HEADS)
-def _head(status: int, headers: Fields) -> _Head:
-    """Raises ValueError where that is no head of an answer."""
-    if not 200 <= status < 1000:
-        raise ValueError(f"{status} is no status of an answer")
-    lines = [status_line(status)]
-    length: int | None = None
-    says_close = False
-    for name, value in headers:
-        lowered = name.lower()
-        line = b"%b: %b\r\n" % (name, value)
-        if not _FIELD.fullmatch(line):
-            raise ValueError("a header field of the answer has a line end in it, or is no field at all")
-        if lowered == b"transfer-encoding":
-            continue  # How an answer is sent is decided here.
-        lines.append(line)
-        if lowered == b"content-length":
-            length = int(value)
-        says_close = says_close or (lowered == b"connection" and b"close" in value.lower())
-    return _Head(b"".join(lines), length, says_close)
-
-
-class _Length(Struct, frozen=True):
-    """The length of an answer, as a field and as its line."""
-
-    field: tuple[bytes, bytes]
-    line: bytes
-
-
-@lru_cache(maxsize=_KEPT_HEADS)
-def _length(length: int) -> _Length:
-    digits = b"%d" % length
-    return _Length((b"content-length", digits), b"content-length: %b\r\n" % digits)
 
 
 class Exchange(Struct, eq=False):
@@ -236,10 +182,10 @@ class Exchange(Struct, eq=False):
         """Make the head. Whether it is to go out at once."""
         fields = cast("Fields", tuple(headers))
         try:
-            head = _head(status, fields)
+            head = answer_head(status, fields)
         except TypeError:  # ASGI allows a field to be anything that can be walked through, such as a list.
             fields = tuple([(name, value) for name, value in fields])
-            head = _head(status, fields)
+            head = answer_head(status, fields)
         lines = head.lines
         is_stream = False
         if status in _BODILESS:
@@ -255,7 +201,7 @@ class Exchange(Struct, eq=False):
         self._head = self._finished_head(head, lines)
         return is_stream
 
-    def _finished_head(self, head: _Head, lines: bytes) -> bytes:
+    def _finished_head(self, head: AnswerHead, lines: bytes) -> bytes:
         """`lines` with what else an answer says that begins now."""
         # A body that the client still sends is in the way of its next request.
         if self._closes or head.says_close or self._wire.is_draining() or not self._has_arrived:
@@ -270,13 +216,13 @@ class Exchange(Struct, eq=False):
             raise ConnectionResetError("the client has left")
         if self._answer is not None:
             raise RuntimeError("this request has its answer")
-        head = _head(status, headers)
+        head = answer_head(status, headers)
         if head.length is not None:
             raise ValueError("the content-length of a whole answer is not for the application to say")
         if status in _BODILESS:
             self._answer, lines, body = (status, headers), head.lines, b""
         else:
-            length = _length(len(body))
+            length = length_of(len(body))
             self._answer, lines = (status, (*headers, length.field)), head.lines + length.line
         self._head = self._finished_head(head, lines)
         self.is_complete = True

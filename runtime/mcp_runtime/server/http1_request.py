@@ -3,8 +3,8 @@
 Rule: a request that two servers could read differently is refused.
 
 httptools (llhttp, in its strict mode) judges every head that has something new in it, but for fields that mean nothing
-to a parser; and every one in which lines may say together what none says alone. What it lets through and should not is
-refused here, in `RequestHead`. ADR 0011.
+to a parser, and every one in which lines may say together what none says alone; but not what it has judged before on
+the same connection. What it lets through and should not is refused here, in `read_head`. ADR 0011.
 """
 
 import re
@@ -29,6 +29,8 @@ _BARE_LINE_FEED: Final = re.compile(rb"(?<!\r)\n")
 _LENGTH_DIGITS: Final = 19
 """No body is longer, and Python reads no more than 4,300."""
 KEPT_LINES: Final = 1024
+_KEPT_HEAD_BYTES: Final = 4096
+"""Most are a tenth of it, and with a token not longer; and an idle connection is not to hold more."""
 KEPT_LINE_BYTES: Final = 256
 """A longer line is as long as a client likes, and different each time."""
 _KEPT_NAMES: Final = frozenset(
@@ -74,8 +76,8 @@ def _request_line(line: bytes) -> RequestLine:
     return RequestLine(method.decode(), version, unquote(raw_path.decode("ascii")), raw_path, query)
 
 
-class RequestHead:
-    """Request line and header fields: a head without its empty line. Raises RefusedError. RFC 9112 2-6
+class RequestHead(Struct):
+    """Request line and header fields. RFC 9112 2-6
 
     `headers` are all fields; `facts` the same by name, of one that comes more than once the last, or where that matters
     here every value. `comes_once` says that none comes more than once; `is_last` that no other request can follow on
@@ -83,72 +85,70 @@ class RequestHead:
     to be refused.
     """
 
-    __slots__ = ("comes_once", "facts", "headers", "is_for_hypercorn", "is_last", "line")
+    line: RequestLine
+    headers: list[tuple[bytes, bytes]]
+    facts: dict[bytes, bytes]
+    comes_once: bool
+    is_last: bool
+    is_for_hypercorn: bool
 
-    def __init__(self, head: bytes, limits: Limits, lines: list[bytes] | None = None) -> None:
-        if lines is None:
-            lines = head.split(b"\r\n")
-        first, fields = lines[0], lines[1:]
-        if len(first) > limits.max_request_line_bytes:
-            raise RefusedError(414 if _REQUEST_LINE.fullmatch(first) else 400)
-        known = KNOWN_LINES.get(first)
-        self.line = _request_line(first) if known is None else known
-        if len(head) + len(EMPTY_LINE) > limits.max_header_bytes or len(fields) > limits.max_headers:
-            raise RefusedError(431)
-        unsure: list[tuple[bytes, tuple[bytes, bytes]]] = []
-        self.headers = [KNOWN_FIELDS.get(line) or _new_field(line, unsure) for line in fields]
-        self.facts = dict(self.headers)
-        self.comes_once = len(self.facts) == len(fields)
-        if known is None or unsure or not self.comes_once or b"transfer-encoding" in self.facts:
-            _parse(head + EMPTY_LINE)
-        if not self.comes_once:
-            for name in _SINGLED_OUT:
-                values = [value for other, value in self.headers if other == name]
-                if len(values) > 1:
-                    self.facts[name] = b",".join(values)
-        self._check()
-        if known is None or unsure:
-            _keep(first, self.line, unsure)
-        connection = self.facts.get(b"connection")
-        self.is_last = self.line.version == "1.0" or self.line.method == "CONNECT"
-        self.is_last = self.is_last or (connection is not None and b"close" in _tokens(connection))
-        self.is_for_hypercorn = b"upgrade" in self.facts and self._is_upgrade()
 
-    def _check(self) -> None:
-        """Refuse what httptools lets through."""
-        host, coding, version = self.facts.get(b"host"), self.facts.get(b"transfer-encoding"), self.line.version
-        if (host is None and version == "1.1") or (host is not None and host.find(b",") >= 0):
-            raise RefusedError(400)
-        if len(self.facts.get(b"content-length", b"")) > _LENGTH_DIGITS:
-            raise RefusedError(400)
-        if coding is not None and (version == "1.0" or coding.lower() != b"chunked"):
-            raise RefusedError(400 if version == "1.0" else 501)
+def read_head(head: bytes, limits: Limits, lines: list[bytes] | None = None) -> RequestHead:
+    """A head without its empty line; `lines` are its lines, where somebody has them. Raises RefusedError."""
+    if lines is None:
+        lines = head.split(b"\r\n")
+    first, fields = lines[0], lines[1:]
+    if len(first) > limits.max_request_line_bytes:
+        raise RefusedError(414 if _REQUEST_LINE.fullmatch(first) else 400)
+    known = KNOWN_LINES.get(first)
+    line = _request_line(first) if known is None else known
+    if len(head) + len(EMPTY_LINE) > limits.max_header_bytes or len(fields) > limits.max_headers:
+        raise RefusedError(431)
+    unsure: list[tuple[bytes, tuple[bytes, bytes]]] = []
+    headers = [KNOWN_FIELDS.get(one) or _new_field(one, unsure) for one in fields]
+    facts = dict(headers)
+    comes_once = len(facts) == len(fields)
+    if known is None or unsure or not comes_once or b"transfer-encoding" in facts:
+        _parse(head + EMPTY_LINE)
+    if not comes_once:
+        for name in _SINGLED_OUT:
+            values = [value for other, value in headers if other == name]
+            if len(values) > 1:
+                facts[name] = b",".join(values)
+    _check(line, facts)
+    if known is None or unsure:
+        _keep(first, line, unsure)
+    connection = facts.get(b"connection")
+    is_last = line.version == "1.0" or line.method == "CONNECT"
+    is_last = is_last or (connection is not None and b"close" in _tokens(connection))
+    return RequestHead(line, headers, facts, comes_once, is_last, b"upgrade" in facts and _is_upgrade(line, facts))
 
-    def _is_upgrade(self) -> bool:
-        if b"upgrade" not in _tokens(self.facts.get(b"connection", b"")):
-            return False
-        upgrade = self.facts[b"upgrade"].lower()
-        has_body = b"content-length" in self.facts or b"transfer-encoding" in self.facts
-        return (upgrade == b"h2c" and not has_body) or (upgrade == b"websocket" and self.line.method == "GET")
 
-    def with_fields(self, fields: list[tuple[int, tuple[bytes, bytes]]]) -> "RequestHead":
-        """The same head, but for the values of fields at these places."""
-        other = RequestHead.__new__(RequestHead)
-        other.line, other.comes_once = self.line, self.comes_once
-        other.is_last, other.is_for_hypercorn = self.is_last, self.is_for_hypercorn
-        other.headers, other.facts = self.headers.copy(), self.facts.copy()
-        for at, field in fields:
-            other.headers[at] = field
-            other.facts[field[0]] = field[1]
-        return other
+def _check(line: RequestLine, facts: dict[bytes, bytes]) -> None:
+    """Refuse what httptools lets through."""
+    host, coding = facts.get(b"host"), facts.get(b"transfer-encoding")
+    if (host is None and line.version == "1.1") or (host is not None and host.find(b",") >= 0):
+        raise RefusedError(400)
+    if len(facts.get(b"content-length", b"")) > _LENGTH_DIGITS:
+        raise RefusedError(400)
+    if coding is not None and (line.version == "1.0" or coding.lower() != b"chunked"):
+        raise RefusedError(400 if line.version == "1.0" else 501)
+
+
+def _is_upgrade(line: RequestLine, facts: dict[bytes, bytes]) -> bool:
+    if b"upgrade" not in _tokens(facts.get(b"connection", b"")):
+        return False
+    upgrade = facts[b"upgrade"].lower()
+    has_body = b"content-length" in facts or b"transfer-encoding" in facts
+    return (upgrade == b"h2c" and not has_body) or (upgrade == b"websocket" and line.method == "GET")
 
 
 class Heads:
     """The heads of one connection, one after the other. What is read is not to be changed: the next may be the same.
 
     A client that calls a tool again sends the head that it has sent before, but for a length and a name. That is not
-    parsed again. The last head is kept as long as the connection is, whatever is in it. The first is not: it may open a
-    stream for days, which is to hold nothing that it need not.
+    parsed again. The last head is kept as long as the connection is, whatever is in it, unless it is a long one. The
+    first is not: it may open a stream for days.
     """
 
     __slots__ = ("_head", "_is_first", "_last", "_limits", "_lines")
@@ -168,25 +168,29 @@ class Heads:
         lines = head.split(b"\r\n")
         found = None if last is None else self._like_last(last, lines)
         if found is None or len(head) + len(EMPTY_LINE) > self._limits.max_header_bytes:
-            found = RequestHead(head, self._limits, lines)
+            found = read_head(head, self._limits, lines)
         if self._is_first:
             self._is_first = False
+        elif len(head) > _KEPT_HEAD_BYTES:
+            self._last, self._head, self._lines = None, b"", []
         else:
             self._last, self._head, self._lines = found, head, lines
         return found
 
     def _like_last(self, last: RequestHead, lines: list[bytes]) -> RequestHead | None:
         """What it is, where all that is new about it is known from others, and means the same to a parser."""
-        if len(lines) != len(self._lines) or not last.comes_once:
+        before = self._lines
+        if lines[0] != before[0] or len(lines) != len(before) or not last.comes_once:
             return None
-        fields: list[tuple[int, tuple[bytes, bytes]]] = []
-        for at, line in enumerate(self._lines):
-            if line != lines[at]:
+        headers, facts = last.headers.copy(), last.facts.copy()
+        for at in range(1, len(lines)):
+            if lines[at] != before[at]:
                 field = KNOWN_FIELDS.get(lines[at])
-                if field is None or field[0] not in _FREE_NAMES or field[0] != last.headers[at - 1][0]:
+                if field is None or field[0] not in _FREE_NAMES or field[0] != headers[at - 1][0]:
                     return None
-                fields.append((at - 1, field))
-        return last.with_fields(fields)
+                headers[at - 1] = field
+                facts[field[0]] = field[1]
+        return RequestHead(last.line, headers, facts, True, last.is_last, last.is_for_hypercorn)  # `comes_once`
 
 
 KNOWN_LINES: Final[dict[bytes, RequestLine]] = {}

@@ -11,7 +11,6 @@ from typing import Final
 
 from starlette.types import Receive, Scope, Send
 
-from mcp_runtime import call_log
 from mcp_runtime.call import Answer, Call, Reply, Stream
 from mcp_runtime.dispatcher import Dispatcher
 from mcp_runtime.limits import Limits
@@ -119,8 +118,6 @@ class StreamableHttp:
                 await self._refuse(exchange, error)
         except (ClientGoneError, OSError):
             return  # Nobody is left to be answered; some servers say so by failing the send.
-        finally:
-            call_log.forget()
 
     async def _refuse(self, exchange: Exchange, error: HttpRefusalError) -> None:
         body = encode_error(None, PeerError(INVALID_REQUEST, error.text))
