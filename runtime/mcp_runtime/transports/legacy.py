@@ -33,8 +33,7 @@ class LegacyExchange(Struct, frozen=True, kw_only=True):
     """One HTTP request for a bridge: its ASGI ends, its headers by name, and headers for the answer (CORS).
 
     `message` is the one in its body, where that was read and is no batch; `found` what `read_params` made of a request.
-    `shortcut` is the request's, where there is one; `lent` a scope in which one call may be cut off, where the server
-    has one to lend.
+    `shortcut` is the request's, where there is one.
     """
 
     scope: "Scope"
@@ -45,7 +44,11 @@ class LegacyExchange(Struct, frozen=True, kw_only=True):
     message: Message | None = None
     found: ReadParams | None = None
     shortcut: Shortcut | None = None
-    lent: LentScope | None = None
+
+    @property
+    def lent(self) -> LentScope | None:
+        """A scope in which one call may be cut off, where the server has one to lend, and it was not given back."""
+        return None if self.shortcut is None or self.shortcut.lent.scope is None else self.shortcut.lent
 
 
 class HttpBridge(Protocol):

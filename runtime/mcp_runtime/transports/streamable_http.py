@@ -29,7 +29,6 @@ from mcp_runtime.protocol.jsonrpc import (
 )
 from mcp_runtime.protocol.messages import ReadParams, read_message
 from mcp_runtime.protocol.revisions import LEGACY_REVISIONS, MODERN_REVISIONS, Era, classify
-from mcp_runtime.scopes import LentScope
 from mcp_runtime.shortcut import shortcut_of
 from mcp_runtime.transports.event_stream import Events, serve_event_stream
 from mcp_runtime.transports.http_exchange import Exchange
@@ -156,7 +155,6 @@ class StreamableHttp:
             message=message,
             found=found,
             shortcut=exchange.shortcut,
-            lent=exchange.cutter if isinstance(exchange.cutter, LentScope) and exchange.cutter.scope else None,
         )
         return await self._bridge.serve(legacy, body=body)
 
@@ -189,9 +187,7 @@ class StreamableHttp:
                 await exchange.response.finish(conclude)
             else:
                 # A stream may stay open for days: nothing of the request that opened it stays with it.
-                exchange.call = None
-                if not exchange.is_passed_on:
-                    exchange.cutter = None
+                exchange.cutter = exchange.call = None
                 await conclude()
         except PeerError as error:
             request_id = error.id if isinstance(error, MalformedMessageError) else exchange.request_id
