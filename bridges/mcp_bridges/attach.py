@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
     from mcp_bridges.conversation import Setting
-    from mcp_bridges.gate import Gate, Transport
+    from mcp_bridges.gate import Gate
     from mcp_bridges.handshake_stdio import HandshakeStdio
     from mcp_bridges.http_bridge import HttpBridges
     from mcp_bridges.legacy_call import LegacyServices, Waiting
     from mcp_bridges.past import Past
+    from mcp_runtime.labels import TransportName
     from mcp_runtime.observing import Observer
     from mcp_runtime.state.engines import State
     from mcp_runtime.transports.watch import Watch
@@ -177,7 +178,7 @@ class AttachedBridges:
             new_id=self._new_id,
         )
 
-    def _setting(self, transport: "Transport") -> "Setting":
+    def _setting(self, transport: "TransportName") -> "Setting":
         from mcp_bridges.conversation import Setting
 
         config = self._runtime.config

@@ -16,8 +16,9 @@ from typing import Final, get_args
 
 import msgspec
 
-from mcp_bridges.gate import LegacyClient, Transport
+from mcp_bridges.gate import LegacyClient
 from mcp_runtime.config import nearest
+from mcp_runtime.labels import TransportName
 
 _Test = Callable[[str], bool]
 _Precedence = tuple[tuple[int, ...], bool, tuple[tuple[int, int, str], ...]]
@@ -87,8 +88,8 @@ def _pattern(value: str) -> _Test:
 
 def _transport(value: str) -> _Test:
     test = _pattern(value)
-    if not any(map(test, get_args(Transport))):
-        raise ValueError(f'"{value}" is no transport; write one of {", ".join(get_args(Transport))}')
+    if not any(map(test, get_args(TransportName))):
+        raise ValueError(f'"{value}" is no transport; write one of {", ".join(get_args(TransportName))}')
     return test
 
 

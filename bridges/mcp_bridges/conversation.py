@@ -13,7 +13,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 from msgspec import Raw
 
 from mcp_bridges.batches import join, not_here, read_batch
-from mcp_bridges.gate import LegacyClient, Sighting, Transport
+from mcp_bridges.gate import LegacyClient, Sighting
 from mcp_bridges.legacy_call import LegacyCall, LegacyServices
 from mcp_bridges.listening import Listening, ListenRefusedError, encode_change
 from mcp_bridges.session import (
@@ -35,6 +35,7 @@ from mcp_bridges.session import (
 from mcp_bridges.session_state import subscribed
 from mcp_runtime import call_log
 from mcp_runtime.dispatcher import too_many_requests
+from mcp_runtime.labels import TransportName
 from mcp_runtime.limits import Limits
 from mcp_runtime.protocol.errors import INVALID_PARAMS, INVALID_REQUEST, PeerError
 from mcp_runtime.protocol.jsonrpc import (
@@ -64,7 +65,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     services: LegacyServices
     subscriptions: Subscriptions
     limits: Limits
-    transport: Transport
+    transport: TransportName
     features: tuple[str, ...]
     discover: Callable[[], Awaitable[dict[str, Any]]]
     server: dict[str, Any]

@@ -3,13 +3,12 @@
 What a gate knows (posture, deprecation, brownouts) is its own business; a bridge only says what it has seen.
 """
 
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-Transport = Literal["stdio", "streamable_http", "http_sse"]
-"""What a legacy message came over."""
+from mcp_runtime.labels import TransportName
 
 Headers = tuple[tuple[bytes, bytes], ...]
 """HTTP headers, names in lower case."""
@@ -22,7 +21,7 @@ class LegacyClient(Struct, frozen=True, kw_only=True, cache_hash=True):
     authenticated; `peer` its network address.
     """
 
-    transport: Transport
+    transport: TransportName
     name: str | None = None
     version: str | None = None
     user_agent: str | None = None

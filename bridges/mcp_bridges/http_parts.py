@@ -6,10 +6,11 @@ from typing import Any, Final
 
 import msgspec
 
-from mcp_bridges.gate import LegacyClient, Sighting, Transport, Verdict
+from mcp_bridges.gate import LegacyClient, Sighting, Verdict
 from mcp_bridges.legacy_call import LegacyServices
 from mcp_bridges.refusals import RefusedError, raise_refusal
 from mcp_runtime.config import Config
+from mcp_runtime.labels import TransportName
 from mcp_runtime.protocol.errors import PeerError
 from mcp_runtime.protocol.jsonrpc import RequestId, encode_error
 from mcp_runtime.shortcut import Fields
@@ -40,14 +41,14 @@ class HttpParts(msgspec.Struct, frozen=True, kw_only=True):
     new_id: Callable[[], str]
 
 
-def client_of(exchange: LegacyExchange, transport: Transport) -> LegacyClient:
+def client_of(exchange: LegacyExchange, transport: TransportName) -> LegacyClient:
     """Who sent the request, as far as HTTP shows."""
     peer = exchange.scope.get("client")
     return _client(transport, exchange.request_headers.get(b"user-agent"), peer[0] if peer else None)
 
 
 @lru_cache(maxsize=_CLIENTS)
-def _client(transport: Transport, agent: bytes | None, peer: str | None) -> LegacyClient:
+def _client(transport: TransportName, agent: bytes | None, peer: str | None) -> LegacyClient:
     return LegacyClient(transport=transport, user_agent=None if agent is None else agent.decode("latin-1"), peer=peer)
 
 

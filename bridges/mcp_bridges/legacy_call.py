@@ -20,9 +20,10 @@ from mcp_bridges.growing_progress import GrowingProgress
 from mcp_bridges.refusals import RefusedError, raise_refusal
 from mcp_bridges.revisions import at_least, error_for, notification_for, result_for
 from mcp_bridges.session import FEATURES, Session, stateless_probe, with_answers
-from mcp_runtime.call import Call, CloseStream, Notify, Reply, Transport
+from mcp_runtime.call import Call, CloseStream, Notify, Reply
 from mcp_runtime.dispatcher import Dispatcher
-from mcp_runtime.metrics import Meter, OutcomeName
+from mcp_runtime.labels import OutcomeName, TransportName
+from mcp_runtime.metrics import Meter
 from mcp_runtime.observing import outcome_of
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, PeerError
 from mcp_runtime.protocol.json_types import is_object
@@ -84,17 +85,17 @@ class LegacyServices(msgspec.Struct, frozen=True, kw_only=True):
             seen = Sighting(client=client, revision=revision, features=features, method=method)
             raise_refusal(self.gate.admit(seen))
 
-    def failed(self, revision: str, transport: Transport, method: str, error: PeerError) -> None:
+    def failed(self, revision: str, transport: TransportName, method: str, error: PeerError) -> None:
         """Count a request that came to nothing before it reached the dispatcher."""
         self.answered(revision, transport, method, "refused" if isinstance(error, RefusedError) else "error")
 
-    def answered(self, revision: str, transport: Transport, method: str, outcome: OutcomeName = "ok") -> None:
+    def answered(self, revision: str, transport: TransportName, method: str, outcome: OutcomeName = "ok") -> None:
         """Count a request that a bridge answered by itself, which takes no time worth measuring."""
         if self.meter is not None:
             self.meter.request("legacy", revision, transport, method, outcome, 0.0)
 
     @contextmanager
-    def open_stream(self, transport: Transport) -> Generator[None]:
+    def open_stream(self, transport: TransportName) -> Generator[None]:
         """Count a stream as open for as long as the block runs."""
         if self.meter is None:
             yield
@@ -145,7 +146,7 @@ class LegacyCall(msgspec.Struct, kw_only=True, eq=False):
     session: Session
     client: LegacyClient
     request: Request
-    transport: Transport
+    transport: TransportName
     log_level: LoggingLevel
     notify: Notify
     ask: Ask

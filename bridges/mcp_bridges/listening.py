@@ -11,8 +11,9 @@ from typing import Final
 
 from msgspec import Raw
 
-from mcp_runtime.call import Call, Reply, Stream, Transport
+from mcp_runtime.call import Call, Reply, Stream
 from mcp_runtime.dispatcher import Dispatcher
+from mcp_runtime.labels import TransportName
 from mcp_runtime.protocol.jsonrpc import Request, encode_json, encode_notification
 from mcp_runtime.protocol.meta import ClientCapabilities, MetaProbe, RequestMetaObject
 from mcp_runtime.protocol.revisions import LATEST
@@ -43,11 +44,16 @@ class Listening:
     """The changes of interest to one old client. `uris` are the resources it subscribed to."""
 
     def __init__(
-        self, dispatcher: Dispatcher, subscriptions: Subscriptions, *, transport: Transport, uris: Iterable[str] = ()
+        self,
+        dispatcher: Dispatcher,
+        subscriptions: Subscriptions,
+        *,
+        transport: TransportName,
+        uris: Iterable[str] = (),
     ) -> None:
         self._dispatcher = dispatcher
         self._subscriptions = subscriptions
-        self._transport: Transport = transport
+        self._transport: TransportName = transport
         self._uris = frozenset(uris)
         self._current: Subscription | None = None
         self._since = subscriptions.position

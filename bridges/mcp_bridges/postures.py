@@ -9,12 +9,13 @@ from typing import Final, Literal
 import msgspec
 
 from mcp_bridges.client_rules import ClientRule, parse_rule
-from mcp_bridges.gate import SERVE, LegacyClient, Sighting, Transport, Verdict
+from mcp_bridges.gate import SERVE, LegacyClient, Sighting, Verdict
 from mcp_bridges.refusals import not_served
 from mcp_runtime.config import Config, ConfigError
 from mcp_runtime.config.sections import Posture
+from mcp_runtime.labels import TransportName
 
-_NAMES: Final[Mapping[Transport, str]] = {
+_NAMES: Final[Mapping[TransportName, str]] = {
     "stdio": "The initialize handshake",
     "streamable_http": "HTTP with sessions",
     "http_sse": "HTTP+SSE",
@@ -33,7 +34,7 @@ class PostureGate:
     def __init__(self, config: Config) -> None:
         bridges = config.bridges
         self._rules = tuple(_read(text, config) for text in bridges.clients.rules)
-        postures: dict[Transport, Posture] = {
+        postures: dict[TransportName, Posture] = {
             "stdio": bridges.stdio_handshake.posture,
             "streamable_http": bridges.http_sessions.posture,
             "http_sse": bridges.http_sse.posture,

@@ -5,20 +5,19 @@ Spec: 2026-07-28/basic#statelessness
 
 import math
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final, Literal
+from typing import Final
 
 import anyio
 from msgspec import UNSET, Struct, field
 from msgspec.structs import asdict
 
-from mcp_runtime.metrics import OutcomeName
+from mcp_runtime.labels import OutcomeName, TransportName
 from mcp_runtime.protocol.headers import Headers
 from mcp_runtime.protocol.jsonrpc import Request
 from mcp_runtime.protocol.meta import MetaProbe, RequestMetaObject, trace_context
 from mcp_runtime.scopes import ANY_LOOP, new_scope
 from mcp_runtime.subscriptions import Subscription
 
-Transport = Literal["stdio", "streamable_http", "http_sse"]
 Notify = Callable[[bytes], Awaitable[None]]
 CloseStream = Callable[[], Awaitable[None]]
 
@@ -44,7 +43,7 @@ class Call(Struct, kw_only=True, eq=False):
 
     request: Request
     probe: MetaProbe
-    transport: Transport
+    transport: TransportName
     notify: Notify
     params: Struct | None = None
     headers: Headers | None = None

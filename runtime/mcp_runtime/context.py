@@ -8,7 +8,7 @@ Spec: 2026-07-28/basic/patterns
 import inspect
 import math
 from collections.abc import Awaitable, Callable, Generator, Sequence
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 from urllib.parse import urlsplit
 
 import anyio.lowlevel
@@ -20,6 +20,7 @@ from mcp_runtime.call import Call
 from mcp_runtime.elicitation_forms import Elicitation, Form, form_of_schema, form_of_type, read_url_answer
 from mcp_runtime.errors import PluginError
 from mcp_runtime.input_required import Question, Rounds
+from mcp_runtime.labels import TransportName
 from mcp_runtime.protocol.content import CreateMessageResult, ListRootsResult, Root, SamplingMessage, TextContent
 from mcp_runtime.protocol.errors import missing_capability
 from mcp_runtime.protocol.json_types import is_object
@@ -111,7 +112,7 @@ class Context:
         return self._call.principal
 
     @property
-    def transport(self) -> Literal["stdio", "streamable_http", "http_sse"]:
+    def transport(self) -> TransportName:
         """What the request came over."""
         return self._call.transport
 

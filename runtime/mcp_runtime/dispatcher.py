@@ -16,8 +16,8 @@ from mcp_runtime import call_log
 from mcp_runtime.call import Answer, Call, Reply, Stream
 from mcp_runtime.errors import ArgumentsError, PluginError, ToolError
 from mcp_runtime.input_required import InputNeeded
+from mcp_runtime.labels import OutcomeName
 from mcp_runtime.methods import METHODS, Method, Outcome, Services, Work
-from mcp_runtime.metrics import OutcomeName
 from mcp_runtime.protocol.content import TextContent
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, METHOD_NOT_FOUND, PeerError, unsupported_version
 from mcp_runtime.protocol.headers import check_method, check_name, check_version, is_mirrored, version_of

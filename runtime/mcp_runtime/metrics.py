@@ -10,13 +10,8 @@ from typing import Final, Literal, Protocol
 
 import msgspec
 
+from mcp_runtime.labels import EraName, OutcomeName, TransportName
 from mcp_runtime.protocol.revisions import LEGACY_REVISIONS, MODERN_REVISIONS
-
-EraName = Literal["modern", "legacy"]
-TransportName = Literal["stdio", "streamable_http", "http_sse"]
-OutcomeName = Literal["ok", "tool_error", "error", "refused", "abandoned"]
-"""How a request ended: with a result, with a result that says a tool failed, with a JSON-RPC error, refused before its
-method ran, or given up by its client."""
 
 OTHER: Final = "other"
 """The label of what is in no set."""

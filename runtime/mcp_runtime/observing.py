@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from mcp_runtime.call import Answer, Call, Reply
-from mcp_runtime.metrics import Meter, OutcomeName
+from mcp_runtime.labels import OutcomeName
+from mcp_runtime.metrics import Meter
 
 
 class Observer(Protocol):

@@ -1,12 +1,13 @@
 """The context of a handler that runs in a worker thread. Rule: every method is the async one, waited for."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import anyio.from_thread
 
 from mcp_runtime.context import Ask, Context
 from mcp_runtime.elicitation_forms import Elicitation
+from mcp_runtime.labels import TransportName
 from mcp_runtime.protocol.content import CreateMessageResult, Root, SamplingMessage
 from mcp_runtime.protocol.jsonrpc import RequestId
 from mcp_runtime.protocol.meta import ClientCapabilities, Implementation, LoggingLevel, MetaObject, TraceContext
@@ -57,7 +58,7 @@ class SyncContext:
         return self._context.principal
 
     @property
-    def transport(self) -> Literal["stdio", "streamable_http", "http_sse"]:
+    def transport(self) -> TransportName:
         """See Context."""
         return self._context.transport
 

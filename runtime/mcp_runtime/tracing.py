@@ -5,10 +5,11 @@ Spec: 2026-07-28/basic#meta (OpenTelemetry trace context)
 
 import sys
 from contextlib import AbstractContextManager
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 
 import msgspec
 
+from mcp_runtime.labels import TransportName
 from mcp_runtime.protocol.jsonrpc import RequestId
 from mcp_runtime.protocol.meta import TraceContext
 
@@ -26,7 +27,7 @@ class TracedRequest(msgspec.Struct, frozen=True, kw_only=True):
     method: str
     request_id: RequestId | None
     revision: str
-    transport: Literal["stdio", "streamable_http", "http_sse"]
+    transport: TransportName
     name: str | None = None
     uri: str | None = None
     peer: str | None = None

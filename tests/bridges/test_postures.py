@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 import pytest
 
-from mcp_bridges.gate import SERVE, LegacyClient, Refusal, Sighting, Transport, Verdict
+from mcp_bridges.gate import SERVE, LegacyClient, Refusal, Sighting, Verdict
 from mcp_bridges.postures import PostureGate
 from mcp_runtime.config import BridgesConfig, Config, ConfigError, load_config
 from mcp_runtime.config.sections import (
@@ -15,11 +15,12 @@ from mcp_runtime.config.sections import (
     LegacyClientsConfig,
     StdioHandshakeConfig,
 )
+from mcp_runtime.labels import TransportName
 from tests.support.legacy_sessions import NEWEST, OldServer, bridge_settings, on_both_loops, served, serving
 from tests.support.messages import headers_for, request
 from tests.support.settings import settings
 
-TRANSPORTS: Final[tuple[Transport, ...]] = ("stdio", "streamable_http", "http_sse")
+TRANSPORTS: Final[tuple[TransportName, ...]] = ("stdio", "streamable_http", "http_sse")
 Word = Literal["serve", "refuse", "off"]
 
 
@@ -35,11 +36,11 @@ def gate(
     return PostureGate(settings(bridges=bridges))
 
 
-def verdict(of: PostureGate, transport: Transport, **client: Any) -> Verdict:
+def verdict(of: PostureGate, transport: TransportName, **client: Any) -> Verdict:
     return of.admit(Sighting(client=LegacyClient(transport=transport, **client), revision=NEWEST, features=("ping",)))
 
 
-def is_served(of: PostureGate, transport: Transport = "streamable_http", **client: Any) -> bool:
+def is_served(of: PostureGate, transport: TransportName = "streamable_http", **client: Any) -> bool:
     found = verdict(of, transport, **client)
     assert found.headers == ()
     return found.refusal is None
@@ -50,7 +51,7 @@ def test_by_default_everybody_is_served() -> None:
 
 
 @pytest.mark.parametrize("refused", TRANSPORTS)
-def test_each_bridge_has_its_own_posture(refused: Transport) -> None:
+def test_each_bridge_has_its_own_posture(refused: TransportName) -> None:
     keys = {"stdio": "stdio", "streamable_http": "sessions", "http_sse": "sse"}
     words: dict[str, Any] = {keys[refused]: "refuse"}
     made = gate(**words)
@@ -61,7 +62,7 @@ def test_each_bridge_has_its_own_posture(refused: Transport) -> None:
     ("transport", "name"),
     [("stdio", "The initialize handshake"), ("streamable_http", "HTTP with sessions"), ("http_sse", "HTTP+SSE")],
 )
-def test_a_refusal_names_what_is_spoken_and_where(transport: Transport, name: str) -> None:
+def test_a_refusal_names_what_is_spoken_and_where(transport: TransportName, name: str) -> None:
     everybody = gate("refuse transport=*", url="https://new.example/mcp")
     text = f"{name} is not served here any more; use MCP 2026-07-28"
     assert verdict(everybody, transport).refusal == Refusal(

@@ -7,16 +7,14 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from mcp_runtime.labels import EraName, OutcomeName, TransportName
 from mcp_runtime.methods import METHODS
 from mcp_runtime.metrics import (
     DURATION_BUCKETS_S,
     LEGACY_METHODS,
-    EraName,
     Family,
     Meter,
     Metrics,
-    OutcomeName,
-    TransportName,
 )
 from mcp_runtime.prometheus_text import PrometheusText
 from mcp_runtime.protocol.revisions import LEGACY_REVISIONS, MODERN_REVISIONS

@@ -9,7 +9,8 @@ import hashlib
 import ipaddress
 from typing import Final, Literal, NamedTuple
 
-from mcp_bridges.gate import LegacyClient, Transport
+from mcp_bridges.gate import LegacyClient
+from mcp_runtime.labels import TransportName
 
 Addresses = Literal["full", "truncated", "hashed", "none"]
 """How much of a network address is kept: all, its network, a keyed hash of it, or nothing."""
@@ -29,7 +30,7 @@ class Identity(NamedTuple):
     name: str
     version: str
     user_agent: str
-    transport: Transport
+    transport: TransportName
 
     @property
     def key(self) -> str:
@@ -55,7 +56,7 @@ def identity_of(client: LegacyClient) -> Identity:
     )
 
 
-def overflow(transport: Transport) -> Identity:
+def overflow(transport: TransportName) -> Identity:
     """Stands for every client past the number that the ledger keeps apart in a day."""
     return Identity(principal="", name="(more clients)", version="", user_agent="", transport=transport)
 

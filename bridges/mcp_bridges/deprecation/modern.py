@@ -14,14 +14,15 @@ from msgspec import UNSET
 from mcp_bridges.deprecation.ledger import Ledger
 from mcp_bridges.gate import LegacyClient, Sighting
 from mcp_bridges.session import FEATURES
-from mcp_runtime.call import Answer, Call, Transport
+from mcp_runtime.call import Answer, Call
+from mcp_runtime.labels import TransportName
 
 _MAX_CLIENTS: Final = 10_000
 """Kept apart between two hand-overs; those past it are not counted, and no real server has as many."""
 _AT_ONCE: Final = 256
 """To count many in a row takes less time than to count each in its turn, when other code has been at work meanwhile."""
 
-_Key = tuple[str | None, str | None, bytes | None, str | None, str | None, Transport, str]
+_Key = tuple[str | None, str | None, bytes | None, str | None, str | None, TransportName, str]
 
 
 class ModernWatch:

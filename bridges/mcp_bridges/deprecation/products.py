@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from mcp_bridges.deprecation.identity import Identity
-from mcp_bridges.gate import Transport
+from mcp_runtime.labels import TransportName
 
 
 class Product(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,7 +22,7 @@ class Product(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     name: str
     since: tuple[int, ...]
-    transports: frozenset[Transport]
+    transports: frozenset[TransportName]
     action: str
     source: str
     checked: date

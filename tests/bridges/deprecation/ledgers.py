@@ -14,7 +14,8 @@ from typing import Any, Final, cast
 
 from mcp_bridges.deprecation.evidence import Evidence, read_evidence
 from mcp_bridges.deprecation.ledger import Ledger
-from mcp_bridges.gate import LegacyClient, Sighting, Transport
+from mcp_bridges.gate import LegacyClient, Sighting
+from mcp_runtime.labels import TransportName
 
 NOBODY: Final = 65534
 START: Final = date(2026, 8, 1)
@@ -89,7 +90,7 @@ class Fixture:
         return int(found)
 
 
-def client(name: str = "acme", *, transport: Transport = "streamable_http", **facts: Any) -> LegacyClient:
+def client(name: str = "acme", *, transport: TransportName = "streamable_http", **facts: Any) -> LegacyClient:
     """A client with everything about it shown."""
     shown = {"version": "1.0", "user_agent": f"{name}/1.0", "peer": "192.0.2.7"}
     return LegacyClient(transport=transport, name=name, **{**shown, **facts})

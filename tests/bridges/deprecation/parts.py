@@ -10,9 +10,10 @@ from typing import Any, Final
 from mcp_bridges.deprecation.gatekeeper import DeprecationGate
 from mcp_bridges.deprecation.logs import Outcome
 from mcp_bridges.deprecation.options import build_gate
-from mcp_bridges.gate import ANSWERED, LegacyClient, Sighting, Transport
+from mcp_bridges.gate import ANSWERED, LegacyClient, Sighting
 from mcp_runtime.config import Config, load_config
 from mcp_runtime.config.template import toml_value
+from mcp_runtime.labels import TransportName
 
 LEVEL_NAMES: Final = {level: name.lower() for name, level in logging.getLevelNamesMapping().items() if name != "WARN"}
 
@@ -22,7 +23,7 @@ def unix(text: str) -> float:
     return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
 
 
-def client(name: str | None = "cursor", transport: Transport = "http_sse", **more: str) -> LegacyClient:
+def client(name: str | None = "cursor", transport: TransportName = "http_sse", **more: str) -> LegacyClient:
     return LegacyClient(transport=transport, name=name, **more)
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
-from mcp_bridges.gate import LegacyClient, Transport
+from mcp_bridges.gate import LegacyClient
+from mcp_runtime.labels import TransportName
 from tests.bridges.deprecation.ledgers import client
 
 FIRST_DAY: Final = date(2026, 8, 1)
@@ -20,7 +21,7 @@ QUIET_AT_MOST_DAYS: Final = 7
 STAY: Final = frozenset({0, 4, 5, 9})
 """On HTTP+SSE and on stdio; all others have moved when the year ends."""
 
-_KINDS: Final[tuple[tuple[Transport, str, tuple[str, ...]], ...]] = (
+_KINDS: Final[tuple[tuple[TransportName, str, tuple[str, ...]], ...]] = (
     ("http_sse", "2024-11-05", ("transport.http_sse", "protocol.handshake")),
     ("streamable_http", "2025-03-26", ("protocol.handshake", "transport.session_id", "jsonrpc.batch")),
     ("streamable_http", "2025-06-18", ("protocol.handshake", "transport.session_id", "transport.get_stream")),
