@@ -3,7 +3,7 @@
 What a gate knows (posture, deprecation, brownouts) is its own business; a bridge only says what it has seen.
 """
 
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -48,6 +48,9 @@ class Sighting(Struct, frozen=True, kw_only=True):
     opening: bool = False
     preliminary: bool = False
 
+
+UseOutcome = Literal["served", "refused", "would_refuse"]
+"""What became of a sighting; "would_refuse" was served, because refusing was only tried out."""
 
 ANSWERED: Final = 200
 """The status of a refusal of one method: it is that method's answer, and the conversation goes on.

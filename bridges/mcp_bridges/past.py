@@ -12,12 +12,12 @@ import msgspec
 from msgspec.structs import replace
 
 from mcp_bridges.deprecation.gatekeeper import DeprecationGate, Notebook
-from mcp_bridges.deprecation.ledger import Ledger, Outcome
+from mcp_bridges.deprecation.ledger import Ledger
 from mcp_bridges.deprecation.ledger_options import build_ledger
 from mcp_bridges.deprecation.modern import ModernWatch
 from mcp_bridges.deprecation.options import build_gate, read_deprecation
 from mcp_bridges.deprecation.policy import Policy
-from mcp_bridges.gate import Gate, Sighting, Verdict
+from mcp_bridges.gate import Gate, Sighting, UseOutcome, Verdict
 from mcp_bridges.postures import PostureGate
 from mcp_runtime import call_log
 from mcp_runtime.config import Config
@@ -28,7 +28,7 @@ LOGGER: Final = "mcp_bridges.deprecation"
 class _NoNotebook:
     """Where the operator keeps no ledger."""
 
-    def note(self, sighting: Sighting, *, at: float, outcome: Outcome) -> None:
+    def note(self, sighting: Sighting, *, at: float, outcome: UseOutcome) -> None:
         """Forget it."""
 
 

@@ -12,9 +12,10 @@ from typing import Final
 import msgspec
 
 from mcp_bridges.client_rules import ClientRule
-from mcp_bridges.deprecation.clients import Identity, identity_of
+from mcp_bridges.deprecation.days import DAY_S
 from mcp_bridges.deprecation.schedule import Brownout, Window
 from mcp_bridges.gate import LegacyClient
+from mcp_bridges.identity import Identity, identity_of
 
 EVERY_FEATURE: Final = "*"
 GONE_STATUS: Final = 410
@@ -78,7 +79,7 @@ class Enforcement(msgspec.Struct, frozen=True, kw_only=True):
     stages: Mapping[str, Stage] = msgspec.field(default_factory=dict[str, Stage])
     dry_run: frozenset[str] = frozenset()
     brownouts: tuple[Brownout, ...] = ()
-    notice_s: int = 14 * 86_400
+    notice_s: int = 14 * DAY_S
     exempt: tuple[ScopedRule, ...] = ()
     deny: tuple[ScopedRule, ...] = ()
 

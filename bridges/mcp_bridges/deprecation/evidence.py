@@ -11,9 +11,9 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from mcp_bridges.deprecation.identity import Identity
 from mcp_bridges.deprecation.ledger_schema import MESSAGE, opened_for_reading
 from mcp_bridges.deprecation.ledger_tallies import REVISION_PREFIX
+from mcp_bridges.identity import Identity
 from mcp_runtime.protocol.revisions import LEGACY_REVISIONS, MODERN_REVISIONS, Era
 
 _USES: Final = """
@@ -24,7 +24,8 @@ _MESSAGES: Final = """
 _WATCHED: Final = "SELECT count(*), coalesce(sum(lost), 0) FROM watched WHERE day BETWEEN ? AND ?"
 _NETWORKS: Final = "SELECT client, network, calls, last_seen FROM network ORDER BY last_seen DESC, network"
 _CLIENTS: Final = """
-    SELECT id, principal, name, version, user_agent, transport, first_seen, last_seen, modern_seen FROM client"""
+    SELECT id, principal, name, version, user_agent, transport, network, first_seen, last_seen, modern_seen
+    FROM client"""
 
 TREND_PARTS: Final = 30
 """A sparkline has at most so many bars: a day each in a month, more days each in a longer time."""

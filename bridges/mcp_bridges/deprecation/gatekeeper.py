@@ -8,13 +8,12 @@ from typing import Final, Protocol
 
 import msgspec
 
+from mcp_bridges.deprecation.days import DAY_S
 from mcp_bridges.deprecation.enforcement import Enforcement, Objection, Stage
-from mcp_bridges.deprecation.logs import Outcome, Stream, UsageLog
+from mcp_bridges.deprecation.logs import Stream, UsageLog
 from mcp_bridges.deprecation.refusals import Refusals
 from mcp_bridges.deprecation.signals import Signals, brownout_headers
-from mcp_bridges.gate import Headers, LegacyClient, Sighting, Verdict
-
-_DAY_S: Final = 86_400
+from mcp_bridges.gate import Headers, LegacyClient, Sighting, UseOutcome, Verdict
 
 _MAX_COURSES: Final = 4096
 """Ways to treat a client that are kept; past it the one made first is forgotten, and made anew when it is needed."""
@@ -26,7 +25,7 @@ _UNCACHED: Final[Headers] = ((b"cache-control", b"no-store"),)
 class Notebook(Protocol):
     """Keeps the evidence: who used what, when, and what became of it."""
 
-    def note(self, sighting: Sighting, *, at: float, outcome: Outcome) -> None:
+    def note(self, sighting: Sighting, *, at: float, outcome: UseOutcome) -> None:
         """Note one use of the past at `at`, in Unix seconds. Called for every one: it neither waits nor fails."""
         ...
 
@@ -35,7 +34,7 @@ class _Course(msgspec.Struct, frozen=True):
     """What to do with sightings that are alike, before `until_s`."""
 
     until_s: float
-    outcome: Outcome
+    outcome: UseOutcome
     verdict: Verdict
     streams: tuple[Stream, ...]
     objection: Objection | None
@@ -110,7 +109,7 @@ class DeprecationGate:
         refused = objections[0] if objections and not objections[0].is_dry else None
         return _Course(
             # At midnight a phase may begin, and with it another cadence.
-            until_s=min((at // _DAY_S + 1) * _DAY_S, self._enforcement.changes_at(features, at=at)),
+            until_s=min((at // DAY_S + 1) * DAY_S, self._enforcement.changes_at(features, at=at)),
             outcome="refused" if refused else "would_refuse" if objections else "served",
             verdict=Verdict(headers=self.headers(sighting, at) + (_UNCACHED if refused else ())),
             streams=tuple(self._streams(sighting, objections, at)),
@@ -121,7 +120,7 @@ class DeprecationGate:
         """The streams that a call counts in: of a refused one, only those of the features it is refused for."""
         is_dry = {one.feature: one.is_dry for one in reversed(objections)}
         is_refused = False in is_dry.values()
-        outcomes: dict[str, Outcome] = {
+        outcomes: dict[str, UseOutcome] = {
             feature: "served" if feature not in is_dry else "would_refuse" if is_dry[feature] else "refused"
             for feature in sighting.features
         }

@@ -14,24 +14,22 @@ from contextlib import asynccontextmanager
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 import anyio
 import anyio.to_thread
 import msgspec
 
-from mcp_bridges.deprecation.identity import AddressPrivacy
+from mcp_bridges.deprecation.days import day_of
 from mcp_bridges.deprecation.ledger_schema import LedgerUnusable
-from mcp_bridges.deprecation.ledger_tallies import Tallies, Tally, day_of
+from mcp_bridges.deprecation.ledger_tallies import Tallies, Tally
 from mcp_bridges.deprecation.ledger_writing import Batch, write
-from mcp_bridges.gate import LegacyClient, Sighting
+from mcp_bridges.gate import LegacyClient, Sighting, UseOutcome
+from mcp_bridges.identity import AddressPrivacy
 from mcp_runtime import call_log
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
-
-Outcome = Literal["served", "refused", "would_refuse"]
-"""What became of a sighting; "would_refuse" was served, because refusing was only tried out."""
 
 FILE_NAME: Final = "ledger.db"
 SAY_AGAIN_AFTER_S: Final = 3600.0
@@ -83,7 +81,7 @@ class Ledger:
         self._lost_unsaid = 0
         self._lost_said_at_s = -math.inf
 
-    def note(self, sighting: Sighting, *, at: float, outcome: Outcome) -> None:
+    def note(self, sighting: Sighting, *, at: float, outcome: UseOutcome) -> None:
         """Count `sighting`, which was made at `at` (Unix seconds)."""
         tally = self._tallies.of(sighting.client, sighting.revision, sighting.features, at)
         tally.calls += 1
@@ -128,7 +126,7 @@ class Ledger:
             taken, lost = self._tallies.take()
             self._lost_unwritten += lost
             self._lost_calls += lost
-            today = day_of(self._now())
+            today = day_of(self._now()).isoformat()
             if not taken and not self._lost_unwritten and today == self._watched_day:
                 return True
             batch = Batch(

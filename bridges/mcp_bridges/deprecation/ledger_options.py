@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mcp_bridges.deprecation.identity import AddressPrivacy
 from mcp_bridges.deprecation.ledger import FILE_NAME, Ledger
+from mcp_bridges.identity import AddressPrivacy
 from mcp_runtime import call_log
 from mcp_runtime.config import Config, default_state_directory
 from mcp_runtime.key_store import load_keys

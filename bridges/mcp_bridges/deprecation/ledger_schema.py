@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
-VERSION: Final = 2
+VERSION: Final = 3
 MESSAGE: Final = "*"
 """The feature of a row that counts messages."""
 
@@ -23,8 +23,8 @@ _BUSY_TIMEOUT_S: Final = 1.0
 _CREATE: Final = (
     """CREATE TABLE client (
         id TEXT PRIMARY KEY, principal TEXT NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL,
-        user_agent TEXT NOT NULL, transport TEXT NOT NULL, first_seen REAL NOT NULL, last_seen REAL NOT NULL,
-        modern_seen REAL
+        user_agent TEXT NOT NULL, transport TEXT NOT NULL, network TEXT NOT NULL, first_seen REAL NOT NULL,
+        last_seen REAL NOT NULL, modern_seen REAL
     ) WITHOUT ROWID""",
     """CREATE TABLE network (
         client TEXT NOT NULL, network TEXT NOT NULL, calls INTEGER NOT NULL,
@@ -57,6 +57,8 @@ _MIGRATIONS: Final = {
         "CREATE TABLE watched (day TEXT PRIMARY KEY, lost INTEGER NOT NULL) WITHOUT ROWID",
         "INSERT INTO watched SELECT DISTINCT day, 0 FROM use",
     ),
+    # Version 2 took anonymous clients of all networks for one.
+    2: ("ALTER TABLE client ADD COLUMN network TEXT NOT NULL DEFAULT ''",),
 }
 """How a file of each older version becomes one of the next."""
 

@@ -4,21 +4,20 @@ Bounded in memory: past so many clients a day they are counted together, past so
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 import msgspec
 
-from mcp_bridges.deprecation.identity import AddressPrivacy, Identity, identity_of, overflow
+from mcp_bridges.deprecation.days import DAY_S, day_of
 from mcp_bridges.deprecation.ledger_schema import MESSAGE
 from mcp_bridges.gate import LegacyClient
+from mcp_bridges.identity import AddressPrivacy, Identity, overflow
 from mcp_runtime.protocol.revisions import LEGACY_REVISIONS, MODERN_REVISIONS
 
 MAX_CLIENTS_A_DAY: Final = 10_000
 """Kept apart by one process: whoever makes up names cannot fill the file, and no real server is near it."""
 MAX_TALLIES: Final = 100_000
 """Waiting to be written: about 50 MB. Only a file that cannot be written for days, or a flood, comes to that."""
-DAY_S: Final = 86_400
 REVISION_PREFIX: Final = "revision."
 """The ids of features that are whole revisions."""
 _REVISIONS: Final = frozenset((*LEGACY_REVISIONS, *MODERN_REVISIONS))
@@ -50,11 +49,6 @@ class Tally(msgspec.Struct, kw_only=True):
         self.would_refuse += other.would_refuse
         self.first_s = min(self.first_s, other.first_s)
         self.last_s = max(self.last_s, other.last_s)
-
-
-def day_of(at: float) -> str:
-    """The UTC day of a time in Unix seconds, "2026-07-28"."""
-    return datetime.fromtimestamp(at, UTC).date().isoformat()
 
 
 class Tallies:
@@ -145,7 +139,7 @@ class Tallies:
         yield from self._waiting.values()
 
     def _turn_to(self, at: float) -> None:
-        self._day = day_of(at)
+        self._day = day_of(at).isoformat()
         self._from_s = at // DAY_S * DAY_S
         self._until_s = self._from_s + DAY_S
         self._by_sighting.clear()
@@ -156,7 +150,7 @@ class Tallies:
 
     def _meet(self, client: LegacyClient, revision: str | None, features: tuple[str, ...], at: float) -> Tally:
         what = Counted(
-            identity=self._kept_apart(identity_of(client)),
+            identity=self._kept_apart(self._privacy.identity(client)),
             network=self._privacy.network(client.peer),
             revision="" if revision is None else revision if revision in _REVISIONS else "other",
             features=_counted_under(revision, features),

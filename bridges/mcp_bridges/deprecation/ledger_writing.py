@@ -12,9 +12,9 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from mcp_bridges.deprecation.identity import Identity
 from mcp_bridges.deprecation.ledger_schema import MESSAGE, opened_for_writing, transaction
 from mcp_bridges.deprecation.ledger_tallies import Counted, Tally
+from mcp_bridges.identity import Identity
 from mcp_runtime.protocol.revisions import MODERN_REVISIONS
 
 _Key = TypeVar("_Key")
@@ -26,8 +26,8 @@ _MAKE_ROOM: Final = 10
 """One part in so many of the file is freed at once, so that it is not done again at the next flush."""
 
 _ADD_CLIENT: Final = """
-    INSERT INTO client (id, principal, name, version, user_agent, transport, first_seen, last_seen)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+    INSERT INTO client (id, principal, name, version, user_agent, transport, network, first_seen, last_seen)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
         first_seen = min(first_seen, excluded.first_seen), last_seen = max(last_seen, excluded.last_seen)"""
 _SEEN_MODERN: Final = "UPDATE client SET modern_seen = max(coalesce(modern_seen, 0), ?) WHERE id = ?"
 _ADD_NETWORK: Final = """

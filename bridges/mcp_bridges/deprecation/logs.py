@@ -11,24 +11,21 @@ exceeds `max_streams`: what more there is shares one line an hour, `legacy_calls
 import logging
 from collections import OrderedDict
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
 from types import MappingProxyType
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
-from mcp_bridges.deprecation.clients import Identity, identity_of, network_of
+from mcp_bridges.deprecation.days import DAY_S, day_of
 from mcp_bridges.deprecation.policy import Phase, Policy
 from mcp_bridges.deprecation.registry import FEATURES
 from mcp_bridges.deprecation.signals import Links
-from mcp_bridges.gate import LegacyClient, Sighting
+from mcp_bridges.gate import LegacyClient, Sighting, UseOutcome
+from mcp_bridges.identity import Identity, identity_of, network_of
 
-Outcome = Literal["served", "refused", "would_refuse"]
-
-_DAY_S: Final = 86_400
 _HOUR_S: Final = 3_600
 
-EVENTS: Final[Mapping[Outcome, str]] = MappingProxyType(
+EVENTS: Final[Mapping[UseOutcome, str]] = MappingProxyType(
     {
         "served": "legacy_feature_used",
         "refused": "legacy_feature_refused",
@@ -67,8 +64,8 @@ class Cadence(msgspec.Struct, frozen=True, kw_only=True):
 
 CADENCES: Final[Mapping[Phase, Cadence]] = MappingProxyType(
     {
-        Phase.ANNOUNCED: Cadence(level=logging.INFO, interval_s=_DAY_S),
-        Phase.REMINDED: Cadence(level=logging.WARNING, interval_s=_DAY_S),
+        Phase.ANNOUNCED: Cadence(level=logging.INFO, interval_s=DAY_S),
+        Phase.REMINDED: Cadence(level=logging.WARNING, interval_s=DAY_S),
         Phase.URGENT: Cadence(level=logging.WARNING, interval_s=_HOUR_S),
         Phase.FINAL: Cadence(level=logging.ERROR, interval_s=_HOUR_S),
         Phase.PAST: Cadence(level=logging.ERROR, interval_s=_HOUR_S),
@@ -76,7 +73,7 @@ CADENCES: Final[Mapping[Phase, Cadence]] = MappingProxyType(
 )
 """What each phase has, unless the operator says otherwise."""
 
-_Key = tuple[Identity, str, Outcome]
+_Key = tuple[Identity, str, UseOutcome]
 
 
 class Stream(msgspec.Struct, eq=False):
@@ -111,7 +108,7 @@ class UsageLog:
         self._streams: OrderedDict[_Key, Stream] = OrderedDict()
         self._uncounted = Stream(key=None)
 
-    def stream(self, client: LegacyClient, feature: str, outcome: Outcome, at: float) -> Stream:
+    def stream(self, client: LegacyClient, feature: str, outcome: UseOutcome, at: float) -> Stream:
         """The stream that counts such calls: its own, or the one that is shared where there is no place left."""
         key = (identity_of(client), feature, outcome)
         stream = self._streams.get(key)
@@ -190,18 +187,13 @@ class UsageLog:
             "client_version": _clipped(client.version),
             "user_agent": _clipped(client.user_agent),
             "principal": _clipped(client.principal),
-            "network": network_of(client.peer),
+            "network": network_of(client.peer) or None,
             "transport": client.transport,
             "revision": sighting.revision,
             "replacement": FEATURES[feature].replacement,
             "docs": self._links.documentation_of(feature),
         }
         return {name: value for name, value in fields.items() if value is not None}
-
-
-def day_of(at: float) -> date:
-    """The day of a Unix time, in UTC."""
-    return datetime.fromtimestamp(at, UTC).date()
 
 
 def _clipped(text: str | None) -> str | None:

@@ -14,6 +14,7 @@ from typing import Final, Literal
 import msgspec
 
 from mcp_bridges.client_rules import parse_rule
+from mcp_bridges.deprecation.days import DAY_S
 from mcp_bridges.deprecation.enforcement import EVERY_FEATURE, STAGES, ScopedRule, Stage
 from mcp_bridges.deprecation.logs import Cadence
 from mcp_bridges.deprecation.policy import Phase
@@ -21,7 +22,7 @@ from mcp_bridges.deprecation.registry import FEATURES
 from mcp_bridges.deprecation.schedule import Brownout
 from mcp_runtime.config import nearest
 
-_SECONDS: Final[Mapping[str, int]] = MappingProxyType({"s": 1, "m": 60, "h": 3_600, "d": 86_400})
+_SECONDS: Final[Mapping[str, int]] = MappingProxyType({"s": 1, "m": 60, "h": 3_600, "d": DAY_S})
 _DURATION: Final = re.compile(r"([1-9]\d{0,8})([smhd])", re.ASCII)
 _YEARS: Final = range(2024, 3000)  # MCP began in 2024.
 _LEVELS: Final = ("debug", "info", "warning", "error", "critical")

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterable
 from types import MappingProxyType
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import msgspec
 
+from mcp_bridges.deprecation.days import DAY_S
 from mcp_bridges.deprecation.enforcement import STAGES, Enforcement
 from mcp_bridges.deprecation.gatekeeper import DeprecationGate, Notebook
 from mcp_bridges.deprecation.logs import CADENCES, EventLog, UsageLog
@@ -23,7 +24,6 @@ from mcp_bridges.deprecation.refusals import Refusals
 from mcp_bridges.deprecation.signals import FEATURE_LIFECYCLE_URL, Links, Signals
 from mcp_runtime.config import Config, ConfigError
 
-_DAY_S: Final = 86_400
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -50,7 +50,7 @@ def read_deprecation(config: Config) -> Deprecation:
             stages=MappingProxyType(_each_once(config, "stages", section.stages, parse_stage)),
             dry_run=frozenset(map(parse_dry_run, section.dry_run)),
             brownouts=tuple(map(parse_brownout, section.brownouts)),
-            notice_s=section.brownout_notice_days * _DAY_S,
+            notice_s=section.brownout_notice_days * DAY_S,
             exempt=tuple(map(parse_scoped_rule, section.exempt)),
             deny=tuple(map(parse_scoped_rule, section.deny)),
         ),

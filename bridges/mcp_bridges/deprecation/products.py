@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from mcp_bridges.deprecation.identity import Identity
+from mcp_bridges.identity import Identity
 from mcp_runtime.labels import TransportName
 
 
@@ -49,12 +49,6 @@ PRODUCTS: Final = (
     ),
 )
 
-SDK_DEFAULTS: Final = frozenset({("mcp", "0.1.0")})
-"""Names and versions that an SDK announces for every program that sets none of its own.
-
-"mcp", "0.1.0": the Python SDK, in its versions 1 and 2 alike. python-sdk `src/mcp/client/session.py`, 2026-08-20
-"""
-
 
 def product_of(identity: Identity) -> Product | None:
     """The row for this client, None where there is none for its version and transport."""
@@ -62,13 +56,6 @@ def product_of(identity: Identity) -> Product | None:
         if identity.name.lower() == product.name and identity.transport in product.transports:
             return product if _version(identity.version) >= product.since else None
     return None
-
-
-def is_anonymous(identity: Identity) -> bool:
-    """Whether many programs may look like this: nobody was authenticated, and the name is an SDK's or none at all."""
-    if identity.principal:
-        return False
-    return not identity.name or (identity.name, identity.version) in SDK_DEFAULTS
 
 
 def _version(text: str) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from mcp_bridges.deprecation.clients import Identity
+from mcp_bridges.identity import Identity
 
 _MAX_WINDOWS_AHEAD: Final = 100
 """Windows to look through for the next one that hits a client: a small fraction of frequent ones may hit it late."""
@@ -56,7 +56,7 @@ class Brownout(msgspec.Struct, frozen=True, kw_only=True):
 
     def hits(self, client: Identity, window: Window) -> bool:
         """Whether `window` hits `client`. A larger fraction hits whom a smaller one hits, and more."""
-        said = repr((self.seed, self.feature, window.begins_s, client)).encode()
+        said = repr((self.seed, self.feature, window.begins_s, client.key)).encode()
         drawn = int.from_bytes(blake2b(said, digest_size=8).digest())
         return drawn < self.fraction * 2**64
 

@@ -10,7 +10,7 @@ from typing import Final, Literal
 import msgspec
 
 from mcp_bridges.deprecation.evidence import Client, Evidence
-from mcp_bridges.deprecation.products import is_anonymous, product_of
+from mcp_bridges.deprecation.products import product_of
 
 Verdict = Literal["modern_seen", "configuration", "never_tried", "unknown"]
 
@@ -44,7 +44,7 @@ def _judge(client: Client, modern: "set[_Kin]") -> CouldMove:
     product = product_of(identity)
     if product is not None:
         return CouldMove(verdict="configuration", action=f"{product.title}: {product.action}")
-    if is_anonymous(identity):
+    if identity.is_anonymous:
         return CouldMove(verdict="unknown", action="find out which program this is")
     return CouldMove(verdict="never_tried", action=f"ask for a version of {identity.label} that speaks 2026-07-28")
 
@@ -57,7 +57,8 @@ def _kin(client: Client) -> set[_Kin]:
 
     A no-name is one program only where all its calls come from one place; seen at several, it may be several.
     """
-    *same, _transport = client.identity
-    if not is_anonymous(client.identity):
-        return {tuple(same)}
+    identity = client.identity
+    same = (identity.principal, identity.name, identity.version, identity.user_agent)
+    if not identity.is_anonymous:
+        return {same}
     return {(*same, client.networks[0].name)} if len(client.networks) == 1 else set()

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from mcp_bridges.deprecation.gatekeeper import DeprecationGate
-from mcp_bridges.deprecation.logs import Outcome
 from mcp_bridges.deprecation.options import build_gate
-from mcp_bridges.gate import ANSWERED, LegacyClient, Sighting
+from mcp_bridges.gate import ANSWERED, LegacyClient, Sighting, UseOutcome
 from mcp_runtime.config import Config, load_config
 from mcp_runtime.config.template import toml_value
 from mcp_runtime.labels import TransportName
@@ -81,13 +80,13 @@ class Lines:
 class Notes:
     """A notebook that is read by the test."""
 
-    noted: list[tuple[Sighting, float, Outcome]] = field(default_factory=list[tuple[Sighting, float, Outcome]])
+    noted: list[tuple[Sighting, float, UseOutcome]] = field(default_factory=list[tuple[Sighting, float, UseOutcome]])
 
-    def note(self, sighting: Sighting, *, at: float, outcome: Outcome) -> None:
+    def note(self, sighting: Sighting, *, at: float, outcome: UseOutcome) -> None:
         self.noted.append((sighting, at, outcome))
 
-    def outcomes(self) -> list[Outcome]:
-        outcomes: list[Outcome] = [outcome for _, _, outcome in self.noted]
+    def outcomes(self) -> list[UseOutcome]:
+        outcomes: list[UseOutcome] = [outcome for _, _, outcome in self.noted]
         self.noted.clear()
         return outcomes
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from mcp_bridges.deprecation.clients import identity_of, network_of
 from mcp_bridges.gate import LegacyClient
+from mcp_bridges.identity import identity_of, network_of
 
 ANN = LegacyClient(
     transport="http_sse", name="mcp", version="0.1.0", user_agent="node", principal="ann", peer="192.0.2.1"
@@ -40,10 +40,10 @@ def test_everything_else_tells_clients_apart(other: LegacyClient) -> None:
         ("2001:db8:1:2:3::4", "2001:db8:1::/48"),
         ("fe80::1%eth0", "fe80::/48"),
         ("::1", "::/48"),
-        ("unix:", None),
-        ("", None),
-        (None, None),
+        ("unix:", "unknown"),
+        ("", ""),
+        (None, ""),
     ],
 )
-def test_of_an_address_only_its_network_is_written_down(peer: str | None, network: str | None) -> None:
+def test_of_an_address_only_its_network_is_written_down(peer: str | None, network: str) -> None:
     assert network_of(peer) == network

@@ -8,9 +8,9 @@ import anyio
 import pytest
 import trio
 
-from mcp_bridges.deprecation.identity import AddressPrivacy
 from mcp_bridges.deprecation.ledger import Ledger
 from mcp_bridges.deprecation.ledger_schema import MESSAGE
+from mcp_bridges.identity import AddressPrivacy
 from mcp_runtime.protocol.revisions import Era
 from tests.bridges.deprecation.ledgers import START, Fixture, client, seconds, sighting
 from tests.support.clocks import Backend, run

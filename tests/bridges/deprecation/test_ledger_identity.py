@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from mcp_bridges.deprecation.identity import Addresses, AddressPrivacy, identity_of, overflow
+from mcp_bridges.identity import Addresses, AddressPrivacy, identity_of, overflow
 from tests.bridges.deprecation.ledgers import client
 
 KEY = b"k" * 32
@@ -97,3 +97,34 @@ def test_a_client_always_has_a_name_for_people(facts: dict[str, str | None], lab
 def test_those_beyond_counting_share_an_identity_a_transport() -> None:
     assert overflow("stdio") != overflow("http_sse")
     assert overflow("stdio").label == "(more clients)"
+
+
+@pytest.mark.parametrize("name", ["mcp", None, ""])
+def test_a_client_without_a_name_of_its_own_is_told_by_its_network(name: str | None) -> None:
+    one, two, elsewhere = (
+        identity_of(client(name or "", version="0.1.0", peer=peer))
+        for peer in ("192.0.2.1", "192.0.2.99", "198.51.100.1")
+    )
+    assert one == two
+    assert one.key != elsewhere.key
+    assert one.network == "192.0.2.0/24"
+
+
+@pytest.mark.parametrize(
+    ("addresses", "network"), [("full", "192.0.2.0/24"), ("truncated", "192.0.2.0/24"), ("none", "")]
+)
+def test_the_network_of_an_anonymous_client_is_kept_as_exactly_as_the_operator_allows(
+    addresses: Addresses, network: str
+) -> None:
+    assert AddressPrivacy(addresses).identity(client("", version=None, peer="192.0.2.7")).network == network
+    assert AddressPrivacy(addresses).identity(client("acme", peer="192.0.2.7")).network == ""
+
+
+def test_hashed_networks_of_anonymous_clients_tell_them_apart_and_show_nothing() -> None:
+    privacy = AddressPrivacy("hashed", key=KEY)
+    one, same, other = (
+        privacy.identity(client("", version=None, peer=peer)).network
+        for peer in ("192.0.2.7", "192.0.2.8", "203.0.113.1")
+    )
+    assert one == same != other
+    assert len(one) == 16

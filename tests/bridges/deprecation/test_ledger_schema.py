@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from mcp_bridges.deprecation.evidence import read_evidence
-from mcp_bridges.deprecation.identity import identity_of
 from mcp_bridges.deprecation.ledger_schema import (
     VERSION,
     LedgerUnusable,
@@ -17,6 +16,7 @@ from mcp_bridges.deprecation.ledger_schema import (
     opened_for_reading,
     opened_for_writing,
 )
+from mcp_bridges.identity import identity_of
 from tests.bridges.deprecation.ledgers import START, Fixture, client, seconds, sighting, without_privileges
 
 VERSION_1 = """
@@ -42,7 +42,7 @@ def version_1(path: Path) -> None:
             facts = identity_of(who)
             times = (seconds(START), seconds(START) + 60)
             connection.execute(
-                "INSERT INTO client VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (facts.key, *facts, who.peer or "", *times)
+                "INSERT INTO client VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (facts.key, *facts[:5], who.peer or "", *times)
             )
             for day, feature in (("2026-08-01", "*"), ("2026-08-01", "ping"), ("2026-08-03", "*")):
                 connection.execute(

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_bridges.deprecation.identity import AddressPrivacy, overflow
 from mcp_bridges.deprecation.ledger_tallies import Tallies
+from mcp_bridges.identity import AddressPrivacy, overflow
 from tests.bridges.deprecation.ledgers import START, Fixture, client, seconds, sighting
 
 FEATURES = ("ping",)

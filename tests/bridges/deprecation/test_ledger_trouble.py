@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from mcp_bridges.deprecation.identity import AddressPrivacy
 from mcp_bridges.deprecation.ledger import SAY_AGAIN_AFTER_S
+from mcp_bridges.deprecation.ledger_schema import VERSION
 from mcp_bridges.deprecation.ledger_tallies import Tallies
+from mcp_bridges.identity import AddressPrivacy
 from tests.bridges.deprecation.ledgers import (
     START,
     Fixture,
@@ -120,7 +121,7 @@ async def test_a_file_that_is_no_database_is_left_as_it_is(fixture: Fixture) -> 
 
 async def test_a_file_of_a_newer_version_is_left_as_it_is(fixture: Fixture) -> None:
     with closing(sqlite3.connect(fixture.path)) as connection:
-        connection.execute("PRAGMA user_version = 3")
+        connection.execute(f"PRAGMA user_version = {VERSION + 1}")
     ledger = fixture.ledger()
     note(ledger, fixture, "a")
     assert not await ledger.flush()

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from mcp_bridges.deprecation.identity import AddressPrivacy
 from mcp_bridges.deprecation.ledger_tallies import Tallies
 from mcp_bridges.deprecation.policy import Phase, Policy
 from mcp_bridges.deprecation.registry import FEATURES
 from mcp_bridges.deprecation.report import Report, make_report, next_steps
 from mcp_bridges.deprecation.report_html import as_html
 from mcp_bridges.gate import LegacyClient
+from mcp_bridges.identity import AddressPrivacy
 from tests.bridges.deprecation.ledgers import Fixture, client, seconds, sighting
 
 DAY = date(2027, 7, 1)

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from mcp_bridges.deprecation.identity import identity_of
-from mcp_bridges.deprecation.products import PRODUCTS, Product, is_anonymous, product_of
+from mcp_bridges.deprecation.products import PRODUCTS, Product, product_of
 from mcp_bridges.deprecation.verdicts import MEANINGS, CouldMove, Verdict, judge
 from mcp_bridges.gate import LegacyClient
+from mcp_bridges.identity import identity_of
 from tests.bridges.deprecation.ledgers import Fixture, client, sighting
 
 SDK: dict[str, Any] = {"version": "0.1.0", "user_agent": "python-httpx/0.28.1"}
@@ -74,8 +74,8 @@ def test_every_product_says_where_that_is_from_and_when(product: Product) -> Non
 
 
 def test_an_sdk_default_names_nobody_but_with_a_principal() -> None:
-    assert is_anonymous(identity_of(client("mcp", **SDK)))
-    assert not is_anonymous(identity_of(client("mcp", **SDK, principal="ada")))
+    assert identity_of(client("mcp", **SDK)).is_anonymous
+    assert not identity_of(client("mcp", **SDK, principal="ada")).is_anonymous
     assert product_of(identity_of(client("mcp", **SDK))) is None
 
 
