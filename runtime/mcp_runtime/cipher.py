@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from mcp_runtime.seal import KEY_BYTES
+from mcp_runtime.token_format import KEY_BYTES
 
 _INFO: Final = b"mcp-runtime seal v1"
 

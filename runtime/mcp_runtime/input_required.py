@@ -5,7 +5,6 @@ Spec: 2026-07-28/basic/patterns/mrtr
 """
 
 import hashlib
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
@@ -17,6 +16,7 @@ from mcp_runtime.limits import Limits
 from mcp_runtime.protocol.errors import INVALID_PARAMS, PeerError
 from mcp_runtime.protocol.jsonrpc import encode_json
 from mcp_runtime.protocol.messages import InputRequiredResult
+from mcp_runtime.token_format import sealed_length
 
 if TYPE_CHECKING:  # cryptography takes longer to import than a stdio server has to start
     from mcp_runtime.seal import Sealer
@@ -145,7 +145,7 @@ class Rounds(Struct, kw_only=True, eq=False):
         state = encode_json(
             _State(binding=self.binding(), round=self.round + 1, answers=self.answers, memos=self.memos)
         )
-        size, limit = _sealed_length(len(state)), self.limits.max_request_state_bytes
+        size, limit = sealed_length(len(state)), self.limits.max_request_state_bytes
         if size > limit:
             raise ToolError(f"the request state would take {size} bytes; the limit is {limit}")
         return state
@@ -159,11 +159,6 @@ class Rounds(Struct, kw_only=True, eq=False):
         return InputRequiredResult(
             input_requests={key: question.request for key, question in questions.items()}, request_state=token
         )
-
-
-def _sealed_length(payload_bytes: int) -> int:
-    """How long a token for a payload of so many bytes is; as seal.py has it, which is not imported for this."""
-    return 3 + math.ceil((4 + 16 + 12 + 8 + 16 + payload_bytes) * 4 / 3)
 
 
 _REFUSALS: Final = {

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from mcp_runtime.config import Config, ConfigError, default_state_directory
-from mcp_runtime.seal import KEY_BYTES, KeyRing
+from mcp_runtime.seal import KeyRing
+from mcp_runtime.token_format import KEY_BYTES
 
 FILE_NAME: Final = "seal.key"
 MIN_SECRET_CHARS: Final = 32

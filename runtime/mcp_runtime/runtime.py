@@ -53,7 +53,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
 
     def _trace(self) -> None:
         """After the plugins have started: one of them may be what set up OpenTelemetry."""
-        from mcp_runtime.tracing import load_tracer
+        from mcp_runtime.tracing_loading import load_tracer
 
         tracer = load_tracer()
         if tracer is not None:

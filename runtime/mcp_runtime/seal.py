@@ -2,10 +2,8 @@
 
 Rule: what opens was sealed here, for this principal and purpose.
 
-A token is `v1.` and base64url of: 4 bytes key id, 16 bytes salt, 12 bytes nonce, AES-256-GCM ciphertext of an 8-byte
-expiry (big-endian Unix milliseconds) and the payload. Each token has a key of its own, HKDF-SHA256 of the ring's key
-and the salt: so random nonces never come near AES-GCM's limit of 2^32 messages a key. Purpose and principal are
-associated data.
+`token_format.py` says what a token is made of. Each has a key of its own, HKDF-SHA256 of the ring's key and the salt:
+so random nonces never come near AES-GCM's limit of 2^32 messages a key. Purpose and principal are associated data.
 Spec: 2026-07-28/basic/patterns/mrtr#server-requirements-basic-workflow
 """
 
@@ -18,12 +16,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-KEY_BYTES: Final = 32
-_PREFIX: Final = "v1."
-_ID_BYTES: Final = 4
-_SALT_BYTES: Final = 16
-_NONCE_BYTES: Final = 12
-_HEADER_BYTES: Final = _ID_BYTES + _SALT_BYTES + _NONCE_BYTES
+from mcp_runtime.token_format import HEADER_BYTES, ID_BYTES, KEY_BYTES, NONCE_BYTES, PREFIX, SALT_BYTES
+
 _EXPIRY: Final = struct.Struct(">Q")
 
 
@@ -47,7 +41,7 @@ class KeyRing:
     def __init__(self, keys: Sequence[bytes]) -> None:
         if not keys or any(len(key) != KEY_BYTES for key in keys):
             raise ValueError(f"a key ring needs at least one key, each of {KEY_BYTES} bytes")
-        self._keys = {hashlib.sha256(b"mcp-runtime key id" + key).digest()[:_ID_BYTES]: key for key in keys}
+        self._keys = {hashlib.sha256(b"mcp-runtime key id" + key).digest()[:ID_BYTES]: key for key in keys}
         self._sealing_id = next(iter(self._keys))
 
     def sealing(self) -> tuple[bytes, bytes]:
@@ -84,23 +78,23 @@ class Sealer:
     def seal(self, payload: bytes, *, principal: str | None, ttl_s: float) -> str:
         """A token of visible ASCII that opens to `payload`, for `principal`, during `ttl_s` seconds."""
         key_id, key = self._ring.sealing()
-        salt = self._random_bytes(_SALT_BYTES)
-        nonce = self._random_bytes(_NONCE_BYTES)
+        salt = self._random_bytes(SALT_BYTES)
+        nonce = self._random_bytes(NONCE_BYTES)
         plain = _EXPIRY.pack(round((self._now() + ttl_s) * 1000)) + payload
         from mcp_runtime.cipher import encrypt  # Loaded where something is sealed, not where keys are checked.
 
         sealed = encrypt(plain, key=key, salt=salt, nonce=nonce, associated=self._associated(principal))
-        return _PREFIX + base64.urlsafe_b64encode(key_id + salt + nonce + sealed).rstrip(b"=").decode("ascii")
+        return PREFIX + base64.urlsafe_b64encode(key_id + salt + nonce + sealed).rstrip(b"=").decode("ascii")
 
     def open(self, token: str, *, principal: str | None) -> bytes:
         """The payload of `token`. Raises SealError."""
         raw = _decode(token)
-        key_id, salt = raw[:_ID_BYTES], raw[_ID_BYTES : _ID_BYTES + _SALT_BYTES]
-        nonce = raw[_ID_BYTES + _SALT_BYTES : _HEADER_BYTES]
+        key_id, salt = raw[:ID_BYTES], raw[ID_BYTES : ID_BYTES + SALT_BYTES]
+        nonce = raw[ID_BYTES + SALT_BYTES : HEADER_BYTES]
         key, associated = self._ring.opening(key_id), self._associated(principal)
         from mcp_runtime.cipher import decrypt  # as in `seal`
 
-        plain = decrypt(raw[_HEADER_BYTES:], key=key, salt=salt, nonce=nonce, associated=associated)
+        plain = decrypt(raw[HEADER_BYTES:], key=key, salt=salt, nonce=nonce, associated=associated)
         if plain is None:
             raise SealError("forged")
         (expiry,) = _EXPIRY.unpack_from(plain)
@@ -115,7 +109,7 @@ class Sealer:
 
 
 def _decode(token: str) -> bytes:
-    body = token.removeprefix(_PREFIX)
+    body = token.removeprefix(PREFIX)
     if body == token:
         raise SealError("malformed")
     try:
@@ -123,6 +117,6 @@ def _decode(token: str) -> bytes:
     except (binascii.Error, ValueError):
         raise SealError("malformed") from None
     # Re-encoding refuses the other spellings of the same bytes that base64's unused bits allow.
-    if len(raw) <= _HEADER_BYTES or base64.urlsafe_b64encode(raw).rstrip(b"=") != body.encode():
+    if len(raw) <= HEADER_BYTES or base64.urlsafe_b64encode(raw).rstrip(b"=") != body.encode():
         raise SealError("malformed")
     return raw

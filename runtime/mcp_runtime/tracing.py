@@ -1,9 +1,8 @@
-"""Spans of requests. Rule: the port is here and costs nothing; OpenTelemetry is behind it, where its SDK is in use.
+"""The port of tracing: what a span says of its request. Rule: it costs nothing; OpenTelemetry is one way to fill it.
 
 Spec: 2026-07-28/basic#meta (OpenTelemetry trace context)
 """
 
-import sys
 from contextlib import AbstractContextManager
 from typing import Final, Protocol
 
@@ -14,7 +13,6 @@ from mcp_runtime.protocol.jsonrpc import RequestId
 from mcp_runtime.protocol.meta import TraceContext
 
 NO_TRACE: Final = TraceContext()
-_SDK: Final = "opentelemetry.sdk.trace"
 
 
 class TracedRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,16 +55,3 @@ class Tracer(Protocol):
     def request(self, request: TracedRequest) -> AbstractContextManager[RequestSpan]:
         """A span around the block, current in it: what the handler traces becomes its child."""
         ...
-
-
-def load_tracer() -> Tracer | None:
-    """OpenTelemetry's tracer, None where nobody in this process has imported its SDK: then spans could go nowhere.
-
-    Where they go is the SDK's own configuration, by the host application, a plugin or `opentelemetry-instrument`. It
-    is not imported here for its being installed: that would cost every start what few have a use for.
-    """
-    if _SDK not in sys.modules:
-        return None
-    from mcp_runtime.opentelemetry_tracing import OpenTelemetryTracer
-
-    return OpenTelemetryTracer()

@@ -15,7 +15,8 @@ from mcp_runtime.limits import Limits
 from mcp_runtime.protocol.content import CreateMessageResult, ElicitResult
 from mcp_runtime.protocol.errors import INVALID_PARAMS, PeerError
 from mcp_runtime.protocol.messages import InputRequiredResult
-from mcp_runtime.seal import KEY_BYTES, KeyRing, Sealer
+from mcp_runtime.seal import KeyRing, Sealer
+from mcp_runtime.token_format import KEY_BYTES
 
 REQUIREMENTS = pytest.mark.spec("basic/patterns/mrtr#server-requirements-basic-workflow")
 ERRORS = pytest.mark.spec("basic/patterns/mrtr#error-handling")

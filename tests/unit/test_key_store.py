@@ -13,8 +13,9 @@ import pytest
 
 from mcp_runtime.config import Config, ConfigError, Origin, SealConfig, StateConfig
 from mcp_runtime.key_store import FILE_NAME, MIN_SECRET_CHARS, load_keys
-from mcp_runtime.seal import KEY_BYTES, KeyRing, Sealer, SealError
+from mcp_runtime.seal import KeyRing, Sealer, SealError
 from mcp_runtime.secret import Secret
+from mcp_runtime.token_format import KEY_BYTES
 
 NOBODY = 65_534
 

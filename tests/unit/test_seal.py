@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_runtime.seal import KEY_BYTES, KeyRing, Sealer, SealError
+from mcp_runtime.seal import KeyRing, Sealer, SealError
+from mcp_runtime.token_format import KEY_BYTES
 
 REQUIREMENTS = pytest.mark.spec("basic/patterns/mrtr#server-requirements-basic-workflow")
 OLD, NEW, FOREIGN = (bytes([number]) * KEY_BYTES for number in (1, 2, 3))

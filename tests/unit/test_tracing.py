@@ -10,7 +10,8 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from mcp_runtime.opentelemetry_tracing import OpenTelemetryTracer
 from mcp_runtime.protocol.meta import TraceContext
-from mcp_runtime.tracing import RequestSpan, TracedRequest, load_tracer
+from mcp_runtime.tracing import RequestSpan, TracedRequest
+from mcp_runtime.tracing_loading import load_tracer
 from tests.support.spans import Spans
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -163,7 +164,7 @@ def test_where_the_sdk_is_in_use_there_is_a_tracer() -> None:
 @pytest.mark.parametrize("use", ["", "import opentelemetry.trace"], ids=["nothing of it", "the API alone"])
 def test_where_nobody_uses_the_sdk_there_is_none_and_it_is_not_imported(use: str) -> None:
     code = (
-        f"{use}\nimport sys\nfrom mcp_runtime.tracing import load_tracer\n"
+        f"{use}\nimport sys\nfrom mcp_runtime.tracing_loading import load_tracer\n"
         "print(load_tracer(), 'opentelemetry.sdk' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True, timeout=60)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mcp_bridges.deprecation.logs import EVENTS, REST, UNCOUNTED, day_of
+from mcp_bridges.deprecation.days import day_of
+from mcp_bridges.deprecation.logs import EVENTS, REST, UNCOUNTED
 from mcp_bridges.gate import LegacyClient
 from mcp_runtime.config import LoggingConfig
 from mcp_runtime.logging import configure_logging, get_logger
