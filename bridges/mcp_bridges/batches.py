@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Raw
 
-from mcp_bridges.session import INITIALIZE
 from mcp_runtime.protocol.errors import INVALID_REQUEST, PARSE_ERROR, PeerError
 from mcp_runtime.protocol.jsonrpc import MalformedMessageError, Message, Request, decode
+from mcp_runtime.protocol.legacy import INITIALIZE
 
 
 def is_batch(body: bytes) -> bool:

@@ -18,7 +18,6 @@ from mcp_bridges.legacy_call import LegacyCall, LegacyServices
 from mcp_bridges.listening import Listening, ListenRefusedError, encode_change
 from mcp_bridges.session import (
     FEATURES,
-    INITIALIZE,
     Forward,
     Opening,
     Pong,
@@ -48,6 +47,7 @@ from mcp_runtime.protocol.jsonrpc import (
     encode_error,
     encode_result,
 )
+from mcp_runtime.protocol.legacy import INITIALIZE
 from mcp_runtime.protocol.meta import LoggingLevel
 from mcp_runtime.subscriptions import Subscriptions
 

@@ -19,7 +19,7 @@ from mcp_bridges.conversation import Conversation, Setting
 from mcp_bridges.gate import LegacyClient, Sighting
 from mcp_bridges.http_parts import HttpParts, LegacyResponse, client_of
 from mcp_bridges.refusals import RefusedError, raise_refusal
-from mcp_bridges.session import FEATURES, INITIALIZE, Opening, Session
+from mcp_bridges.session import FEATURES, Opening, Session
 from mcp_bridges.session_ids import SessionGoneError, SessionIds
 from mcp_bridges.session_visit import session_gone
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, INVALID_REQUEST, PeerError
@@ -32,6 +32,7 @@ from mcp_runtime.protocol.jsonrpc import (
     decode,
     encode_error,
 )
+from mcp_runtime.protocol.legacy import INITIALIZE
 from mcp_runtime.transports.event_stream import Events, serve_event_stream
 from mcp_runtime.transports.http_request import path_of, read_body_in_time
 from mcp_runtime.transports.legacy import LegacyExchange

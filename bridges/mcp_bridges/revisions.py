@@ -9,6 +9,7 @@ from typing import Any, Final
 from mcp_bridges.revision_walk import translate
 from mcp_runtime.protocol.errors import INVALID_PARAMS
 from mcp_runtime.protocol.json_types import is_object
+from mcp_runtime.protocol.messages import REQUESTS
 from mcp_runtime.protocol.revisions import LEGACY_REVISIONS
 
 LEGACY: Final[tuple[str, ...]] = LEGACY_REVISIONS
@@ -16,17 +17,6 @@ LEGACY: Final[tuple[str, ...]] = LEGACY_REVISIONS
 
 RESOURCE_NOT_FOUND: Final = -32002
 """What -32602 for an unknown resource was before 2026-07-28. Spec: 2025-11-25/server/resources#error-handling"""
-
-_RESULTS: Final = {
-    "tools/list": "ListToolsResult",
-    "tools/call": "CallToolResult",
-    "resources/list": "ListResourcesResult",
-    "resources/templates/list": "ListResourceTemplatesResult",
-    "resources/read": "ReadResourceResult",
-    "prompts/list": "ListPromptsResult",
-    "prompts/get": "GetPromptResult",
-    "completion/complete": "CompleteResult",
-}
 
 _NOTIFICATIONS: Final = {
     "notifications/progress": "ProgressNotificationParams",
@@ -65,7 +55,8 @@ def at_least(revision: str, since: str) -> bool:
 
 def result_for(method: str, result: dict[str, Any], revision: str) -> dict[str, Any]:
     """A result of `method` as `revision` knows it: the rest goes, or becomes text or an embedded resource."""
-    return translate(_RESULTS.get(method, "Result"), result, revision)
+    row = REQUESTS.get(method)
+    return translate("Result" if row is None else row.result, result, revision)
 
 
 def capabilities_for(capabilities: dict[str, Any], revision: str) -> dict[str, Any]:

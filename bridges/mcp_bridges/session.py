@@ -20,7 +20,8 @@ from mcp_bridges.revisions import (
 from mcp_runtime.protocol.errors import INVALID_PARAMS, METHOD_NOT_FOUND, PeerError
 from mcp_runtime.protocol.json_types import is_object
 from mcp_runtime.protocol.jsonrpc import Notification, Request, RequestId
-from mcp_runtime.protocol.messages import CancelledNotificationParams, decode_params
+from mcp_runtime.protocol.legacy import INITIALIZE, InitializeParams
+from mcp_runtime.protocol.messages import REQUESTS, CancelledNotificationParams, decode_params
 from mcp_runtime.protocol.meta import (
     SERVER_INFO_KEY,
     ClientCapabilities,
@@ -31,7 +32,6 @@ from mcp_runtime.protocol.meta import (
 )
 from mcp_runtime.protocol.revisions import LATEST
 
-INITIALIZE: Final = "initialize"
 MAX_NAME_CHARS: Final = 128
 """Of a client's name and version: longer ones are cut, so that a session id stays short enough for proxies."""
 
@@ -93,12 +93,6 @@ class Unsubscribe(msgspec.Struct, frozen=True):
 Step = Forward | Pong | SetLevel | Subscribe | Unsubscribe
 
 
-class _InitializeParams(Struct, rename="camel"):
-    protocol_version: str
-    capabilities: Any = None
-    client_info: Any = None
-
-
 class _LevelParams(Struct):
     level: LoggingLevel
 
@@ -107,20 +101,15 @@ class _UriParams(Struct):
     uri: str
 
 
+_MODERN_ONLY: Final = frozenset({"server/discover", "subscriptions/listen"})
+
 _REQUESTS: Final[Mapping[str, Literal["forward", "pong", "level", "subscribe", "unsubscribe"]]] = MappingProxyType(
     {
         "ping": "pong",
         "logging/setLevel": "level",
         "resources/subscribe": "subscribe",
         "resources/unsubscribe": "unsubscribe",
-        "tools/list": "forward",
-        "tools/call": "forward",
-        "resources/list": "forward",
-        "resources/templates/list": "forward",
-        "resources/read": "forward",
-        "prompts/list": "forward",
-        "prompts/get": "forward",
-        "completion/complete": "forward",
+        **{method: "forward" for method in REQUESTS if method not in _MODERN_ONLY},
     }
 )
 """The requests of a client in an old session, the same in all of its revisions."""
@@ -144,7 +133,7 @@ def read_initialize(request: Request) -> Opening:
 
     Raises PeerError -32602. Spec: 2025-11-25/basic/lifecycle#version-negotiation
     """
-    params = _decode(request.params, _InitializeParams)
+    params = _decode(request.params, InitializeParams)
     revision = negotiate(params.protocol_version)
     return Opening(
         revision=revision,

@@ -22,7 +22,6 @@ from mcp_bridges.post_stream import PostStream
 from mcp_bridges.replay import ReplayLog
 from mcp_bridges.session import (
     FEATURES,
-    INITIALIZE,
     Forward,
     Pong,
     Session,
@@ -54,6 +53,7 @@ from mcp_runtime.protocol.jsonrpc import (
     encode_error,
     encode_result,
 )
+from mcp_runtime.protocol.legacy import INITIALIZE
 from mcp_runtime.protocol.revisions import LEGACY_REVISIONS
 from mcp_runtime.transports.legacy import LegacyExchange
 from mcp_runtime.transports.watch import Watched

@@ -22,7 +22,7 @@ from mcp_runtime.protocol.content import TextContent
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, METHOD_NOT_FOUND, PeerError, unsupported_version
 from mcp_runtime.protocol.headers import check_method, check_name, check_version, is_mirrored, version_of
 from mcp_runtime.protocol.jsonrpc import encode_error, encode_json, encode_result
-from mcp_runtime.protocol.messages import CallToolResult, Result, SubscriptionsListenResult, decode_params
+from mcp_runtime.protocol.messages import REQUESTS, CallToolResult, Result, SubscriptionsListenResult, decode_params
 from mcp_runtime.protocol.meta import require
 from mcp_runtime.protocol.revisions import MODERN_REVISIONS
 from mcp_runtime.subscriptions import Subscription
@@ -105,7 +105,7 @@ class Dispatcher:
             check_version(headers, version)
             check_method(headers, request.method)
         self._check_version(version)
-        params = decode_params(request.params, method.params) if call.params is None else call.params
+        params = decode_params(request.params, REQUESTS[request.method].params) if call.params is None else call.params
         if headers is not None and method.mirrored_name is not None:
             check_name(headers, method.mirrored_name(params))
         return method, params

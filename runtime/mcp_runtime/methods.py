@@ -97,9 +97,8 @@ class Work(Struct, eq=False):
 
 
 class Method(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of the method table: the type of its params, the function, and what `Mcp-Name` mirrors, if anything."""
+    """A row of the method table: the function, and what `Mcp-Name` mirrors, if anything."""
 
-    params: type[Struct]
     serve: Callable[[Work, Any], Awaitable[Outcome]]
     mirrored_name: Callable[[Any], str] | None = None
 
@@ -242,17 +241,15 @@ async def listen(work: Work, params: SubscriptionsListenRequestParams) -> Subscr
 
 
 METHODS: Final[dict[str, Method]] = {
-    "server/discover": Method(params=RequestParams, serve=discover),
-    "tools/list": Method(params=PaginatedRequestParams, serve=list_tools),
-    "tools/call": Method(params=CallToolRequestParams, serve=call_tool, mirrored_name=lambda params: params.name),
-    "resources/list": Method(params=PaginatedRequestParams, serve=list_resources),
-    "resources/templates/list": Method(params=PaginatedRequestParams, serve=list_resource_templates),
-    "resources/read": Method(
-        params=ReadResourceRequestParams, serve=read_resource, mirrored_name=lambda params: params.uri
-    ),
-    "prompts/list": Method(params=PaginatedRequestParams, serve=list_prompts),
-    "prompts/get": Method(params=GetPromptRequestParams, serve=get_prompt, mirrored_name=lambda params: params.name),
-    "completion/complete": Method(params=CompleteRequestParams, serve=complete),
-    "subscriptions/listen": Method(params=SubscriptionsListenRequestParams, serve=listen),
+    "server/discover": Method(serve=discover),
+    "tools/list": Method(serve=list_tools),
+    "tools/call": Method(serve=call_tool, mirrored_name=lambda params: params.name),
+    "resources/list": Method(serve=list_resources),
+    "resources/templates/list": Method(serve=list_resource_templates),
+    "resources/read": Method(serve=read_resource, mirrored_name=lambda params: params.uri),
+    "prompts/list": Method(serve=list_prompts),
+    "prompts/get": Method(serve=get_prompt, mirrored_name=lambda params: params.name),
+    "completion/complete": Method(serve=complete),
+    "subscriptions/listen": Method(serve=listen),
 }
-"""The method table: every request of 2026-07-28."""
+"""The method table: every request of 2026-07-28. `REQUESTS` has the types of their params."""

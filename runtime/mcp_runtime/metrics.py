@@ -11,6 +11,7 @@ from typing import Final, Literal, Protocol
 import msgspec
 
 from mcp_runtime.labels import EraName, OutcomeName, TransportName
+from mcp_runtime.protocol.legacy import LEGACY_METHODS
 from mcp_runtime.protocol.revisions import LEGACY_REVISIONS, MODERN_REVISIONS
 
 OTHER: Final = "other"
@@ -36,20 +37,6 @@ DURATION_BUCKETS_S: Final = (
     300.0,
 )
 """From what a cheap tool takes to the default time limit of a handler."""
-LEGACY_METHODS: Final = frozenset(
-    {
-        "initialize",
-        "ping",
-        "logging/setLevel",
-        "resources/subscribe",
-        "resources/unsubscribe",
-        "tasks/get",
-        "tasks/result",
-        "tasks/list",
-        "tasks/cancel",
-    }
-)
-"""Requests of clients that 2026-07-28 no longer has. Spec: 2025-11-25/schema"""
 
 
 class Meter(Protocol):

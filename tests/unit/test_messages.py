@@ -14,7 +14,7 @@ from mcp_runtime.protocol.content import PromptMessage, TextContent, TextResourc
 from mcp_runtime.protocol.errors import INVALID_PARAMS, PeerError
 from mcp_runtime.protocol.jsonrpc import MalformedMessageError, Message, Request, decode, encode_json
 from mcp_runtime.protocol.messages import (
-    PARAMS,
+    REQUESTS,
     CallToolRequestParams,
     CallToolResult,
     CancelledNotificationParams,
@@ -86,7 +86,7 @@ READ_MESSAGES = st.fixed_dictionaries(
     optional={
         "jsonrpc": st.just("2.0") | READ_VALUES,
         "id": st.integers(0, 3) | READ_VALUES,
-        "method": st.sampled_from([*PARAMS, "ping", "initialize", "notifications/cancelled"]) | READ_VALUES,
+        "method": st.sampled_from([*REQUESTS, "ping", "initialize", "notifications/cancelled"]) | READ_VALUES,
         "params": READ_PARAMS | READ_VALUES,
         "result": READ_VALUES,
         "error": READ_VALUES,
@@ -158,7 +158,7 @@ class TestReadMessage:
 
 
 def decoded(method: str, **fields: Any) -> Any:
-    return decode_params(Raw(json.dumps(fields).encode()), PARAMS[method])
+    return decode_params(Raw(json.dumps(fields).encode()), REQUESTS[method].params)
 
 
 def wire(value: object) -> Any:
@@ -178,7 +178,7 @@ def test_there_is_a_row_for_every_request_of_the_revision() -> None:
         "completion/complete": CompleteRequestParams,
         "subscriptions/listen": SubscriptionsListenRequestParams,
     }
-    assert expected == PARAMS
+    assert expected == {method: row.params for method, row in REQUESTS.items()}
 
 
 def test_a_tool_call_keeps_its_arguments_undecoded() -> None:
@@ -304,7 +304,7 @@ def test_params_that_are_no_json_after_all_are_refused(raw: bytes) -> None:
 
 
 @given(
-    st.sampled_from(sorted(PARAMS)),
+    st.sampled_from(sorted(REQUESTS)),
     st.dictionaries(
         st.sampled_from(
             [
@@ -330,7 +330,7 @@ def test_any_params_decode_or_are_refused(method: str, fields: dict[str, Any]) -
     except PeerError as error:
         code = error.code
     else:
-        assert isinstance(found, PARAMS[method])
+        assert isinstance(found, REQUESTS[method].params)
         return
     assert code == INVALID_PARAMS
 

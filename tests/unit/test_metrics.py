@@ -11,12 +11,12 @@ from mcp_runtime.labels import EraName, OutcomeName, TransportName
 from mcp_runtime.methods import METHODS
 from mcp_runtime.metrics import (
     DURATION_BUCKETS_S,
-    LEGACY_METHODS,
     Family,
     Meter,
     Metrics,
 )
 from mcp_runtime.prometheus_text import PrometheusText
+from mcp_runtime.protocol.legacy import LEGACY_METHODS
 from mcp_runtime.protocol.revisions import LEGACY_REVISIONS, MODERN_REVISIONS
 
 MODERN = "2026-07-28"

@@ -3,6 +3,8 @@
 Spec: 2026-07-28/schema
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final, Literal, TypeVar, Union, cast
 
 import msgspec
@@ -306,26 +308,36 @@ class LoggingMessageNotificationParams(Struct, frozen=True, kw_only=True):
     logger: str | UnsetType = UNSET
 
 
-PARAMS: Final[dict[str, type[Struct]]] = {
-    "server/discover": RequestParams,
-    "tools/list": PaginatedRequestParams,
-    "tools/call": CallToolRequestParams,
-    "resources/list": PaginatedRequestParams,
-    "resources/templates/list": PaginatedRequestParams,
-    "resources/read": ReadResourceRequestParams,
-    "prompts/list": PaginatedRequestParams,
-    "prompts/get": GetPromptRequestParams,
-    "completion/complete": CompleteRequestParams,
-    "subscriptions/listen": SubscriptionsListenRequestParams,
-}
-"""The client's requests of 2026-07-28 and the type of their params."""
+class RequestType(Struct, frozen=True):
+    """The two types of a request of a client: that of its params, and the name of its result's in the schema."""
 
-_DECODERS: Final = {params: msgspec.json.Decoder(params) for params in (*PARAMS.values(), CancelledNotificationParams)}
+    params: type[Struct]
+    result: str
+
+
+REQUESTS: Final[Mapping[str, RequestType]] = MappingProxyType(
+    {
+        "server/discover": RequestType(RequestParams, "DiscoverResult"),
+        "tools/list": RequestType(PaginatedRequestParams, "ListToolsResult"),
+        "tools/call": RequestType(CallToolRequestParams, "CallToolResult"),
+        "resources/list": RequestType(PaginatedRequestParams, "ListResourcesResult"),
+        "resources/templates/list": RequestType(PaginatedRequestParams, "ListResourceTemplatesResult"),
+        "resources/read": RequestType(ReadResourceRequestParams, "ReadResourceResult"),
+        "prompts/list": RequestType(PaginatedRequestParams, "ListPromptsResult"),
+        "prompts/get": RequestType(GetPromptRequestParams, "GetPromptResult"),
+        "completion/complete": RequestType(CompleteRequestParams, "CompleteResult"),
+        "subscriptions/listen": RequestType(SubscriptionsListenRequestParams, "SubscriptionsListenResult"),
+    }
+)
+"""The client's requests of 2026-07-28. Spec: 2026-07-28/schema#clientrequest"""
+
+_PARAMS: Final = {method: row.params for method, row in REQUESTS.items()}
+_DECODERS: Final = {params: msgspec.json.Decoder(params) for params in (*_PARAMS.values(), CancelledNotificationParams)}
 
 
 _WITH_META: Final = {
     params: msgspec.json.Decoder(msgspec.defstruct(params.__name__, [META_FIELD], bases=(params,), kw_only=True))
-    for params in PARAMS.values()
+    for params in _PARAMS.values()
 }
 
 
@@ -338,7 +350,7 @@ def read_params(method: str, params: Raw) -> ReadParams:
 
     None where it would raise, where there is no such method, or where `_meta` is malformed.
     """
-    into = PARAMS.get(method)
+    into = _PARAMS.get(method)
     if into is not None:
         try:
             found: Any = _WITH_META[into].decode(params)
@@ -354,7 +366,7 @@ def _whole(method: str, params: type[Struct]) -> type[Struct]:
     return msgspec.defstruct(params.__name__, fields, tag_field="method", tag=method)
 
 
-_METHODS: Final = {_whole(method, params): method for method, params in PARAMS.items()}
+_METHODS: Final = {_whole(method, params): method for method, params in _PARAMS.items()}
 _whole_decoder: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(Union[tuple(_METHODS)])  # noqa: UP007  # not known here
 
 

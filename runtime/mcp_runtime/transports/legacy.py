@@ -1,21 +1,17 @@
-"""The port where bridges attach, and what a server without them says.
-
-Rule: no word of an older revision beyond this file.
+"""The port where bridges attach. Rule: of an older revision it says no more than that a message may be one's.
 
 Spec: 2026-07-28/basic/versioning#backward-compatibility-with-initialization-based-versions
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 from msgspec import Struct
 
-from mcp_runtime.protocol.errors import HEADER_MISMATCH, INVALID_PARAMS, PeerError, unsupported_version
-from mcp_runtime.protocol.jsonrpc import Message, Request
+from mcp_runtime.protocol.jsonrpc import Message
 from mcp_runtime.protocol.messages import ReadParams
-from mcp_runtime.protocol.meta import MetaProbe, require
 from mcp_runtime.scopes import LentScope
 from mcp_runtime.shortcut import Shortcut
 
@@ -25,8 +21,6 @@ if TYPE_CHECKING:  # stdio uses this file too, and has no use for starlette
 
     from mcp_runtime.observing import Observer
     from mcp_runtime.transports.watch import Watch
-
-INITIALIZE: Final = "initialize"
 
 
 class LegacyExchange(Struct, frozen=True, kw_only=True):
@@ -112,34 +106,3 @@ class Bridges(Protocol):
     def close(self) -> None:
         """The server is stopping: streams end once what is at work on them is done."""
         ...
-
-
-class _InitializeParams(Struct, rename="camel"):
-    protocol_version: str
-
-
-def refusal(
-    message: Message, *, versions: tuple[str, ...], header_version: str | None, has_headers: bool, probe: MetaProbe
-) -> PeerError:
-    """What a server of `versions` alone answers to a legacy message: what it lacks, and what is spoken here instead."""
-    if isinstance(message, Request) and message.method == INITIALIZE:
-        return unsupported_version(_asked_for(message) or header_version or "", versions)
-    if header_version is not None:
-        return unsupported_version(header_version, versions)
-    spoken = ", ".join(versions)
-    if has_headers:
-        return PeerError(
-            HEADER_MISMATCH, f"Header mismatch: MCP-Protocol-Version header is missing; this server speaks {spoken}"
-        )
-    try:
-        require(probe)
-    except PeerError as error:
-        return PeerError(INVALID_PARAMS, f"{error.message}; this server speaks {spoken}")
-    raise AssertionError("a message with a complete _meta is modern")
-
-
-def _asked_for(message: Request) -> str | None:
-    try:
-        return msgspec.json.decode(message.params, type=_InitializeParams).protocol_version
-    except msgspec.DecodeError:
-        return None

@@ -26,12 +26,13 @@ from mcp_runtime.protocol.jsonrpc import (
     encode_notification,
     on_one_line,
 )
+from mcp_runtime.protocol.legacy import refusal
 from mcp_runtime.protocol.messages import CancelledNotificationParams, ReadParams, decode_params, read_message
 from mcp_runtime.protocol.meta import MetaProbe
 from mcp_runtime.protocol.revisions import MODERN_REVISIONS, Era, classify
 from mcp_runtime.subscriptions import Subscription
 from mcp_runtime.transports.claimed_streams import ByteStream
-from mcp_runtime.transports.legacy import StdioBridge, StdioWire, refusal
+from mcp_runtime.transports.legacy import StdioBridge, StdioWire
 from mcp_runtime.transports.lines import LineSplitter
 
 if TYPE_CHECKING:  # nobody on stdio counts, as a rule

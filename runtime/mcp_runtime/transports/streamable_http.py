@@ -27,6 +27,7 @@ from mcp_runtime.protocol.jsonrpc import (
     decode,
     encode_error,
 )
+from mcp_runtime.protocol.legacy import refusal
 from mcp_runtime.protocol.messages import ReadParams, read_message
 from mcp_runtime.protocol.revisions import LEGACY_REVISIONS, MODERN_REVISIONS, Era, classify
 from mcp_runtime.shortcut import shortcut_of
@@ -45,7 +46,7 @@ from mcp_runtime.transports.http_request import (
     too_slow,
 )
 from mcp_runtime.transports.http_response import Headers, PostResponse
-from mcp_runtime.transports.legacy import HttpBridge, LegacyExchange, refusal
+from mcp_runtime.transports.legacy import HttpBridge, LegacyExchange
 from mcp_runtime.transports.server_sent_events import encode_event
 from mcp_runtime.transports.watch import Watch
 
