@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -38,8 +38,6 @@ _ANONYMOUS: Final[dict[str, Any]] = {"name": "server", "version": "0"}
 """Who answers `initialize` where the operator does not want to say: old revisions insist on a name."""
 _ID_BYTES: Final = 12
 """96 random bits, 16 characters: no two sessions, streams or questions get the same."""
-
-_FEATURES: Final[Mapping[str, tuple[str, ...]]] = {"stdio": (), "http_sse": ("transport.http_sse",)}
 
 
 class _Problem(Struct):
@@ -180,6 +178,7 @@ class AttachedBridges:
 
     def _setting(self, transport: "TransportName") -> "Setting":
         from mcp_bridges.conversation import Setting
+        from mcp_bridges.features import OF_WIRE
 
         config = self._runtime.config
         return Setting(
@@ -187,7 +186,7 @@ class AttachedBridges:
             subscriptions=self._runtime.subscriptions,
             limits=config.limits,
             transport=transport,
-            features=_FEATURES[transport],
+            features=OF_WIRE[transport],
             discover=self._discover,
             server=_ANONYMOUS,
             log_level=config.bridges.clients.log_level,

@@ -13,11 +13,11 @@ from anyio.streams.memory import MemoryObjectSendStream
 from msgspec import Raw
 
 from mcp_bridges.batches import join, not_here, read_batch
+from mcp_bridges.features import OF_METHOD, FeatureId, revision_feature
 from mcp_bridges.gate import LegacyClient, Sighting
 from mcp_bridges.legacy_call import LegacyCall, LegacyServices
 from mcp_bridges.listening import Listening, ListenRefusedError, encode_change
 from mcp_bridges.session import (
-    FEATURES,
     Forward,
     Opening,
     Pong,
@@ -171,12 +171,12 @@ class Conversation:
             with suppress(PeerError):  # What is wrong with it is said when it is taken.
                 opening = read_initialize(message)
                 client, revision = self._named(opening), opening.revision
-        more = ("jsonrpc.batch",) if message is None else FEATURES.get(method or "", ())
+        more = (FeatureId.BATCH,) if message is None else OF_METHOD.get(method or "", ())
         features = (*self._setting.features, *more)
         return Sighting(
             client=client,
             revision=revision,
-            features=features if revision is None else (*features, f"revision.{revision}"),
+            features=features if revision is None else (*features, revision_feature(revision)),
             method=method,
             opening=method == INITIALIZE,
         )

@@ -16,10 +16,11 @@ from anyio.abc import TaskGroup
 
 from mcp_bridges.batches import is_batch
 from mcp_bridges.conversation import Conversation, Setting
+from mcp_bridges.features import OF_METHOD, OF_WIRE, FeatureId
 from mcp_bridges.gate import LegacyClient, Sighting
 from mcp_bridges.http_parts import HttpParts, LegacyResponse, client_of
 from mcp_bridges.refusals import RefusedError, raise_refusal
-from mcp_bridges.session import FEATURES, Opening, Session
+from mcp_bridges.session import Opening, Session
 from mcp_bridges.session_ids import SessionGoneError, SessionIds
 from mcp_bridges.session_visit import session_gone
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, INVALID_REQUEST, PeerError
@@ -39,7 +40,6 @@ from mcp_runtime.transports.legacy import LegacyExchange
 from mcp_runtime.transports.server_sent_events import encode_event
 
 PURPOSE: Final = "http_sse"
-FEATURE: Final = "transport.http_sse"
 REVISION: Final = "2024-11-05"
 _UNKNOWN: Final = Opening(revision=REVISION, client_name="", client_version="", capabilities={})
 """What is assumed of a client whose stream broke: it opens another one, and does not initialize again."""
@@ -154,7 +154,9 @@ class HttpSse:
         response = LegacyResponse(exchange, self._parts.services)
         client = client_of(exchange, "http_sse")
         try:
-            response.admit(Sighting(client=client, revision=None, features=(FEATURE,), opening=True, preliminary=True))
+            response.admit(
+                Sighting(client=client, revision=None, features=OF_WIRE["http_sse"], opening=True, preliminary=True)
+            )
             if self._closing or len(self._open) >= self._config.max_streams:
                 raise _no_room(self._config.max_streams)
         except PeerError as error:
@@ -221,11 +223,11 @@ class HttpSse:
             return stream.conversation.sighting(message)
         method = message.method if isinstance(message, Request | Notification) else None
         # What other methods stand for is asked about once, by the process that answers them.
-        more = ("jsonrpc.batch",) if message is None else FEATURES[INITIALIZE] if method == INITIALIZE else ()
+        more = (FeatureId.BATCH,) if message is None else OF_METHOD[INITIALIZE] if method == INITIALIZE else ()
         return Sighting(
             client=client_of(exchange, "http_sse"),
             revision=None,
-            features=(FEATURE, *more),
+            features=(*OF_WIRE["http_sse"], *more),
             method=method,
             opening=method == INITIALIZE,
             preliminary=True,  # The process that holds the stream knows who it is.

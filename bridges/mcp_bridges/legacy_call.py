@@ -15,11 +15,12 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from mcp_bridges.client_requests import UnaskableError, UnusableResultError, answer_from, question_for
+from mcp_bridges.features import OF_METHOD
 from mcp_bridges.gate import Gate, LegacyClient, Sighting, Verdict
 from mcp_bridges.growing_progress import GrowingProgress
 from mcp_bridges.refusals import RefusedError, raise_refusal
 from mcp_bridges.revisions import at_least, error_for, notification_for, result_for
-from mcp_bridges.session import FEATURES, Session, stateless_probe, with_answers
+from mcp_bridges.session import Session, stateless_probe, with_answers
 from mcp_runtime.call import Call, CloseStream, Notify, Reply
 from mcp_runtime.dispatcher import Dispatcher
 from mcp_runtime.labels import OutcomeName, TransportName
@@ -80,7 +81,7 @@ class LegacyServices(msgspec.Struct, frozen=True, kw_only=True):
 
     def check_method(self, client: LegacyClient, revision: str | None, method: str) -> None:
         """Ask the gate about what `method` stands for by itself, however it came. Raises RefusedError."""
-        features = FEATURES.get(method, ())
+        features = OF_METHOD.get(method, ())
         if features:
             seen = Sighting(client=client, revision=revision, features=features, method=method)
             raise_refusal(self.gate.admit(seen))

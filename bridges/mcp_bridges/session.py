@@ -20,7 +20,7 @@ from mcp_bridges.revisions import (
 from mcp_runtime.protocol.errors import INVALID_PARAMS, METHOD_NOT_FOUND, PeerError
 from mcp_runtime.protocol.json_types import is_object
 from mcp_runtime.protocol.jsonrpc import Notification, Request, RequestId
-from mcp_runtime.protocol.legacy import INITIALIZE, InitializeParams
+from mcp_runtime.protocol.legacy import InitializeParams
 from mcp_runtime.protocol.messages import REQUESTS, CancelledNotificationParams, decode_params
 from mcp_runtime.protocol.meta import (
     SERVER_INFO_KEY,
@@ -113,19 +113,6 @@ _REQUESTS: Final[Mapping[str, Literal["forward", "pong", "level", "subscribe", "
     }
 )
 """The requests of a client in an old session, the same in all of its revisions."""
-
-FEATURES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {
-        INITIALIZE: ("protocol.handshake",),
-        "ping": ("ping",),
-        "logging/setLevel": ("logging.set_level", "feature.logging"),
-        "resources/subscribe": ("resources.subscribe",),
-        "resources/unsubscribe": ("resources.subscribe",),
-        "sampling/createMessage": ("feature.sampling",),
-        "roots/list": ("feature.roots",),
-    }
-)
-"""What of the past a method stands for."""
 
 
 def read_initialize(request: Request) -> Opening:

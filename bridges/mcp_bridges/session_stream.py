@@ -13,6 +13,7 @@ from typing import Final
 
 import anyio
 
+from mcp_bridges.features import FeatureId
 from mcp_bridges.http_parts import HttpParts
 from mcp_bridges.listening import Listening, ListenRefusedError, encode_change
 from mcp_bridges.replay import EndLostError, Place, ReplayLog, read_event_id
@@ -61,7 +62,7 @@ class SessionStream:
         """Open the stream, or take up the one that `Last-Event-ID` names. Raises PeerError."""
         raw = visit.exchange.request_headers.get(b"last-event-id")
         last = None if raw is None else raw.decode("latin-1")
-        visit.admit("transport.get_stream", *(() if last is None else ("transport.resumption",)))
+        visit.admit(FeatureId.GET_STREAM, *(() if last is None else (FeatureId.RESUMPTION,)))
         place = None if last is None else read_event_id(last)
         if place is not None:
             await self._send(visit, self._rest(visit.session, place))

@@ -7,6 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from mcp_bridges.features import FeatureId, revision_feature
 from mcp_bridges.gate import LegacyClient, Sighting
 from mcp_bridges.http_parts import LegacyResponse
 from mcp_bridges.session import Session
@@ -40,7 +41,7 @@ class Visit(Struct, frozen=True, kw_only=True):
             Sighting(
                 client=self.client,
                 revision=self.session.revision,
-                features=("transport.session_id", *features, f"revision.{self.session.revision}"),
+                features=(FeatureId.SESSION_ID, *features, revision_feature(self.session.revision)),
                 method=method,
             )
         )

@@ -15,13 +15,13 @@ from msgspec import Raw
 
 from mcp_bridges.batches import is_batch, join, not_here, read_batch
 from mcp_bridges.calls_at_work import CallsAtWork
+from mcp_bridges.features import OF_METHOD, FeatureId, revision_feature
 from mcp_bridges.gate import Sighting
 from mcp_bridges.http_parts import HttpParts, LegacyResponse, client_of, named
 from mcp_bridges.legacy_call import KEEP_STATUS, LegacyCall
 from mcp_bridges.post_stream import PostStream
 from mcp_bridges.replay import ReplayLog
 from mcp_bridges.session import (
-    FEATURES,
     Forward,
     Pong,
     Session,
@@ -164,7 +164,7 @@ class SessionsHttp:
             Sighting(
                 client=client,
                 revision=opening.revision,
-                features=("transport.session_id", *FEATURES[INITIALIZE], f"revision.{opening.revision}"),
+                features=(FeatureId.SESSION_ID, *OF_METHOD[INITIALIZE], revision_feature(opening.revision)),
                 method=INITIALIZE,
                 opening=True,
             )
@@ -187,7 +187,7 @@ class SessionsHttp:
 
     async def _message(self, visit: Visit, message: Message) -> None:
         method = None if isinstance(message, Response) else message.method
-        visit.admit(*FEATURES.get(method or "", ()), method=method)
+        visit.admit(*OF_METHOD.get(method or "", ()), method=method)
         if isinstance(message, Request):
             stream = self._new_stream(visit, message.id)
             try:
@@ -204,7 +204,7 @@ class SessionsHttp:
         if not has_batches(visit.session.revision):
             visit.admit()
             raise not_here(visit.session.revision)
-        visit.admit("jsonrpc.batch")
+        visit.admit(FeatureId.BATCH)
         messages = read_batch(body, max_messages=self._config.max_batch_messages)
         stream = self._new_stream(visit, None)
         if all(isinstance(message, Notification | Response) for message in messages):

@@ -7,8 +7,8 @@ import msgspec
 import pytest
 from msgspec import UNSET, Raw
 
+from mcp_bridges.features import OF_METHOD
 from mcp_bridges.session import (
-    FEATURES,
     MAX_NAME_CHARS,
     Forward,
     Opening,
@@ -355,7 +355,7 @@ def test_batches_and_polling_are_of_one_revision_each(revision: str) -> None:
 
 def test_features_of_a_method_are_of_methods_that_exist() -> None:
     server_asks = {"sampling/createMessage", "roots/list"}
-    for method in set(FEATURES) - server_asks - {"initialize"}:
+    for method in set(OF_METHOD) - server_asks - {"initialize"}:
         try:
             plan(asked(method))
         except PeerError as error:

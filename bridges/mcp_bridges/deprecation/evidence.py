@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from mcp_bridges.deprecation.ledger_schema import MESSAGE, opened_for_reading
-from mcp_bridges.deprecation.ledger_tallies import REVISION_PREFIX
+from mcp_bridges.features import revision_feature
 from mcp_bridges.identity import Identity
 from mcp_runtime.protocol.revisions import LEGACY_REVISIONS, MODERN_REVISIONS, Era
 
@@ -152,7 +152,7 @@ def _add(found: dict[str, dict[str, Used]], row: _Row, part: int, parts: int) ->
         return
     _count(found.setdefault(row.feature, {}), row, part, parts)
     if row.feature == MESSAGE and row.revision in LEGACY_REVISIONS:
-        _count(found.setdefault(REVISION_PREFIX + row.revision, {}), row, part, parts)
+        _count(found.setdefault(revision_feature(row.revision), {}), row, part, parts)
 
 
 def _count(users: dict[str, Used], row: _Row, part: int, parts: int) -> None:

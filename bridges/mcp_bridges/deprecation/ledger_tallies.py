@@ -10,6 +10,7 @@ import msgspec
 
 from mcp_bridges.deprecation.days import DAY_S, day_of
 from mcp_bridges.deprecation.ledger_schema import MESSAGE
+from mcp_bridges.features import REVISION_PREFIX
 from mcp_bridges.gate import LegacyClient
 from mcp_bridges.identity import AddressPrivacy, Identity, overflow
 from mcp_runtime.protocol.revisions import LEGACY_REVISIONS, MODERN_REVISIONS
@@ -18,8 +19,6 @@ MAX_CLIENTS_A_DAY: Final = 10_000
 """Kept apart by one process: whoever makes up names cannot fill the file, and no real server is near it."""
 MAX_TALLIES: Final = 100_000
 """Waiting to be written: about 50 MB. Only a file that cannot be written for days, or a flood, comes to that."""
-REVISION_PREFIX: Final = "revision."
-"""The ids of features that are whole revisions."""
 _REVISIONS: Final = frozenset((*LEGACY_REVISIONS, *MODERN_REVISIONS))
 
 

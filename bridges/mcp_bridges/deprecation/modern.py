@@ -12,8 +12,8 @@ from typing import Final
 from msgspec import UNSET
 
 from mcp_bridges.deprecation.ledger import Ledger
+from mcp_bridges.features import OF_METHOD, FeatureId
 from mcp_bridges.gate import LegacyClient, Sighting
-from mcp_bridges.session import FEATURES
 from mcp_runtime.call import Answer, Call
 from mcp_runtime.labels import TransportName
 
@@ -68,9 +68,9 @@ class ModernWatch:
         self._seen.clear()
 
     def _note_features(self, call: Call, key: _Key) -> None:
-        features = {feature: None for method in call.asked for feature in FEATURES.get(method, ())}
+        features = {feature: None for method in call.asked for feature in OF_METHOD.get(method, ())}
         if call.meta.log_level is not UNSET:
-            features["feature.logging"] = None
+            features[FeatureId.LOGGING] = None
         if features:
             seen = Sighting(client=_client(key), revision=key[-1], features=tuple(features), method=call.request.method)
             self._ledger.note(seen, at=self._now(), outcome="served")

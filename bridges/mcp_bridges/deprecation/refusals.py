@@ -13,6 +13,7 @@ from mcp_bridges.deprecation.policy import Policy
 from mcp_bridges.deprecation.registry import FEATURES
 from mcp_bridges.deprecation.schedule import Window
 from mcp_bridges.deprecation.signals import Links
+from mcp_bridges.features import FeatureId, revision_feature
 from mcp_bridges.gate import ANSWERED, Refusal, Sighting
 from mcp_runtime.protocol.errors import (
     INVALID_PARAMS,
@@ -24,16 +25,16 @@ from mcp_runtime.protocol.revisions import LEGACY_REVISIONS, MODERN_REVISIONS
 
 CODES: Final[Mapping[str, int]] = MappingProxyType(
     {
-        "jsonrpc.batch": INVALID_REQUEST,
-        "sampling.include_context": INVALID_PARAMS,
-        "auth.dynamic_client_registration": INVALID_REQUEST,
-        "resources.subscribe": METHOD_NOT_FOUND,
-        "logging.set_level": METHOD_NOT_FOUND,
-        "ping": METHOD_NOT_FOUND,
-        "feature.roots": METHOD_NOT_FOUND,
-        "feature.sampling": METHOD_NOT_FOUND,
-        "feature.logging": METHOD_NOT_FOUND,
-        "tasks.experimental_2025_11_25": METHOD_NOT_FOUND,
+        FeatureId.BATCH: INVALID_REQUEST,
+        FeatureId.INCLUDE_CONTEXT: INVALID_PARAMS,
+        FeatureId.DYNAMIC_CLIENT_REGISTRATION: INVALID_REQUEST,
+        FeatureId.RESOURCE_SUBSCRIPTION: METHOD_NOT_FOUND,
+        FeatureId.SET_LEVEL: METHOD_NOT_FOUND,
+        FeatureId.PING: METHOD_NOT_FOUND,
+        FeatureId.ROOTS: METHOD_NOT_FOUND,
+        FeatureId.SAMPLING: METHOD_NOT_FOUND,
+        FeatureId.LOGGING: METHOD_NOT_FOUND,
+        FeatureId.EXPERIMENTAL_TASKS: METHOD_NOT_FOUND,
     }
 )
 """JSON-RPC codes of features that are less than a way to speak; for those, -32022 makes a client of both eras move."""
@@ -89,9 +90,9 @@ class Refusals(msgspec.Struct, frozen=True, kw_only=True):
         shut = {f for f in FEATURES if enforcement.is_closed(f)} | {objection.feature}
         if objection.reason is Reason.DENIED:
             shut |= set(sighting.features)
-        if "protocol.handshake" in shut:
+        if FeatureId.HANDSHAKE in shut:
             return list(MODERN_REVISIONS)
-        return [*MODERN_REVISIONS, *(old for old in LEGACY_REVISIONS if f"revision.{old}" not in shut)]
+        return [*MODERN_REVISIONS, *(old for old in LEGACY_REVISIONS if revision_feature(old) not in shut)]
 
 
 _UNAVAILABLE: Final = 503

@@ -12,6 +12,8 @@ from typing import Final
 
 import msgspec
 
+from mcp_bridges.features import FeatureId, revision_feature
+
 _SPEC: Final = "https://modelcontextprotocol.io/specification/"
 
 
@@ -45,7 +47,7 @@ _THREE_MONTHS_AFTER_SEP_2596: Final = date(2026, 9, 3)
 
 _ROWS: Final = (
     Feature(
-        id="transport.http_sse",
+        id=FeatureId.HTTP_SSE,
         title="the HTTP+SSE transport",
         replacement="Streamable HTTP",
         deprecated_in="2025-03-26",
@@ -54,7 +56,7 @@ _ROWS: Final = (
         earliest_removal=_THREE_MONTHS_AFTER_SEP_2596,
     ),
     Feature(
-        id="protocol.handshake",
+        id=FeatureId.HANDSHAKE,
         title="initialize and notifications/initialized",
         replacement="version and capabilities in the _meta of every request; server/discover",
         deprecated_in="2026-07-28",
@@ -62,7 +64,7 @@ _ROWS: Final = (
         spec_url=f"{_SPEC}2026-07-28/basic/versioning#backward-compatibility-with-initialization-based-versions",
     ),
     Feature(
-        id="transport.session_id",
+        id=FeatureId.SESSION_ID,
         title="sessions and the Mcp-Session-Id header",
         replacement="requests that stand alone; handles as tool arguments where calls share state",
         deprecated_in="2026-07-28",
@@ -70,7 +72,7 @@ _ROWS: Final = (
         spec_url=f"{_SPEC}2026-07-28/basic/transports/streamable-http#earlier-streamable-http-revisions",
     ),
     Feature(
-        id="transport.get_stream",
+        id=FeatureId.GET_STREAM,
         title="GET of a stream for what the server sends unasked",
         replacement="subscriptions/listen",
         deprecated_in="2026-07-28",
@@ -78,7 +80,7 @@ _ROWS: Final = (
         spec_url=f"{_SPEC}2026-07-28/basic/transports/streamable-http#earlier-streamable-http-revisions",
     ),
     Feature(
-        id="transport.resumption",
+        id=FeatureId.RESUMPTION,
         title="resuming a stream with Last-Event-ID",
         replacement="sending the request again, under a new id",
         deprecated_in="2026-07-28",
@@ -86,7 +88,7 @@ _ROWS: Final = (
         spec_url=f"{_SPEC}2026-07-28/basic/transports/streamable-http#earlier-streamable-http-revisions",
     ),
     Feature(
-        id="jsonrpc.batch",
+        id=FeatureId.BATCH,
         title="JSON-RPC batches",
         replacement="one message in each request",
         deprecated_in="2025-06-18",
@@ -94,7 +96,7 @@ _ROWS: Final = (
         spec_url=f"{_SPEC}2025-06-18/changelog#major-changes",
     ),
     Feature(
-        id="resources.subscribe",
+        id=FeatureId.RESOURCE_SUBSCRIPTION,
         title="resources/subscribe and resources/unsubscribe",
         replacement="subscriptions/listen with resourceSubscriptions",
         deprecated_in="2026-07-28",
@@ -102,7 +104,7 @@ _ROWS: Final = (
         spec_url=f"{_SPEC}2026-07-28/basic/patterns/subscriptions",
     ),
     Feature(
-        id="logging.set_level",
+        id=FeatureId.SET_LEVEL,
         title="logging/setLevel",
         replacement="io.modelcontextprotocol/logLevel in the _meta of a request",
         deprecated_in="2026-07-28",
@@ -110,7 +112,7 @@ _ROWS: Final = (
         spec_url=f"{_SPEC}2026-07-28/server/utilities/logging#per-request-log-level",
     ),
     Feature(
-        id="ping",
+        id=FeatureId.PING,
         title="ping",
         replacement="any request, or what the transport has: keep-alives, the state of the process",
         deprecated_in="2026-07-28",
@@ -118,7 +120,7 @@ _ROWS: Final = (
         spec_url=f"{_SPEC}2026-07-28/changelog#major-changes",
     ),
     Feature(
-        id="feature.roots",
+        id=FeatureId.ROOTS,
         title="Roots",
         replacement="tool parameters, resource URIs or the server's configuration",
         deprecated_in="2026-07-28",
@@ -127,7 +129,7 @@ _ROWS: Final = (
         earliest_removal=_A_YEAR_AFTER_2026_07_28,
     ),
     Feature(
-        id="feature.sampling",
+        id=FeatureId.SAMPLING,
         title="Sampling",
         replacement="the API of a model provider",
         deprecated_in="2026-07-28",
@@ -136,7 +138,7 @@ _ROWS: Final = (
         earliest_removal=_A_YEAR_AFTER_2026_07_28,
     ),
     Feature(
-        id="feature.logging",
+        id=FeatureId.LOGGING,
         title="Logging",
         replacement="standard error on stdio; OpenTelemetry",
         deprecated_in="2026-07-28",
@@ -145,7 +147,7 @@ _ROWS: Final = (
         earliest_removal=_A_YEAR_AFTER_2026_07_28,
     ),
     Feature(
-        id="sampling.include_context",
+        id=FeatureId.INCLUDE_CONTEXT,
         title='includeContext "thisServer" and "allServers"',
         replacement='no includeContext, or "none"',
         deprecated_in="2025-11-25",
@@ -155,7 +157,7 @@ _ROWS: Final = (
         earliest_removal=_A_YEAR_AFTER_2026_07_28,
     ),
     Feature(
-        id="auth.dynamic_client_registration",
+        id=FeatureId.DYNAMIC_CLIENT_REGISTRATION,
         title="OAuth 2.0 Dynamic Client Registration",
         replacement="Client ID Metadata Documents",
         deprecated_in="2026-07-28",
@@ -164,7 +166,7 @@ _ROWS: Final = (
         earliest_removal=_A_YEAR_AFTER_2026_07_28,
     ),
     Feature(
-        id="tasks.experimental_2025_11_25",
+        id=FeatureId.EXPERIMENTAL_TASKS,
         title="the experimental tasks of 2025-11-25",
         replacement="the extension io.modelcontextprotocol/tasks",
         deprecated_in="2026-07-28",
@@ -178,7 +180,7 @@ def _revision(revision: str, successor: str) -> Feature:
     # The specification deprecates features, not revisions: an old one is "Final", and what came after it says what
     # changed. A revision's row is for what a client speaks, whatever it uses of it.
     return Feature(
-        id=f"revision.{revision}",
+        id=revision_feature(revision),
         title=f"revision {revision}",
         replacement="revision 2026-07-28",
         deprecated_in=successor,

@@ -56,7 +56,7 @@ class Brownout(msgspec.Struct, frozen=True, kw_only=True):
 
     def hits(self, client: Identity, window: Window) -> bool:
         """Whether `window` hits `client`. A larger fraction hits whom a smaller one hits, and more."""
-        said = repr((self.seed, self.feature, window.begins_s, client.key)).encode()
+        said = f"{self.seed} {self.feature} {window.begins_s} {client.key}".encode()
         drawn = int.from_bytes(blake2b(said, digest_size=8).digest())
         return drawn < self.fraction * 2**64
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 
 from mcp_bridges.deprecation.registry import FEATURES, Feature
+from mcp_bridges.features import FeatureId, revision_feature
 from mcp_runtime.protocol.revisions import LEGACY_REVISIONS, MODERN_REVISIONS
 
 REVISIONS = sorted([*LEGACY_REVISIONS, *MODERN_REVISIONS])
@@ -99,3 +100,7 @@ def test_a_row_is_complete(row: Feature) -> None:
 
 def test_a_feature_is_deprecated_from_the_start_of_the_day() -> None:
     assert FEATURES["ping"].deprecated_at == datetime(2026, 7, 28, tzinfo=UTC)
+
+
+def test_every_id_of_a_feature_has_a_row_and_every_row_an_id() -> None:
+    assert set(FeatureId) | {revision_feature(one) for one in LEGACY_REVISIONS} == set(FEATURES)
