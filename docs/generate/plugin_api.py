@@ -17,7 +17,7 @@ from docs.generate.markdown import code, plain, table, with_spec_links
 
 GROUPS: Final = MappingProxyType(
     {
-        "Declaring": ("Plugin", "ToolAnnotations", "Annotations", "Icon"),
+        "Declaring": ("Plugin", "Secret", "ToolAnnotations", "Annotations", "Icon"),
         "Inside a handler": ("Context", "SyncContext", "Elicitation", "run_asyncio"),
         "Failing": ("ToolError", "PeerError", "PluginError"),
         "Results": ("ToolResult", "Completions"),
@@ -40,7 +40,7 @@ _SETTINGS: Final = """
 
 `settings` is a dataclass, a msgspec Struct or a pydantic model. The table `[plugin.NAME]` is converted into it when the
 plugin is loaded, and `plugin.settings` gives it back, typed. A field of type `pathlib.Path` comes back absolute. A
-field of type `mcp_runtime.secret.Secret` is read from a [reference](configuration.md#secrets); `.reveal()` gives its
+field of type `mcp_runtime.Secret` is read from a [reference](configuration.md#secrets); `.reveal()` gives its
 text.
 """
 
@@ -81,12 +81,12 @@ An async function runs in the task of its request; a plain function runs in a wo
 HOSTING: Final = MappingProxyType(
     {
         "create_app": "mcp_runtime.asgi",
-        "HttpApp": "mcp_runtime.http_app",
+        "HttpApp": "mcp_runtime.asgi",
+        "configure_logging": "mcp_runtime.asgi",
         "load_config": "mcp_runtime.config",
-        "Secret": "mcp_runtime.secret",
     }
 )
-"""What somebody needs who brings a server or settings of their own, by name, with its module."""
+"""What somebody needs who brings a server of their own, by name, with the module to import it from."""
 
 _HOSTING: Final = """
 For those who run the runtime inside a program of their own: see
@@ -107,7 +107,7 @@ def page() -> str:
                 blocks += [_SETTINGS, _ANNOTATIONS]
     blocks += ["## Hosting", _HOSTING]
     for name, module in HOSTING.items():
-        blocks += _entry(name, module, shown=f"{module}.{name}")
+        blocks += _entry(name, getattr(import_module(module), name).__module__, shown=f"{module}.{name}")
     return markdown.page(
         "Plugin API",
         "`from mcp_runtime import Plugin, Context, ToolError`: what authors use are names of `mcp_runtime`. What those "

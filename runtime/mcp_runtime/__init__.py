@@ -4,7 +4,9 @@ What plugin authors use is exported here, each name imported when it is first as
 forwards bytes does not wait for what it does not use.
 """
 
+from collections.abc import Mapping
 from importlib import import_module
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -31,62 +33,43 @@ if TYPE_CHECKING:
     from mcp_runtime.protocol.messages import ToolAnnotations as ToolAnnotations
     from mcp_runtime.protocol.meta import Icon as Icon
     from mcp_runtime.results import ToolResult as ToolResult
+    from mcp_runtime.secret import Secret as Secret
     from mcp_runtime.sync_context import SyncContext as SyncContext
 
-_CONTENT: Final = "mcp_runtime.protocol.content"
-_HOME: Final = {
-    "Annotations": _CONTENT,
-    "AudioContent": _CONTENT,
-    "BlobResourceContents": _CONTENT,
-    "Completions": "mcp_runtime.completions",
-    "Context": "mcp_runtime.context",
-    "CreateMessageResult": _CONTENT,
-    "Elicitation": "mcp_runtime.elicitation_forms",
-    "EmbeddedResource": _CONTENT,
-    "Icon": "mcp_runtime.protocol.meta",
-    "ImageContent": _CONTENT,
-    "PeerError": "mcp_runtime.protocol.errors",
-    "Plugin": "mcp_runtime.plugin",
-    "PluginError": "mcp_runtime.errors",
-    "PromptMessage": _CONTENT,
-    "ResourceLink": _CONTENT,
-    "Root": _CONTENT,
-    "SamplingMessage": _CONTENT,
-    "SyncContext": "mcp_runtime.sync_context",
-    "TextContent": _CONTENT,
-    "TextResourceContents": _CONTENT,
-    "ToolAnnotations": "mcp_runtime.protocol.messages",
-    "ToolError": "mcp_runtime.errors",
-    "ToolResult": "mcp_runtime.results",
-    "run_asyncio": "mcp_runtime.asyncio_thread",
-}
+_HOMES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "asyncio_thread": ("run_asyncio",),
+        "completions": ("Completions",),
+        "context": ("Context",),
+        "elicitation_forms": ("Elicitation",),
+        "errors": ("PluginError", "ToolError"),
+        "plugin": ("Plugin",),
+        "protocol.content": (
+            "Annotations",
+            "AudioContent",
+            "BlobResourceContents",
+            "CreateMessageResult",
+            "EmbeddedResource",
+            "ImageContent",
+            "PromptMessage",
+            "ResourceLink",
+            "Root",
+            "SamplingMessage",
+            "TextContent",
+            "TextResourceContents",
+        ),
+        "protocol.errors": ("PeerError",),
+        "protocol.messages": ("ToolAnnotations",),
+        "protocol.meta": ("Icon",),
+        "results": ("ToolResult",),
+        "secret": ("Secret",),
+        "sync_context": ("SyncContext",),
+    }
+)
+"""The modules of this package that have what is exported, as type checkers read it above. A test compares the two."""
+_HOME: Final = {name: f"{__name__}.{module}" for module, names in _HOMES.items() for name in names}
 
-__all__ = [  # pyright: ignore[reportUnsupportedDunderAll]  # resolved by __getattr__
-    "Annotations",
-    "AudioContent",
-    "BlobResourceContents",
-    "Completions",
-    "Context",
-    "CreateMessageResult",
-    "Elicitation",
-    "EmbeddedResource",
-    "Icon",
-    "ImageContent",
-    "PeerError",
-    "Plugin",
-    "PluginError",
-    "PromptMessage",
-    "ResourceLink",
-    "Root",
-    "SamplingMessage",
-    "SyncContext",
-    "TextContent",
-    "TextResourceContents",
-    "ToolAnnotations",
-    "ToolError",
-    "ToolResult",
-    "run_asyncio",
-]
+__all__ = tuple(sorted(_HOME))  # pyright: ignore[reportUnsupportedDunderAll]  # resolved by __getattr__
 
 
 def __getattr__(name: str) -> Any:

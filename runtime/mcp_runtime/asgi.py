@@ -1,6 +1,6 @@
-"""The application for ASGI servers: `uvicorn mcp_runtime.asgi:app`.
+"""The door for ASGI servers and host applications: `uvicorn mcp_runtime.asgi:app`, `create_app`, `HttpApp`.
 
-Rule: configured by environment, or by a factory's caller.
+Rule: an application is configured by the environment, or by the caller of its factory.
 
 `app` is made when it is first asked for, from MCP_RUNTIME_CONFIG and the other variables; `create_app` takes a
 configuration of the caller's own, to be mounted or served.
@@ -15,6 +15,8 @@ from mcp_runtime.config import Config, load_config
 from mcp_runtime.http_app import HttpApp
 from mcp_runtime.logging import adopt_structlog, configure_logging
 from mcp_runtime.plugin import Plugin
+
+__all__ = ["HttpApp", "configure_logging", "create_app"]
 
 
 def create_app(config: Config | None = None, *plugins: Plugin[Any]) -> HttpApp:

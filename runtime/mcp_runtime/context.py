@@ -113,7 +113,7 @@ class Context:
 
     @property
     def transport(self) -> TransportName:
-        """What the request came over."""
+        """What the request came over: "stdio", "streamable_http" or "http_sse"."""
         return self._call.transport
 
     @property

@@ -1,6 +1,7 @@
 """Pages that are read off the code say what the code says."""
 
 import ast
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,20 @@ def test_a_generated_page_is_up_to_date(name: str) -> None:
 def test_the_plugin_api_page_has_every_public_name_once() -> None:
     listed = [name for names in GROUPS.values() for name in names]
     assert sorted(listed) == sorted(mcp_runtime.__all__)
+
+
+def test_what_type_checkers_read_of_the_door_is_what_it_gives() -> None:
+    tree = ast.parse(Path(str(mcp_runtime.__file__)).read_text(encoding="utf-8"))
+    typed = {
+        one.name: (node.module, one.asname)
+        for block in tree.body
+        if isinstance(block, ast.If)
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for one in node.names
+    }
+    assert typed == {name: (home, name) for name, home in mcp_runtime._HOME.items()}
+    assert all(getattr(mcp_runtime, name).__name__ == name for name in mcp_runtime.__all__)
 
 
 def test_every_error_code_has_a_cause() -> None:
