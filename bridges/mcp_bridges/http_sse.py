@@ -21,8 +21,7 @@ from mcp_bridges.gate import LegacyClient, Sighting
 from mcp_bridges.http_parts import HttpParts, LegacyResponse, client_of
 from mcp_bridges.refusals import RefusedError, raise_refusal
 from mcp_bridges.session import Opening, Session
-from mcp_bridges.session_ids import SessionGoneError, SessionIds
-from mcp_bridges.session_visit import session_gone
+from mcp_bridges.session_ids import SessionGoneError, SessionIds, session_gone
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, INVALID_REQUEST, PeerError
 from mcp_runtime.protocol.jsonrpc import (
     MalformedMessageError,

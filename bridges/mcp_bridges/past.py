@@ -11,11 +11,12 @@ import anyio
 import msgspec
 from msgspec.structs import replace
 
+from mcp_bridges.deprecation.build_gate import build_gate
 from mcp_bridges.deprecation.gatekeeper import DeprecationGate, Notebook
 from mcp_bridges.deprecation.ledger import Ledger
 from mcp_bridges.deprecation.ledger_options import build_ledger
 from mcp_bridges.deprecation.modern import ModernWatch
-from mcp_bridges.deprecation.options import build_gate, read_deprecation
+from mcp_bridges.deprecation.options import read_deprecation
 from mcp_bridges.deprecation.policy import Policy
 from mcp_bridges.gate import Gate, Sighting, UseOutcome, Verdict
 from mcp_bridges.postures import PostureGate

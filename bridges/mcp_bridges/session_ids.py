@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from mcp_bridges.session import Opening, Session
+from mcp_runtime.protocol.errors import INVALID_REQUEST, PeerError
 
 if TYPE_CHECKING:  # cryptography takes longer to import than a stdio server has to start
     from mcp_runtime.seal import Sealer
@@ -27,12 +28,29 @@ _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(Session)
 
 
+_REASONS: Final = {
+    "ended": "it was ended",
+    "expired": "it has expired",
+    "forged": "its id does not verify",
+    "malformed": "its id is malformed",
+    "unknown_key": "it was not opened here, or the key was retired",
+}
+"""Why an id opens no session: the reasons of a `SealError`, and its end."""
+
+
 class SessionGoneError(Exception):
-    """No session has this id, or none has it any more; `reason` is one of seal.py's."""
+    """No session has this id, or none has it any more; `reason` is a key of the table above."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+def session_gone(reason: str) -> PeerError:
+    """The answer to an id that opens no session: `reason` is a key of the table above."""
+    return PeerError(
+        INVALID_REQUEST, f"Session not found: {_REASONS[reason]}; initialize to begin another", http_status=404
+    )
 
 
 class SessionIds:

@@ -12,18 +12,9 @@ from mcp_bridges.gate import LegacyClient, Sighting
 from mcp_bridges.http_parts import LegacyResponse
 from mcp_bridges.session import Session
 from mcp_bridges.session_state import SessionState
-from mcp_runtime.protocol.errors import INVALID_REQUEST, PeerError
 from mcp_runtime.transports.legacy import LegacyExchange
 
 SESSION_ID: Final = b"mcp-session-id"
-
-_REASONS: Final = {
-    "ended": "it was ended",
-    "expired": "it has expired",
-    "forged": "its id does not verify",
-    "malformed": "its id is malformed",
-    "unknown_key": "it was not opened here, or the key was retired",
-}
 
 
 class Visit(Struct, frozen=True, kw_only=True):
@@ -45,10 +36,3 @@ class Visit(Struct, frozen=True, kw_only=True):
                 method=method,
             )
         )
-
-
-def session_gone(reason: str) -> PeerError:
-    """The answer to an id that opens no session: `reason` is a key of the table above."""
-    return PeerError(
-        INVALID_REQUEST, f"Session not found: {_REASONS[reason]}; initialize to begin another", http_status=404
-    )

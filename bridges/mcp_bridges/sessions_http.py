@@ -35,10 +35,10 @@ from mcp_bridges.session import (
     read_initialize,
     speaks_polling,
 )
-from mcp_bridges.session_ids import SessionGoneError, SessionIds
+from mcp_bridges.session_ids import SessionGoneError, SessionIds, session_gone
 from mcp_bridges.session_state import SessionStates
 from mcp_bridges.session_stream import SessionStream
-from mcp_bridges.session_visit import SESSION_ID, Visit, session_gone
+from mcp_bridges.session_visit import SESSION_ID, Visit
 from mcp_runtime.call import Reply
 from mcp_runtime.protocol.errors import INVALID_REQUEST, PeerError, unsupported_version
 from mcp_runtime.protocol.headers import PROTOCOL_VERSION

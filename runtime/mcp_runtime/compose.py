@@ -13,7 +13,8 @@ from msgspec.structs import replace
 from mcp_runtime.bridge_loading import BridgesMissing, from_bridges
 from mcp_runtime.call_rate import CallRate
 from mcp_runtime.catalog import Catalog
-from mcp_runtime.config import Config, ConfigError, plugin_settings
+from mcp_runtime.config import Config, ConfigError
+from mcp_runtime.config.plugin_settings import plugin_settings
 from mcp_runtime.dispatcher import Dispatcher
 from mcp_runtime.errors import PluginError
 from mcp_runtime.input_required import PURPOSE

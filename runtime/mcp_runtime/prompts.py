@@ -6,28 +6,12 @@ Spec: 2026-07-28/server/prompts
 from collections.abc import Sequence
 from typing import Any, cast
 
-from msgspec import UNSET, UnsetType
+from msgspec import UnsetType
 
 from mcp_runtime.errors import PluginError
 from mcp_runtime.protocol.content import PromptMessage
-from mcp_runtime.protocol.messages import GetPromptResult, PromptArgument
+from mcp_runtime.protocol.messages import GetPromptResult
 from mcp_runtime.results import content_blocks
-from mcp_runtime.signatures import Signature
-
-
-def prompt_arguments(signature: Signature, schema: dict[str, Any]) -> list[PromptArgument]:
-    """The arguments of a prompt as clients see them; `schema` is that of the function's parameters."""
-    properties: dict[str, Any] = schema.get("properties", {})
-    required: list[str] = schema.get("required", [])
-    return [
-        PromptArgument(
-            name=name,
-            title=properties[name].get("title", UNSET),
-            description=properties[name].get("description", UNSET),
-            required=name in required,
-        )
-        for name in signature.parameters
-    ]
 
 
 def prompt_result(value: Any, description: str | UnsetType) -> GetPromptResult:

@@ -27,7 +27,8 @@ from mcp_runtime.declarations import (
 from mcp_runtime.errors import ArgumentsError, PluginError
 from mcp_runtime.invocation import Invoke, invoker, positional_invoker
 from mcp_runtime.limits import Limits
-from mcp_runtime.prompts import prompt_arguments, prompt_result
+from mcp_runtime.prompt_arguments import prompt_arguments
+from mcp_runtime.prompts import prompt_result
 from mcp_runtime.protocol.content import ResourceContents
 from mcp_runtime.protocol.errors import INVALID_PARAMS, PeerError
 from mcp_runtime.protocol.header_plans import HeaderPlanError, build_plan

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from mcp_plugins.sqlite import SqliteSettings
+from mcp_plugins.sqlite.settings import SqliteSettings
 from mcp_runtime.config.template import PluginSetting, render
 
 CONFIG_FILE: Final = Path(__file__).parents[2] / "config.toml"

@@ -8,7 +8,8 @@ import msgspec
 import pydantic
 import pytest
 
-from mcp_runtime.config import ConfigError, plugin_settings, unclaimed_plugin_settings
+from mcp_runtime.config import ConfigError
+from mcp_runtime.config.plugin_settings import plugin_settings, unclaimed_plugin_settings
 from mcp_runtime.secret import Secret
 from tests.config.files import load_text
 

@@ -9,7 +9,8 @@ from pydantic import Field
 from mcp_runtime.arguments import Arguments
 from mcp_runtime.errors import PluginError
 from mcp_runtime.limits import Limits
-from mcp_runtime.prompts import prompt_arguments, prompt_result
+from mcp_runtime.prompt_arguments import prompt_arguments
+from mcp_runtime.prompts import prompt_result
 from mcp_runtime.protocol.content import ImageContent, PromptMessage, ResourceLink, TextContent
 from mcp_runtime.protocol.messages import PromptArgument
 from mcp_runtime.signatures import read_signature

@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime
 from typing import Final
 
 DAY_S: Final = 86_400
+HOUR_S: Final = 3_600
 
 
 def day_of(at: float) -> date:

@@ -16,14 +16,13 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from mcp_bridges.deprecation.days import DAY_S, day_of
+from mcp_bridges.deprecation.cadences import CADENCES, Cadence
+from mcp_bridges.deprecation.days import HOUR_S, day_of
+from mcp_bridges.deprecation.links import Links
 from mcp_bridges.deprecation.policy import Phase, Policy
 from mcp_bridges.deprecation.registry import FEATURES
-from mcp_bridges.deprecation.signals import Links
 from mcp_bridges.gate import LegacyClient, Sighting, UseOutcome
 from mcp_bridges.identity import Identity, identity_of, network_of
-
-_HOUR_S: Final = 3_600
 
 EVENTS: Final[Mapping[UseOutcome, str]] = MappingProxyType(
     {
@@ -40,7 +39,7 @@ UNCOUNTED: Final = "legacy_calls_uncounted"
 REST: Final = "legacy_calls_since"
 """The event of calls since the last lines, when the server ends."""
 
-UNCOUNTED_INTERVAL_S: Final = _HOUR_S
+UNCOUNTED_INTERVAL_S: Final = HOUR_S
 _UNCOUNTED_LEVEL: Final = logging.WARNING
 
 # A name of a client is as long as the client likes; the log keeps what a person would read of it.
@@ -54,24 +53,6 @@ class EventLog(Protocol):
         """Write `event` with `fields`, at a `level` of the standard library."""
         ...
 
-
-class Cadence(msgspec.Struct, frozen=True, kw_only=True):
-    """How loud and how often: a level of the standard library, and the least time between two lines of a stream."""
-
-    level: int
-    interval_s: int
-
-
-CADENCES: Final[Mapping[Phase, Cadence]] = MappingProxyType(
-    {
-        Phase.ANNOUNCED: Cadence(level=logging.INFO, interval_s=DAY_S),
-        Phase.REMINDED: Cadence(level=logging.WARNING, interval_s=DAY_S),
-        Phase.URGENT: Cadence(level=logging.WARNING, interval_s=_HOUR_S),
-        Phase.FINAL: Cadence(level=logging.ERROR, interval_s=_HOUR_S),
-        Phase.PAST: Cadence(level=logging.ERROR, interval_s=_HOUR_S),
-    }
-)
-"""What each phase has, unless the operator says otherwise."""
 
 _Key = tuple[Identity, str, UseOutcome]
 

@@ -14,9 +14,9 @@ from typing import Final, Literal
 import msgspec
 
 from mcp_bridges.client_rules import parse_rule
+from mcp_bridges.deprecation.cadences import Cadence
 from mcp_bridges.deprecation.days import DAY_S
 from mcp_bridges.deprecation.enforcement import EVERY_FEATURE, STAGES, ScopedRule, Stage
-from mcp_bridges.deprecation.logs import Cadence
 from mcp_bridges.deprecation.policy import Phase
 from mcp_bridges.deprecation.registry import FEATURES
 from mcp_bridges.deprecation.schedule import Brownout

@@ -1,4 +1,4 @@
-"""From `[deprecation]` to a gate. Rule: what a text means is in `option_texts`; here it is put together."""
+"""The decisions that `[deprecation]` holds. Rule: what a text means is in `option_texts`; here it is put together."""
 
 from collections.abc import Callable, Iterable
 from types import MappingProxyType
@@ -8,11 +8,9 @@ import msgspec
 
 from mcp_bridges.deprecation.days import DAY_S
 from mcp_bridges.deprecation.enforcement import STAGES, Enforcement
-from mcp_bridges.deprecation.gatekeeper import DeprecationGate, Notebook
-from mcp_bridges.deprecation.logs import CADENCES, EventLog, UsageLog
+from mcp_bridges.deprecation.links import FEATURE_LIFECYCLE_URL, Links
 from mcp_bridges.deprecation.option_texts import (
     parse_brownout,
-    parse_cadence,
     parse_day,
     parse_dry_run,
     parse_scoped_rule,
@@ -20,8 +18,6 @@ from mcp_bridges.deprecation.option_texts import (
     parse_sunset,
 )
 from mcp_bridges.deprecation.policy import Policy
-from mcp_bridges.deprecation.refusals import Refusals
-from mcp_bridges.deprecation.signals import FEATURE_LIFECYCLE_URL, Links, Signals
 from mcp_runtime.config import Config, ConfigError
 
 K = TypeVar("K")
@@ -43,11 +39,11 @@ def read_deprecation(config: Config) -> Deprecation:
         policy=Policy(
             announced=parse_day(section.announced),
             window_months=section.window_months,
-            sunsets=MappingProxyType(_each_once(config, "sunsets", section.sunsets, parse_sunset)),
+            sunsets=MappingProxyType(each_once(config, "sunsets", section.sunsets, parse_sunset)),
         ),
         enforcement=Enforcement(
             stage=STAGES[section.stage],
-            stages=MappingProxyType(_each_once(config, "stages", section.stages, parse_stage)),
+            stages=MappingProxyType(each_once(config, "stages", section.stages, parse_stage)),
             dry_run=frozenset(map(parse_dry_run, section.dry_run)),
             brownouts=tuple(map(parse_brownout, section.brownouts)),
             notice_s=section.brownout_notice_days * DAY_S,
@@ -62,22 +58,6 @@ def read_deprecation(config: Config) -> Deprecation:
     )
 
 
-def build_gate(config: Config, *, notebook: Notebook, now: Callable[[], float], log: EventLog) -> DeprecationGate:
-    """The gate that `config` asks for. `now` gives Unix seconds. Raises ConfigError as `read_deprecation` does."""
-    decided, section = read_deprecation(config), config.deprecation
-    cadences = dict(CADENCES) | _each_once(config, "log_cadences", section.log_cadences, parse_cadence)
-    return DeprecationGate(
-        enforcement=decided.enforcement,
-        signals=Signals(decided.policy, decided.links),
-        refusals=Refusals(
-            policy=decided.policy, enforcement=decided.enforcement, links=decided.links, message=section.message
-        ),
-        log=UsageLog(decided.policy, decided.links, log=log, cadences=cadences, max_streams=section.max_log_streams),
-        notebook=notebook,
-        now=now,
-    )
-
-
 def advice(config: Config) -> list[str]:
     """What `mcp-runtime check` points out. Raises ConfigError as `read_deprecation` does.
 
@@ -87,7 +67,8 @@ def advice(config: Config) -> list[str]:
     return [] if policy == Policy() else policy.advice()
 
 
-def _each_once(config: Config, key: str, texts: Iterable[str], parse: Callable[[str], tuple[K, V]]) -> dict[K, V]:
+def each_once(config: Config, key: str, texts: Iterable[str], parse: Callable[[str], tuple[K, V]]) -> dict[K, V]:
+    """The values of a list in the configuration, by what each is about. Raises ConfigError for two about the same."""
     found: dict[K, V] = {}
     for text in texts:
         name, value = parse(text)

@@ -9,10 +9,10 @@ from typing import Final
 import msgspec
 
 from mcp_bridges.deprecation.enforcement import Enforcement, Objection, Reason
+from mcp_bridges.deprecation.links import Links
 from mcp_bridges.deprecation.policy import Policy
 from mcp_bridges.deprecation.registry import FEATURES
 from mcp_bridges.deprecation.schedule import Window
-from mcp_bridges.deprecation.signals import Links
 from mcp_bridges.features import FeatureId, revision_feature
 from mcp_bridges.gate import ANSWERED, Refusal, Sighting
 from mcp_runtime.protocol.errors import (

@@ -8,32 +8,14 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
-import msgspec
-
 from mcp_bridges.deprecation.enforcement import Announcement
+from mcp_bridges.deprecation.links import Links
 from mcp_bridges.deprecation.policy import Policy
 from mcp_bridges.deprecation.registry import FEATURES
 from mcp_bridges.gate import Headers
 
-FEATURE_LIFECYCLE_URL: Final = "https://modelcontextprotocol.io/community/feature-lifecycle"
-
 _MAX_SETS: Final = 1024
 """Sets of features whose headers are kept; bridges name far fewer."""
-
-
-class Links(msgspec.Struct, frozen=True, kw_only=True):
-    """Where to read more, and where to go instead: URLs, or paths on this server.
-
-    Without a `documentation_url` it is what the specification says of each feature.
-    """
-
-    documentation_url: str = ""
-    sunset_url: str = FEATURE_LIFECYCLE_URL
-    replacement_url: str = "/mcp"
-
-    def documentation_of(self, feature: str) -> str:
-        """Where to read about the end of `feature`."""
-        return self.documentation_url or FEATURES[feature].spec_url
 
 
 class Signals:

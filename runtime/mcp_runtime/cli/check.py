@@ -59,7 +59,8 @@ def _sunsets(config: "Config") -> list[str]:
 
 
 def _notes(config: "Config", plugins: list[str]) -> list[str]:
-    from mcp_runtime.config import nearest, unclaimed_plugin_settings
+    from mcp_runtime.config import nearest
+    from mcp_runtime.config.plugin_settings import unclaimed_plugin_settings
 
     notes: list[str] = []
     for name in unclaimed_plugin_settings(config, plugins):

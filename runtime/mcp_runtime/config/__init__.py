@@ -13,7 +13,6 @@ from mcp_runtime.config.environment import given_in_environment, plugin_variable
 from mcp_runtime.config.errors import COMMAND_LINE, ConfigError, nearest
 from mcp_runtime.config.file import PluginTables, given_in_file
 from mcp_runtime.config.keys import CONFIG_KEYS, CONFIG_SECTIONS, ConfigKey, ConfigSection
-from mcp_runtime.config.plugin_settings import plugin_settings, unclaimed_plugin_settings
 from mcp_runtime.config.sections import (
     AdminConfig,
     BridgesConfig,
@@ -56,8 +55,6 @@ __all__ = [
     "find_config_file",
     "load_config",
     "nearest",
-    "plugin_settings",
-    "unclaimed_plugin_settings",
 ]
 
 DEFAULT_FILE: Final = "config.toml"

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from mcp_bridges.deprecation.build_gate import build_gate
 from mcp_bridges.deprecation.gatekeeper import DeprecationGate
-from mcp_bridges.deprecation.options import build_gate
 from mcp_bridges.gate import ANSWERED, LegacyClient, Sighting, UseOutcome
 from mcp_runtime.config import Config, load_config
 from mcp_runtime.config.template import toml_value

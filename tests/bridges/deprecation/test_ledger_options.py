@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from mcp_bridges.deprecation.build_gate import build_gate
 from mcp_bridges.deprecation.ledger_metrics import ledger_families
 from mcp_bridges.deprecation.ledger_options import build_ledger, ledger_path
-from mcp_bridges.deprecation.options import build_gate
 from mcp_bridges.deprecation.policy import Policy
 from mcp_bridges.deprecation.registry import FEATURES
 from mcp_runtime.config import (

@@ -249,7 +249,7 @@ def test_neither_an_address_nor_anything_but_these_fields_is_written(tmp_path: P
 def test_lines_go_through_the_operators_log(tmp_path: Path) -> None:
     stream = StringIO()
     configure_logging(LoggingConfig(level="info", format="json"), stream=stream)
-    from mcp_bridges.deprecation.options import build_gate
+    from mcp_bridges.deprecation.build_gate import build_gate
     from tests.bridges.deprecation.parts import Clock, Notes, config_of
 
     gate = build_gate(

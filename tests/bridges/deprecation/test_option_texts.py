@@ -6,8 +6,8 @@ from logging import ERROR, WARNING
 
 import pytest
 
+from mcp_bridges.deprecation.cadences import Cadence
 from mcp_bridges.deprecation.enforcement import Stage
-from mcp_bridges.deprecation.logs import Cadence
 from mcp_bridges.deprecation.option_texts import (
     parse_brownout,
     parse_cadence,

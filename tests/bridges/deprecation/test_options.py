@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from mcp_bridges.deprecation.build_gate import build_gate
+from mcp_bridges.deprecation.cadences import CADENCES
 from mcp_bridges.deprecation.enforcement import Enforcement
-from mcp_bridges.deprecation.logs import CADENCES
-from mcp_bridges.deprecation.options import Deprecation, advice, build_gate, read_deprecation
+from mcp_bridges.deprecation.links import Links
+from mcp_bridges.deprecation.options import Deprecation, advice, read_deprecation
 from mcp_bridges.deprecation.policy import Policy
-from mcp_bridges.deprecation.signals import Links
 from mcp_runtime.config import Config, ConfigError, load_config
 from tests.bridges.deprecation.parts import Clock, Lines, Notes, config_of
 from tests.config.files import load_text, refusal

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from mcp_bridges.deprecation.links import FEATURE_LIFECYCLE_URL, Links
 from mcp_bridges.deprecation.policy import Policy
 from mcp_bridges.deprecation.registry import FEATURES
-from mcp_bridges.deprecation.signals import FEATURE_LIFECYCLE_URL, Links, Signals
+from mcp_bridges.deprecation.signals import Signals
 from tests.bridges.deprecation.parts import client, sighting, station, unix
 
 SSE = "transport.http_sse"
