@@ -32,10 +32,10 @@ from mcp_bridges.session import (
     read_initialize,
 )
 from mcp_bridges.session_state import subscribed
-from mcp_runtime import call_log
 from mcp_runtime.dispatcher import too_many_requests
 from mcp_runtime.labels import TransportName
 from mcp_runtime.limits import Limits
+from mcp_runtime.logging import get_logger
 from mcp_runtime.protocol.errors import INVALID_PARAMS, INVALID_REQUEST, PeerError
 from mcp_runtime.protocol.jsonrpc import (
     MalformedMessageError,
@@ -297,7 +297,7 @@ class Conversation:
         cancelled = cancelled_request(notification)
         call = None if cancelled is None else self._calls.get(cancelled)
         if call is not None:
-            call_log.logger().info("request_cancelled", request_id=cancelled)
+            get_logger().info("request_cancelled", request_id=cancelled)
             call.abandon()
 
     async def _listen(self, listening: Listening) -> None:
@@ -307,7 +307,7 @@ class Conversation:
                     await self._send(encode_change(change))
         except ListenRefusedError:
             # The client is served all the same; it only does not hear of changes.
-            call_log.logger().warning("legacy_changes_not_told", transport=self._setting.transport)
+            get_logger().warning("legacy_changes_not_told", transport=self._setting.transport)
         finally:
             self._is_telling = False
             self._idle.set()

@@ -20,8 +20,8 @@ from mcp_bridges.deprecation.options import read_deprecation
 from mcp_bridges.deprecation.policy import Policy
 from mcp_bridges.gate import Gate, Sighting, UseOutcome, Verdict
 from mcp_bridges.postures import PostureGate
-from mcp_runtime import call_log
 from mcp_runtime.config import Config
+from mcp_runtime.logging import get_logger
 
 LOGGER: Final = "mcp_bridges.deprecation"
 
@@ -88,7 +88,7 @@ def make_past(config: Config, *, now: Callable[[], float]) -> Past:
     """What `config` asks for; `now` gives Unix seconds. Raises ConfigError."""
     ledger = build_ledger(config, now=now) if config.ledger.enabled else None
     notebook: Notebook = _NoNotebook() if ledger is None else ledger
-    deprecation = build_gate(config, notebook=notebook, now=now, log=call_log.logger(LOGGER))
+    deprecation = build_gate(config, notebook=notebook, now=now, log=get_logger(LOGGER))
     return Past(
         gate=PosturesFirst(PostureGate(config), deprecation, notebook, now=now),
         policy=read_deprecation(config).policy,

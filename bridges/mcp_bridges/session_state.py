@@ -12,8 +12,8 @@ import msgspec
 from msgspec import Struct
 
 from mcp_bridges.session import Session
-from mcp_runtime import call_log
 from mcp_runtime.limits import Limits
+from mcp_runtime.logging import get_logger
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, INVALID_PARAMS, PeerError
 from mcp_runtime.protocol.meta import LoggingLevel
 from mcp_runtime.state.errors import StateError
@@ -117,7 +117,7 @@ def _reachable() -> Generator[None]:
 
 def _unreachable(error: StateError) -> PeerError:
     """Of the operator's trouble with the store: an answer for the client, and a line in the log for the operator."""
-    call_log.logger().error("state_unreachable", problem=str(error))
+    get_logger().error("state_unreachable", problem=str(error))
     text = "The server cannot reach what it keeps of sessions; try again"
     return PeerError(INTERNAL_ERROR, text, http_status=503, retry_after_s=1)
 

@@ -1,12 +1,9 @@
-"""What every log event says about its call. Rule: a call that logs nothing pays one ContextVar for it."""
+"""The fields that every log event of a call carries. Rule: a call that logs nothing pays one ContextVar for them."""
 
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from structlog.typing import FilteringBoundLogger
+from typing import Final
 
 Fields = Callable[[], Mapping[str, object]]
 
@@ -37,10 +34,3 @@ def current_fields() -> Mapping[str, object]:
     """The fields of the current call; empty outside of one."""
     fields = _fields.get()
     return _NONE if fields is None else fields()
-
-
-def logger(name: str = "mcp_runtime") -> "FilteringBoundLogger":
-    """The operator's log, under `name`. Its events carry the current call's fields. See `mcp_runtime.logging`."""
-    from mcp_runtime.logging import get_logger
-
-    return get_logger(name)

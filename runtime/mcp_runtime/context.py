@@ -15,12 +15,12 @@ import anyio.lowlevel
 import msgspec
 from msgspec import UNSET
 
-from mcp_runtime import call_log
 from mcp_runtime.call import Call
 from mcp_runtime.elicitation_forms import Elicitation, Form, form_of_schema, form_of_type, read_url_answer
 from mcp_runtime.errors import PluginError
 from mcp_runtime.input_required import Question, Rounds
 from mcp_runtime.labels import TransportName
+from mcp_runtime.logging import get_logger
 from mcp_runtime.protocol.content import CreateMessageResult, ListRootsResult, Root, SamplingMessage, TextContent
 from mcp_runtime.protocol.errors import missing_capability
 from mcp_runtime.protocol.json_types import is_object
@@ -129,7 +129,7 @@ class Context:
     @property
     def log(self) -> "FilteringBoundLogger":
         """The operator's log, with this call's fields on every event. Not sent to the client; see `message`."""
-        return call_log.logger("mcp_runtime.plugin")
+        return get_logger("mcp_runtime.plugin")
 
     async def progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
         """Tell the client how far the work is. Sent only if it asked, and only when `progress` grew.

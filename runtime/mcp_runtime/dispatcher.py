@@ -17,6 +17,7 @@ from mcp_runtime.call import Answer, Call, Reply, Stream
 from mcp_runtime.errors import ArgumentsError, PluginError, ToolError
 from mcp_runtime.input_required import InputNeeded
 from mcp_runtime.labels import OutcomeName
+from mcp_runtime.logging import get_logger
 from mcp_runtime.methods import METHODS, Method, Outcome, Services, Work
 from mcp_runtime.protocol.content import TextContent
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, METHOD_NOT_FOUND, PeerError, unsupported_version
@@ -182,7 +183,7 @@ class Dispatcher:
     def _report(self, error: BaseException) -> str:
         """Log `error`; what the client may know of it."""
         incident = self._incident_id()
-        call_log.logger().error("handler_failed", incident=incident, exc_info=error)
+        get_logger().error("handler_failed", incident=incident, exc_info=error)
         return f"Internal error (incident {incident}; the server's log has the details)"
 
     def _fail(self, call: Call, text: str) -> Result:

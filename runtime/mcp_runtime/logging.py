@@ -1,7 +1,7 @@
 """The operator's log: one renderer for structlog and stdlib loggers. Rule: nothing goes to stdout.
 
 structlog takes as long to import as half the rest of the program, and `serve --stdio` must answer at once: so it
-is imported with the first event that is written. Get loggers from `get_logger` or `call_log.logger`.
+is imported with the first event that is written. Get loggers from `get_logger`.
 """
 
 import logging

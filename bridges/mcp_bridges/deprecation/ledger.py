@@ -26,7 +26,7 @@ from mcp_bridges.deprecation.ledger_tallies import Tallies, Tally
 from mcp_bridges.deprecation.ledger_writing import Batch, write
 from mcp_bridges.gate import LegacyClient, Sighting, UseOutcome
 from mcp_bridges.identity import AddressPrivacy
-from mcp_runtime import call_log
+from mcp_runtime.logging import get_logger
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -62,7 +62,7 @@ class Ledger:
         privacy: AddressPrivacy | None = None,
         tallies: Tallies | None = None,
         now: Callable[[], float] = time.time,
-        log: "Callable[[], FilteringBoundLogger]" = call_log.logger,
+        log: "Callable[[], FilteringBoundLogger]" = get_logger,
     ) -> None:
         self.path = path
         self._flush_interval_s = flush_interval_s

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from mcp_bridges.deprecation.ledger import FILE_NAME, Ledger
 from mcp_bridges.identity import AddressPrivacy
-from mcp_runtime import call_log
 from mcp_runtime.config import Config, default_state_directory
 from mcp_runtime.key_store import load_keys
+from mcp_runtime.logging import get_logger
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -28,7 +28,7 @@ def build_ledger(
     config: Config,
     *,
     now: Callable[[], float] = time.time,
-    log: "Callable[[], FilteringBoundLogger]" = call_log.logger,
+    log: "Callable[[], FilteringBoundLogger]" = get_logger,
 ) -> Ledger:
     """The ledger that `config` asks for; its file is made at the first write.
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import trio
 
-from mcp_runtime import call_log
 from mcp_runtime.garbage import freeze_what_is_there, take_up_collections
+from mcp_runtime.logging import get_logger
 from mcp_runtime.runtime import Runtime
 from mcp_runtime.transports.claimed_streams import ClaimedStreams, open_reader, open_writer, wait_hang_up
 from mcp_runtime.transports.stdio import Stdio
@@ -73,14 +73,14 @@ async def _heed_signals(
         async for number in signals:
             name = signal.Signals(number).name
             if progress.asked.is_set():
-                call_log.logger().warning("stopping_at_once", signal=name)
+                get_logger().warning("stopping_at_once", signal=name)
                 everything.cancel()
                 return
             progress.asked.set()
             # The grace period begins before the event is written: the first one of a process imports structlog.
             for _ in range(3):
                 await trio.lowlevel.checkpoint()
-            call_log.logger().info("stopping", signal=name)
+            get_logger().info("stopping", signal=name)
 
 
 async def _serve_stdio(runtime: Runtime, streams: ClaimedStreams, progress: Progress) -> None:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import trio
 from msgspec import UNSET, Struct
 
-from mcp_runtime import call_log
 from mcp_runtime.call import Call, Reply, Stream
 from mcp_runtime.dispatcher import Dispatcher, too_many_requests
 from mcp_runtime.limits import Limits
+from mcp_runtime.logging import get_logger
 from mcp_runtime.protocol.errors import INVALID_REQUEST, PeerError
 from mcp_runtime.protocol.jsonrpc import (
     MalformedMessageError,
@@ -82,7 +82,7 @@ class Stdio:
                     calls.cancel_scope.deadline = writing.cancel_scope.deadline
                 await self._outbox.aclose()
         except* (trio.BrokenResourceError, trio.ClosedResourceError):
-            call_log.logger().info("stdout_closed")  # The client is gone; there is nobody to tell.
+            get_logger().info("stdout_closed")  # The client is gone; there is nobody to tell.
 
     async def stop_when_stuck(self, wait_hang_up: Callable[[], Awaitable[None]]) -> None:
         """Stop when the input has ended but its end is not reached, because nobody takes what has to be written first.
@@ -222,7 +222,7 @@ class Stdio:
         listening = self._subscriptions.get(params.request_id)
         if call is not None:
             reason = None if params.reason is UNSET else params.reason
-            call_log.logger().info("request_cancelled", request_id=params.request_id, reason=reason)
+            get_logger().info("request_cancelled", request_id=params.request_id, reason=reason)
             call.abandon()
         elif listening is not None:
             listening[1].cancel()
