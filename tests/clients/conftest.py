@@ -9,9 +9,8 @@ import pytest
 
 from tests.clients.conversation import PYTHON, Transcript, conversation
 from tests.clients.node_programs import node_programs
-from tests.process.time_limit import pytest_runtest_call, pytest_runtest_setup, pytest_runtest_teardown
 
-__all__ = ["pytest_runtest_call", "pytest_runtest_setup", "pytest_runtest_teardown", "transcript"]
+__all__ = ["transcript"]
 
 HERE: Final = Path(__file__).parent
 

@@ -127,6 +127,16 @@ def test_the_source_distribution_holds_what_it_takes_to_test_it(distributions: t
         names = {name.partition("/")[2] for name in source.getnames()}
     wanted = {"pyproject.toml", "README.md", "LICENSE", "config.toml", "scripts/serve", "scripts/test"}
     assert wanted | {"tests/packaging/test_packaging.py", "tests/clients/package.json"} <= names
+    assert {"requirements-dev.lock", "scripts/lock", "scripts/node-tools.json", ".ci/run"} <= names
+    assert {".github/workflows/ci.yml", ".pre-commit-config.yaml"} <= names
+
+
+def test_what_is_published_of_pyproject_is_for_users_only(distributions: tuple[Path, Path]) -> None:
+    with zipfile.ZipFile(distributions[1]) as wheel:
+        metadata = wheel.read(f"mcp_runtime_bridge-{VERSION}.dist-info/METADATA").decode()
+    extras = [line.split()[1] for line in metadata.splitlines() if line.startswith("Provides-Extra:")]
+    assert sorted(extras) == ["granian", "uvicorn"]
+    assert "pytest" not in metadata
 
 
 def test_the_command_knows_its_version(installation: Installation) -> None:

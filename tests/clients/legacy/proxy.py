@@ -86,5 +86,7 @@ def nginx() -> str:
     """The path of nginx; without it the test that asks is skipped."""
     found = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
     if found is None:
-        pytest.skip("no nginx: scripts/test installs it where it may (on Debian and Ubuntu: apt-get install nginx)")
+        pytest.skip(
+            "no nginx: scripts/bootstrap installs it where it may (on Debian and Ubuntu: apt-get install nginx)"
+        )
     return found
