@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Final
 
 from tests.benchmarks import budgets, machine, measurement, plots, tables
+from tests.benchmarks.compare import command as compare
 from tests.benchmarks.measurement import Measurement, Report
 from tests.benchmarks.peers import CACHE, ROOT
 from tests.benchmarks.server import PeerError, allow_descriptors
@@ -28,6 +29,8 @@ SUITES: Final[Mapping[str, Callable[[Pace], list[Measurement]]]] = {
     "sessions": sessions.run,
     "deprecation": deprecation.run,
 }
+COMMANDS: Final[Mapping[str, Callable[[list[str]], int]]] = {"soak": soak, "compare": compare}
+"""What measures no peers, and has options of its own."""
 _DOCS: Final = ROOT / "docs" / "benchmarks"
 _LIMIT_S: Final = 3600
 """For one suite: far above what any needs; a server that hangs must not keep the machine for ever."""
@@ -37,14 +40,15 @@ suites: {suites}; all of them where none is named
   scripts/bench http core --quick     while working on something
   scripts/bench --check               all, and exit with 1 where a budget does not hold
   scripts/bench --publish             all, into docs/benchmarks
+  scripts/bench compare HEAD~1        this tree against another revision of it; see compare --help
   scripts/bench soak --seconds 1800   does it stay up? prints what failed, and exits with 1
 """
 
 
 def main(arguments: list[str]) -> int:
     """Run what `arguments` ask for; the exit code."""
-    if arguments[:1] == ["soak"]:
-        return soak(arguments[1:])
+    if arguments and arguments[0] in COMMANDS:
+        return COMMANDS[arguments[0]](arguments[1:])
     options = _parser().parse_args(arguments)
     broken: list[str] = []
     if options.from_file is not None:

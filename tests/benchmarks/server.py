@@ -45,14 +45,14 @@ def free_port() -> int:
 
 
 class _Process:
-    """A process group and what it wrote to standard error."""
+    """A process group, the directory that it works in, and what it wrote to standard error."""
 
     def __init__(
         self, peer: Peer, command: tuple[str, ...], port: int, extra: Mapping[str, str], *, piped: bool
     ) -> None:
         self.peer = peer
         self._directory = tempfile.TemporaryDirectory(prefix="bench-")
-        directory = Path(self._directory.name)
+        self.directory = directory = Path(self._directory.name)
         self._errors = (directory / "stderr").open("w+b")
         with pinned_to(SERVER_CORE):
             self.started_at_s = time.perf_counter()
@@ -107,9 +107,9 @@ class HttpServer(_Process):
         command = peer.sse if transport == "sse" else peer.http
         super().__init__(peer, command, self.port, extra or {}, piped=False)
 
-    def wait_until(self, ready: Callable[[], bool]) -> None:
+    def wait_until(self, ready: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
         """Wait until `ready`, which may raise OSError while nobody listens. Raises PeerError."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + patience_s
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise self.failure(f"ended with {self.process.returncode}")
@@ -117,9 +117,9 @@ class HttpServer(_Process):
                 if ready():
                     return
             time.sleep(_POLL_S)
-        raise self.failure(f"did not answer within {PATIENCE_S:g} s")
+        raise self.failure(f"did not answer within {patience_s:g} s")
 
-    def wait_until_listening(self) -> None:
+    def wait_until_listening(self, patience_s: float = PATIENCE_S) -> None:
         """Wait until it answers HTTP, whatever it answers: some listen before they are ready, and then fail."""
 
         def answers() -> bool:
@@ -127,7 +127,7 @@ class HttpServer(_Process):
                 connection.sendall(b"GET /ready HTTP/1.1\r\nhost: 127.0.0.1:8000\r\n\r\n")
                 return connection.recv(9) == b"HTTP/1.1 "
 
-        self.wait_until(answers)
+        self.wait_until(answers, patience_s)
 
 
 class StdioServer(_Process):
