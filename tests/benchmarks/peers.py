@@ -210,6 +210,7 @@ PEERS: Final[Mapping[str, Peer]] = {
                 # What is idle is to be gone while the soak waits for it, half requests and Hypercorn's own too.
                 "MCP_RUNTIME_HTTP_IDLE_TIMEOUT_S": "5",
                 "MCP_RUNTIME_LIMITS_BODY_TIMEOUT_S": "5",
+                "MCP_RUNTIME_LIMITS_HEADER_TIMEOUT_S": "5",
                 # So that what is resident is what is held: by default glibc keeps large blocks once it has had them.
                 "MALLOC_MMAP_THRESHOLD_": "65536",
                 "MALLOC_TRIM_THRESHOLD_": "65536",

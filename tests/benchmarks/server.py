@@ -54,14 +54,20 @@ class _Process:
         self._directory = tempfile.TemporaryDirectory(prefix="bench-")
         self.directory = directory = Path(self._directory.name)
         self._errors = (directory / "stderr").open("w+b")
+        self._command = peer.command(command, port)
+        self._environ = peer.environ(directory, extra)
+        self._piped = piped
+        self._start()
+
+    def _start(self) -> None:
         with pinned_to(SERVER_CORE):
             self.started_at_s = time.perf_counter()
             self.process = subprocess.Popen(
-                peer.command(command, port),
-                env=peer.environ(directory, extra),
-                cwd=directory,
-                stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
-                stdout=subprocess.PIPE if piped else self._errors,
+                self._command,
+                env=self._environ,
+                cwd=self.directory,
+                stdin=subprocess.PIPE if self._piped else subprocess.DEVNULL,
+                stdout=subprocess.PIPE if self._piped else self._errors,
                 stderr=self._errors,
                 start_new_session=True,
             )
@@ -86,6 +92,15 @@ class _Process:
         said = Path(self._errors.name).read_text(errors="replace").strip().splitlines()[-12:]
         return PeerError("\n    ".join([f"{self.peer.label}: {problem}", *said]))
 
+    def beside(self, *command: str) -> bytes:
+        """What `command`, a template as in the table, writes where the process runs. Raises PeerError."""
+        ran = subprocess.run(
+            self.peer.command(command), env=self._environ, cwd=self.directory, capture_output=True, check=False
+        )
+        if ran.returncode:
+            raise self.failure(f"{' '.join(command)} ended with {ran.returncode}: {ran.stderr.decode()[-300:]}")
+        return ran.stdout
+
     def resident_bytes(self) -> int:
         """The memory of the process and of those it started, as /proc has it."""
         return sum(_resident_bytes(pid) for pid in _with_children(self.process.pid))
@@ -106,6 +121,19 @@ class HttpServer(_Process):
         self.port = free_port()
         command = peer.sse if transport == "sse" else peer.http
         super().__init__(peer, command, self.port, extra or {}, piped=False)
+
+    def end(self, number: signal.Signals) -> int | None:
+        """End it with a signal: how it ended, None where it does not."""
+        self.process.send_signal(number)
+        try:
+            return self.process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def start_again(self) -> None:
+        """Start what has ended, in the same directory and on the same port. Raises PeerError."""
+        self._start()
+        self.wait_until_listening()
 
     def wait_until(self, ready: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
         """Wait until `ready`, which may raise OSError while nobody listens. Raises PeerError."""
