@@ -92,7 +92,7 @@ def measure(key: str, peers: tuple[str, ...], rounds: int) -> Measurement:
     """What a call of the row `key` takes, of each of `peers`. Raises CountError, PeerError."""
     if shutil.which("valgrind") is None:
         raise CountError("needs valgrind (on Debian and Ubuntu: apt-get install valgrind)")
-    samplers = {peer: _sampler(COUNTS[key], installed(peer)) for peer in peers}
+    samplers = {peer: _sampler(key, installed(peer)) for peer in peers}
     samples = in_turns(samplers, rounds, say=lambda text: say(f"{key}: {text}"))
     return Measurement(
         key=key,
@@ -144,8 +144,13 @@ def _count(directory: Path, ask: Ask, requests: Sequence[bytes], mark: bytes) ->
     return (long - short) / (_LONG - _SHORT)
 
 
-def _sampler(count: Callable[[Peer], float], peer: Peer) -> Callable[[], float]:
-    return lambda: count(peer)
+def _sampler(key: str, peer: Peer) -> Callable[[], float]:
+    def sample() -> float:
+        found = COUNTS[key](peer)
+        say(f"{key}: {found:,.0f} instructions, {peer.label}")
+        return found
+
+    return sample
 
 
 def _counted(peer: Peer) -> Peer:

@@ -51,12 +51,22 @@ def garbled_frames(source: random.Random) -> Iterator[bytes]:
 
 
 def priorities(source: random.Random) -> Iterator[bytes]:
-    """Streams that nobody opened, below each other and below themselves."""
-    for first in range(1, 4 * _FLOOD, _FLOOD):
+    """More streams than a tree of priorities has room for, none of which was opened, each below another one."""
+    for first in range(0, 4 * _FLOOD, _FLOOD):
         yield b"".join(
-            frame(PRIORITY, 0, 2 * number + 1, source.choice((first, 2 * number + 1)).to_bytes(4, "big") + b"\xff")
-            for number in range(first, first + _FLOOD)
+            _priority(2 * number + 1, below=2 * source.randrange(number + 1)) for number in range(first, first + _FLOOD)
         )
+
+
+def priorities_in_circles(source: random.Random) -> Iterator[bytes]:
+    """A stream below itself, or two below each other."""
+    below = source.choice((1, 3))
+    yield _priority(1, below=below) + _priority(3, below=1) + _priority(1, below=3)
+    yield _headers(below, *_POST, (b":path", b"/mcp")) + _priority(below, below=below)
+
+
+def _priority(stream: int, *, below: int) -> bytes:
+    return frame(PRIORITY, 0, stream, below.to_bytes(4, "big") + b"\x0f")
 
 
 def data_after_the_answer(source: random.Random) -> Iterator[bytes]:
@@ -129,6 +139,7 @@ ATTACKS: Final[tuple[Attack, ...]] = (
     garbage,
     garbled_frames,
     priorities,
+    priorities_in_circles,
     data_after_the_answer,
     connects,
     malformed_heads,
