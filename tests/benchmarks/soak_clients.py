@@ -213,12 +213,23 @@ CLIENTS: Final[Mapping[str, tuple[int, Client]]] = {
 """How many of each are there at once."""
 
 
+_GOES_WRONG: Final = (
+    LostError,
+    OSError,
+    trio.BrokenResourceError,
+    ValueError,
+    KeyError,
+    IndexError,
+    StopAsyncIteration,  # a stream that ended before what was waited for
+)
+
+
 async def keep_doing(name: str, client: Client, world: World) -> None:
     """`client`, again and again. What goes wrong is written down, and it goes on."""
     while True:
         try:
             await client(world)
-        except (LostError, OSError, trio.BrokenResourceError, ValueError, KeyError, IndexError) as error:
+        except _GOES_WRONG as error:
             world.tally.failures.append(f"{name}: {type(error).__name__}: {error}")
             await trio.sleep(0.1)
         await trio.sleep(world.random.uniform(0, 0.05))

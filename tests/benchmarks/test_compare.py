@@ -167,7 +167,7 @@ def test_an_environment_has_its_tree_s_code_version_and_entry_points_and_this_on
     environment = tmp_path / "environment"
     for version in ("1.2.3", "4.5.6"):  # the second time in the place of the first
         trees.install(_tree(tmp_path / version, version), environment)
-        asked = [environment / "bin" / "python", "-c", _ASKED]
+        asked = [str(environment / "bin" / "python"), "-c", _ASKED]
         said = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
         assert said == f"{version} {version} ['mine']\n"
 

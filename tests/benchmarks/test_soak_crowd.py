@@ -14,7 +14,7 @@ import h2.events
 import pytest
 import trio
 
-from tests.benchmarks import soak, soak_hostile, soak_http2, soak_restarts
+from tests.benchmarks import soak, soak_http2, soak_restarts
 from tests.benchmarks.__main__ import main
 from tests.benchmarks.peers import PEERS
 from tests.benchmarks.server import HttpServer, PeerError
@@ -22,6 +22,7 @@ from tests.benchmarks.soak_clients import Client, Tally, World
 from tests.benchmarks.soak_hostile import HOSTILE, UPGRADES, is_refusal_of
 from tests.benchmarks.soak_http2 import ATTACKS, END_HEADERS, END_STREAM, HEADERS, PREFACE, SETTINGS, frame
 from tests.benchmarks.soak_restarts import Keeper, calls_of
+from tests.benchmarks.soak_wire import Message
 
 
 def test_both_crowds_come_unless_one_is_asked_for() -> None:
@@ -51,7 +52,7 @@ REFUSED = {"id": 7, "result": {"isError": True, "content": []}}
     ids=["error of the tool", "error of the protocol", "none", "two", "another's", "no error"],
 )
 def test_a_tool_that_ends_badly_has_to_be_answered_once_and_with_an_error(
-    messages: list[soak_hostile.Message], expected: bool
+    messages: list[Message], expected: bool
 ) -> None:
     assert is_refusal_of(7, messages) is expected
 
