@@ -7,13 +7,14 @@ In turns, so that what the machine does meanwhile happens to both. Changes that 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from http.client import HTTPException
 from typing import Final
 
 from tests.benchmarks import comparison, instructions, lanes, trees, workloads
 from tests.benchmarks.comparison import Comparison
 from tests.benchmarks.measurement import Measurement
 from tests.benchmarks.peers import CACHE, COMPARED, PEERS, ROOT
-from tests.benchmarks.server import PeerError, allow_descriptors
+from tests.benchmarks.server import PeerError, allow_descriptors, no_longer_than
 from tests.benchmarks.suites import memory, startup, stdio
 from tests.benchmarks.turns import FULL, Pace
 
@@ -23,6 +24,8 @@ INSTRUCTIONS_BOUND: Final = 1.01
 """Of instructions, which no neighbour moves."""
 _STARTS: Final = 3
 """Servers are started anew so often: where things lie in memory makes one process faster than the next by a percent."""
+_LIMIT_S: Final = 3600
+"""For one row: far above what any needs."""
 _DESCRIPTION: Final = "Measure this tree, with its changes, against another revision of it."
 _EPILOG: Final = """\
 rows: {rows}
@@ -79,7 +82,7 @@ def command(arguments: Sequence[str]) -> int:
         sha = prepare(options.revision)
         print(f"{PEERS['now'].label}, against {options.revision} ({sha[:12]})")
         rows = measure({name: table[name] for name in names}, pace_of(options))
-    except (trees.TreeError, PeerError) as error:
+    except (trees.TreeError, PeerError, OSError, HTTPException) as error:
         print(f"BROKEN {error}")
         return 1
     print(comparison.plain(rows))
@@ -100,9 +103,11 @@ def prepare(revision: str) -> str:
 
 def measure(table: Mapping[str, Row], pace: Pace) -> list[Comparison]:
     """All rows of `table`. Raises PeerError."""
-    return [
-        Comparison(measurement=one, by_medians=row.by_medians) for row in table.values() for one in row.measure(pace)
-    ]
+    made: list[Comparison] = []
+    for row in table.values():
+        with no_longer_than(_LIMIT_S):
+            made += [Comparison(measurement=one, by_medians=row.by_medians) for one in row.measure(pace)]
+    return made
 
 
 def chosen(wanted: Sequence[str], table: Mapping[str, Row]) -> list[str]:

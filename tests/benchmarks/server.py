@@ -7,10 +7,10 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import IO, Final, Self
 
 from tests.benchmarks.peers import PEERS, Peer
@@ -36,6 +36,21 @@ def allow_descriptors() -> None:
     """Let this process, and those it starts, have as many connections as the machine allows."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+@contextmanager
+def no_longer_than(limit_s: int) -> Generator[None]:
+    """Let the block take so long. Raises PeerError in it then: a server that hangs must not keep the machine for ever."""
+
+    def out_of_time(_number: int, _frame: FrameType | None) -> None:
+        raise PeerError(f"it took longer than {limit_s} s")
+
+    signal.signal(signal.SIGALRM, out_of_time)
+    signal.alarm(limit_s)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
 
 
 def free_port() -> int:

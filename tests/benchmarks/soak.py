@@ -31,6 +31,8 @@ Clients = Mapping[str, tuple[int, Client]]
 CROWDS: Final[Mapping[str, Clients]] = {"honest": CLIENTS, "hostile": HOSTILE, "both": {**CLIENTS, **HOSTILE}}
 _ANSWERED: Final[Mapping[str, tuple[str, ...]]] = {"calls": ("call", "progress", "listen"), "throws": ("thrown",)}
 """What has to be answered at least once, where the client of the name is in the crowd."""
+_OLD: Final[Mapping[str, tuple[str, ...]]] = {"session": ("throws in a session",), "HTTP+SSE": ()}
+"""Clients of older revisions, and who else cannot come where one of them is not served."""
 _RESTARTS: Final = (signal.SIGTERM, signal.SIGKILL)
 _RESTART_S: Final = 10.0
 """How long the crowd is at work before each."""
@@ -147,12 +149,12 @@ async def _soak(server: HttpServer, crowd: Clients, seconds: float, seed: int, w
 async def _able(server: HttpServer, crowd: Clients) -> tuple[Clients, list[str]]:
     """The clients of `crowd` that this server is for; those of older revisions where it speaks them."""
     left_out: list[str] = []
-    for name in ("session", "HTTP+SSE"):
+    for name, others in _OLD.items():
         world = World(port=server.port, random=random.Random(0), tally=Tally())
         try:
             await CLIENTS[name][1](world)
         except (LostError, StopAsyncIteration):
-            left_out.append(name)
+            left_out += [name, *others]
     return {name: row for name, row in crowd.items() if name not in left_out}, left_out
 
 

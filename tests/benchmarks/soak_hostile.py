@@ -1,12 +1,12 @@
 """The hostile clients of the soak. Rule: nothing that they send may reach anybody else; a limit that they run into holds.
 
-What they are answered is the server's choice. Only three things are looked at: a tool that ends badly is answered with an
-error, once; what comes too slowly or is too large is cut off; and nothing of it is answered as if it were right.
+What they are answered is the server's choice. Only three things are looked at: what ends badly is answered with an error,
+once; what comes too slowly or is too large is cut off; and nothing of it is answered as if it were right.
 """
 
 import socket
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -14,8 +14,8 @@ import trio
 
 from tests.benchmarks import soak_http2
 from tests.benchmarks.servers.soak_plugin import ENDINGS
-from tests.benchmarks.soak_clients import Client, World, counting, echo
-from tests.benchmarks.soak_wire import LostError, Message, connected
+from tests.benchmarks.soak_clients import Client, World, answer_to, counting, echo, open_session
+from tests.benchmarks.soak_wire import Connection, LostError, Message, connected
 from tests.benchmarks.wire import modern
 from tests.support.messages import request
 
@@ -26,25 +26,57 @@ _DRIP_S: Final = 0.25
 _TOO_LARGE_BYTES: Final = 5 * 2**20
 _PIECE: Final = b" " * 65536
 _PIPELINED: Final = 50
-_THROWING: Final = ("throw", "throw_in_thread", "throw_in_task")
+_THROWING: Final[Sequence[tuple[str, Callable[[str], Message]]]] = (
+    ("tools/call", lambda what: {"name": "throw", "arguments": {"what": what}}),
+    ("tools/call", lambda what: {"name": "throw_in_thread", "arguments": {"what": what}}),
+    ("tools/call", lambda what: {"name": "throw_in_task", "arguments": {"what": what}}),
+    ("resources/read", lambda what: {"uri": f"soak://broken/{what}"}),
+    ("prompts/get", lambda what: {"name": "broken_prompt", "arguments": {"what": what}}),
+)
+"""Where something is thrown, and how it is asked for."""
 _CALL: Final = modern("tools/call", {"name": "echo", "arguments": {"text": "y"}})
 
 
-async def calls_what_throws(world: World) -> None:
-    """A tool that ends with what no handler of exceptions expects."""
+async def asks_what_throws(world: World) -> None:
+    """A tool, a resource or a prompt that ends with what no handler of exceptions expects."""
     async with connected(world.port) as connection:
-        number = next(world.ids)
-        tool, what = world.random.choice(_THROWING), world.random.choice(list(ENDINGS))
-        params = {"name": tool, "arguments": {"what": what}}
-        meta = {"progressToken": number}
-        sent = request("tools/call", params, id=number, capabilities={}, extra_meta=meta)
-        try:
-            messages = await connection.ask(sent)
-        except (LostError, trio.BrokenResourceError) as error:
-            raise LostError(f"{tool}, {what}: {error}") from None
-        if not is_refusal_of(number, messages):
-            raise LostError(f"{tool}, {what}: answered {str(messages)[:300]}")
+        await _ask_what_throws(world, connection, None)
         world.tally.add("thrown")
+
+
+async def asks_what_throws_in_a_session(world: World) -> None:
+    """The same in a session of 2025-11-25, and then a call that is answered: the session is as it was."""
+    async with connected(world.port) as connection:
+        session = await open_session(connection)
+        await _ask_what_throws(world, connection, session)
+        number = next(world.ids)
+        call = _plain(number, "tools/call", {"name": "echo", "arguments": {"text": "still here"}})
+        answers = await connection.ask(call, session, modern=False)
+        if answer_to(number, answers) != "still here":
+            raise LostError(f"after what was thrown, request {number} was answered with {str(answers)[:300]}")
+        world.tally.add("thrown in a session")
+
+
+async def _ask_what_throws(world: World, connection: Connection, session: str | None) -> None:
+    number = next(world.ids)
+    method, make = world.random.choice(_THROWING)
+    params = make(world.random.choice(list(ENDINGS)))
+    token = {"progressToken": number}
+    try:
+        if session is None:
+            sent = request(method, params, id=number, capabilities={}, extra_meta=token)
+            messages = await connection.ask(sent)
+        else:
+            sent = _plain(number, method, {**params, "_meta": token})
+            messages = await connection.ask(sent, session, modern=False)
+    except (LostError, trio.BrokenResourceError) as error:
+        raise LostError(f"{params}: {error}") from None
+    if not is_refusal_of(number, messages):
+        raise LostError(f"{params}: answered {str(messages)[:300]}")
+
+
+def _plain(number: int, method: str, params: Message) -> Message:
+    return {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
 
 
 def is_refusal_of(number: int, messages: list[Message]) -> bool:
@@ -206,7 +238,8 @@ async def aborts(world: World) -> None:
 
 
 HOSTILE: Final[Mapping[str, tuple[int, Client]]] = {
-    "throws": (2, calls_what_throws),
+    "throws": (2, asks_what_throws),
+    "throws in a session": (2, asks_what_throws_in_a_session),
     "upgrades": (2, upgrades),
     "HTTP/2": (2, speaks_http2_badly),
     "drips": (4, drips),

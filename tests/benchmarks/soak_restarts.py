@@ -16,11 +16,11 @@ from typing import Final
 import trio
 
 from tests.benchmarks.server import HttpServer
-from tests.benchmarks.soak_clients import answer_to
+from tests.benchmarks.soak_clients import answer_to, open_session
 from tests.benchmarks.soak_wire import Connection, LostError, Message, connected
-from tests.benchmarks.wire import INITIALIZE, INITIALIZED, PATH, legacy_headers
+from tests.benchmarks.wire import PATH, legacy_headers
 
-_CLIENT: Final[Message] = {"name": "keeper", "version": "1.0"}
+_CLIENT: Final = "keeper"
 _PAGE: Final = "soak://page"
 _REPORT: Final = ("{python}", "-m", "mcp_runtime.cli", "legacy", "report", "--format", "json")
 _COUNTED: Final = "logging.set_level"
@@ -63,7 +63,7 @@ class Keeper:
         with suppress(LostError, OSError, trio.BrokenResourceError):
             async with connected(self.server.port) as connection:
                 for kind, (change, _) in cycle(_KINDS.items()):
-                    session = await _opened(connection)
+                    session = await open_session(connection, _CLIENT)
                     await change(self, connection, session)
                     self._acknowledged.append(Acknowledged(kind=kind, session=session))
                     self._levels_set += kind == "log level"
@@ -89,7 +89,7 @@ class Keeper:
 
     async def _look_at_ledger(self, number: signal.Signals) -> None:
         written = await trio.to_thread.run_sync(self.server.beside, *_REPORT)
-        found = calls_of("keeper", _COUNTED, json.loads(written))
+        found = calls_of(_CLIENT, _COUNTED, json.loads(written))
         # Killed in between two writes: what the last report showed is what has to be there.
         wanted = self._levels_set if is_kept(number) else self._reported
         if found < wanted:
@@ -120,17 +120,6 @@ def calls_of(client: str, feature: str, report: Message) -> int:
     """How often the report on older clients has seen `client` with `feature`."""
     rows = [row["clients"] for row in report["features"] if row["feature"] == feature]
     return sum(int(one["calls"]) for clients in rows for one in clients if one["name"] == client)
-
-
-async def _opened(connection: Connection) -> str:
-    await connection.post({**INITIALIZE, "params": {**INITIALIZE["params"], "clientInfo": _CLIENT}}, modern=False)
-    await connection.head()
-    await connection.all_messages()
-    session = connection.headers.get("mcp-session-id")
-    if session is None:
-        raise LostError("initialize was answered without a session")
-    await connection.ask(INITIALIZED, session, modern=False)
-    return session
 
 
 async def _set_level(keeper: Keeper, connection: Connection, session: str) -> None:

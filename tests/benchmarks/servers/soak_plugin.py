@@ -1,6 +1,6 @@
 """Tools for the soak. Rule: each answer says whose it is, and the process can be asked how many tasks it has.
 
-Three of them end badly, as code that somebody else wrote may: none of that may reach the process.
+Those that throw end as code that somebody else wrote may end: none of that may reach the process.
 """
 
 import asyncio
@@ -27,8 +27,8 @@ ENDINGS: Final[Mapping[str, Callable[[], BaseException]]] = {
     "SystemExit": lambda: SystemExit(3),
     "StopAsyncIteration": StopAsyncIteration,
     "MemoryError": MemoryError,
-    "a class of its own": HomeMade,
-    "a group": lambda: BaseExceptionGroup("several", [HomeMade(), SystemExit(3), ValueError()]),
+    "HomeMade": HomeMade,
+    "BaseExceptionGroup": lambda: BaseExceptionGroup("several", [HomeMade(), SystemExit(3), ValueError()]),
 }
 
 
@@ -76,6 +76,18 @@ async def throw_in_task(what: str, context: Context) -> str:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(throw, what)
     return "never"
+
+
+@plugin.resource("soak://broken/{what}")
+async def broken_page(what: str) -> str:
+    """A page that raises it."""
+    return await throw(what)
+
+
+@plugin.prompt
+async def broken_prompt(what: str) -> str:
+    """Raise it."""
+    return await throw(what)
 
 
 @plugin.resource("soak://page")
