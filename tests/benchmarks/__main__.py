@@ -1,18 +1,17 @@
 """`scripts/bench`. Rule: measured first, judged afterwards; what is printed, stored and drawn is the same report."""
 
 import argparse
-import signal
 import sys
 from collections.abc import Callable, Mapping
 from http.client import HTTPException
 from pathlib import Path
-from types import FrameType
 from typing import Final
 
 from tests.benchmarks import budgets, machine, measurement, plots, tables
+from tests.benchmarks.compare import command as compare
 from tests.benchmarks.measurement import Measurement, Report
 from tests.benchmarks.peers import CACHE, ROOT
-from tests.benchmarks.server import PeerError, allow_descriptors
+from tests.benchmarks.server import PeerError, allow_descriptors, no_longer_than
 from tests.benchmarks.soak import command as soak
 from tests.benchmarks.suites import core, deprecation, http, legacy, memory, scale, sessions, startup, stdio
 from tests.benchmarks.turns import FULL, QUICK, Pace
@@ -28,23 +27,26 @@ SUITES: Final[Mapping[str, Callable[[Pace], list[Measurement]]]] = {
     "sessions": sessions.run,
     "deprecation": deprecation.run,
 }
+COMMANDS: Final[Mapping[str, Callable[[list[str]], int]]] = {"soak": soak, "compare": compare}
+"""What measures no peers, and has options of its own."""
 _DOCS: Final = ROOT / "docs" / "benchmarks"
 _LIMIT_S: Final = 3600
-"""For one suite: far above what any needs; a server that hangs must not keep the machine for ever."""
+"""For one suite: far above what any needs."""
 _DESCRIPTION: Final = "Measure the runtime beside what a user would pick instead."
 _EPILOG: Final = """\
 suites: {suites}; all of them where none is named
   scripts/bench http core --quick     while working on something
   scripts/bench --check               all, and exit with 1 where a budget does not hold
   scripts/bench --publish             all, into docs/benchmarks
+  scripts/bench compare HEAD~1        this tree against another revision of it; see compare --help
   scripts/bench soak --seconds 1800   does it stay up? prints what failed, and exits with 1
 """
 
 
 def main(arguments: list[str]) -> int:
     """Run what `arguments` ask for; the exit code."""
-    if arguments[:1] == ["soak"]:
-        return soak(arguments[1:])
+    if arguments and arguments[0] in COMMANDS:
+        return COMMANDS[arguments[0]](arguments[1:])
     options = _parser().parse_args(arguments)
     broken: list[str] = []
     if options.from_file is not None:
@@ -72,14 +74,11 @@ def run(suites: list[str], pace: Pace) -> tuple[Report, list[str]]:
     made: list[Measurement] = []
     broken: list[str] = []
     for name in suites:
-        signal.signal(signal.SIGALRM, _out_of_time)
-        signal.alarm(_LIMIT_S)
         try:
-            made += SUITES[name](pace)
+            with no_longer_than(_LIMIT_S):
+                made += SUITES[name](pace)
         except (PeerError, OSError, HTTPException) as error:
             broken.append(f"BROKEN {name}: {type(error).__name__}: {error}")
-        finally:
-            signal.alarm(0)
     return Report(machine=described, rounds=pace.rounds, seconds=pace.seconds, measurements=tuple(made)), broken
 
 
@@ -113,10 +112,6 @@ def _parser() -> argparse.ArgumentParser:
         "--from", dest="from_file", type=Path, metavar="FILE", help="judge a results.json, measure nothing"
     )
     return parser
-
-
-def _out_of_time(_number: int, _frame: FrameType | None) -> None:
-    raise PeerError(f"a suite took longer than {_LIMIT_S} s")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from tests.benchmarks.measurement import Machine
-from tests.benchmarks.peers import CACHE, PEERS
+from tests.benchmarks.peers import CACHE, COMPARED, PEERS
 from tests.benchmarks.pinning import CORES, are_apart
 
 _PACKAGES = ("mcp", "fastmcp", "uvicorn", "granian", "uvloop", "httptools")
@@ -34,7 +34,7 @@ def _processor() -> str:
 
 def _versions() -> dict[str, str]:
     found: dict[str, str] = {}
-    for name in sorted({peer.environment for peer in PEERS.values()}):
+    for name in sorted({peer.environment for key, peer in PEERS.items() if key not in COMPARED}):
         folder = CACHE / name
         listed = [
             path.name.removesuffix(".dist-info").replace("-", " ", 1)

@@ -86,6 +86,22 @@ PEERS: Final[Mapping[str, Peer]] = {
             variables=_OURS,
         ),
         Peer(
+            key="now",
+            label="this tree",
+            environment="compare/now",
+            http=_SERVE_HTTP,
+            stdio=(*_SERVE, "--stdio"),
+            variables=_OURS,
+        ),
+        Peer(
+            key="before",
+            label="the other revision",
+            environment="compare/before",
+            http=_SERVE_HTTP,
+            stdio=(*_SERVE, "--stdio"),
+            variables=_OURS,
+        ),
+        Peer(
             key="ours_uvicorn",
             label="mcp-runtime on uvicorn[standard]",
             environment="runtime-uvicorn",
@@ -194,6 +210,7 @@ PEERS: Final[Mapping[str, Peer]] = {
                 # What is idle is to be gone while the soak waits for it, half requests and Hypercorn's own too.
                 "MCP_RUNTIME_HTTP_IDLE_TIMEOUT_S": "5",
                 "MCP_RUNTIME_LIMITS_BODY_TIMEOUT_S": "5",
+                "MCP_RUNTIME_LIMITS_HEADER_TIMEOUT_S": "5",
                 # So that what is resident is what is held: by default glibc keeps large blocks once it has had them.
                 "MALLOC_MMAP_THRESHOLD_": "65536",
                 "MALLOC_TRIM_THRESHOLD_": "65536",
@@ -206,5 +223,7 @@ PEERS: Final[Mapping[str, Peer]] = {
 
 SDKS: Final = ("ours", "ours_uvicorn", "official", "official_standard", "fastmcp", "typescript")
 FLOOR: Final = ("bare_ours", "bare_hypercorn", "bare_uvicorn", "bare_granian")
-STDIO: Final = tuple(key for key, peer in PEERS.items() if peer.stdio)
+COMPARED: Final = ("now", "before")
+"""Two trees of the runtime itself, in environments that `scripts/bench compare` makes: in no suite."""
+STDIO: Final = tuple(key for key, peer in PEERS.items() if peer.stdio and key not in COMPARED)
 SSE: Final = tuple(key for key, peer in PEERS.items() if peer.sse)

@@ -7,10 +7,10 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import IO, Final, Self
 
 from tests.benchmarks.peers import PEERS, Peer
@@ -38,6 +38,21 @@ def allow_descriptors() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+@contextmanager
+def no_longer_than(limit_s: int) -> Generator[None]:
+    """Let the block take so long. Raises PeerError in it then: a server that hangs must not keep the machine for ever."""
+
+    def out_of_time(_number: int, _frame: FrameType | None) -> None:
+        raise PeerError(f"it took longer than {limit_s} s")
+
+    signal.signal(signal.SIGALRM, out_of_time)
+    signal.alarm(limit_s)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+
+
 def free_port() -> int:
     """A port of 127.0.0.1 that nobody listens on now."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -45,23 +60,29 @@ def free_port() -> int:
 
 
 class _Process:
-    """A process group and what it wrote to standard error."""
+    """A process group, the directory that it works in, and what it wrote to standard error."""
 
     def __init__(
         self, peer: Peer, command: tuple[str, ...], port: int, extra: Mapping[str, str], *, piped: bool
     ) -> None:
         self.peer = peer
         self._directory = tempfile.TemporaryDirectory(prefix="bench-")
-        directory = Path(self._directory.name)
+        self.directory = directory = Path(self._directory.name)
         self._errors = (directory / "stderr").open("w+b")
+        self._command = peer.command(command, port)
+        self._environ = peer.environ(directory, extra)
+        self._piped = piped
+        self._start()
+
+    def _start(self) -> None:
         with pinned_to(SERVER_CORE):
             self.started_at_s = time.perf_counter()
             self.process = subprocess.Popen(
-                peer.command(command, port),
-                env=peer.environ(directory, extra),
-                cwd=directory,
-                stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
-                stdout=subprocess.PIPE if piped else self._errors,
+                self._command,
+                env=self._environ,
+                cwd=self.directory,
+                stdin=subprocess.PIPE if self._piped else subprocess.DEVNULL,
+                stdout=subprocess.PIPE if self._piped else self._errors,
                 stderr=self._errors,
                 start_new_session=True,
             )
@@ -86,6 +107,15 @@ class _Process:
         said = Path(self._errors.name).read_text(errors="replace").strip().splitlines()[-12:]
         return PeerError("\n    ".join([f"{self.peer.label}: {problem}", *said]))
 
+    def beside(self, *command: str) -> bytes:
+        """What `command`, a template as in the table, writes where the process runs. Raises PeerError."""
+        ran = subprocess.run(
+            self.peer.command(command), env=self._environ, cwd=self.directory, capture_output=True, check=False
+        )
+        if ran.returncode:
+            raise self.failure(f"{' '.join(command)} ended with {ran.returncode}: {ran.stderr.decode()[-300:]}")
+        return ran.stdout
+
     def resident_bytes(self) -> int:
         """The memory of the process and of those it started, as /proc has it."""
         return sum(_resident_bytes(pid) for pid in _with_children(self.process.pid))
@@ -107,9 +137,22 @@ class HttpServer(_Process):
         command = peer.sse if transport == "sse" else peer.http
         super().__init__(peer, command, self.port, extra or {}, piped=False)
 
-    def wait_until(self, ready: Callable[[], bool]) -> None:
+    def end(self, number: signal.Signals) -> int | None:
+        """End it with a signal: how it ended, None where it does not."""
+        self.process.send_signal(number)
+        try:
+            return self.process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def start_again(self) -> None:
+        """Start what has ended, in the same directory and on the same port. Raises PeerError."""
+        self._start()
+        self.wait_until_listening()
+
+    def wait_until(self, ready: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
         """Wait until `ready`, which may raise OSError while nobody listens. Raises PeerError."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + patience_s
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise self.failure(f"ended with {self.process.returncode}")
@@ -117,9 +160,9 @@ class HttpServer(_Process):
                 if ready():
                     return
             time.sleep(_POLL_S)
-        raise self.failure(f"did not answer within {PATIENCE_S:g} s")
+        raise self.failure(f"did not answer within {patience_s:g} s")
 
-    def wait_until_listening(self) -> None:
+    def wait_until_listening(self, patience_s: float = PATIENCE_S) -> None:
         """Wait until it answers HTTP, whatever it answers: some listen before they are ready, and then fail."""
 
         def answers() -> bool:
@@ -127,7 +170,7 @@ class HttpServer(_Process):
                 connection.sendall(b"GET /ready HTTP/1.1\r\nhost: 127.0.0.1:8000\r\n\r\n")
                 return connection.recv(9) == b"HTTP/1.1 "
 
-        self.wait_until(answers)
+        self.wait_until(answers, patience_s)
 
 
 class StdioServer(_Process):

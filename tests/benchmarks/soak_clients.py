@@ -69,6 +69,19 @@ def answer_to(number: int, messages: list[Message]) -> str:
     return str(answers[0]["result"]["content"][0]["text"])
 
 
+async def open_session(connection: Connection, name: str = "soak") -> str:
+    """Open a session of 2025-11-25 as the client `name`; its id. Raises LostError."""
+    client = {"name": name, "version": "1.0"}
+    await connection.post({**INITIALIZE, "params": {**INITIALIZE["params"], "clientInfo": client}}, modern=False)
+    await connection.head()
+    opened = await connection.all_messages()
+    session = connection.headers.get("mcp-session-id")
+    if session is None or not opened or "result" not in opened[-1]:
+        raise LostError(f"initialize was answered with {str(opened)[:200]}")
+    await connection.ask(INITIALIZED, session, modern=False)
+    return session
+
+
 async def calls(world: World) -> None:
     """One call after the other on one connection."""
     async with connected(world.port) as connection:
@@ -108,13 +121,7 @@ async def listens(world: World) -> None:
 async def has_a_session(world: World) -> None:
     """A session of 2025-11-25: opened, used, and closed or left."""
     async with connected(world.port) as connection:
-        await connection.post(INITIALIZE, modern=False)
-        await connection.head()
-        opened = await connection.all_messages()
-        session = connection.headers.get("mcp-session-id")
-        if session is None or "result" not in opened[-1]:
-            raise LostError(f"initialize was answered with {str(opened)[:200]}")
-        await connection.ask(INITIALIZED, session, modern=False)
+        session = await open_session(connection)
         for _ in range(world.random.randint(1, 5)):
             number = next(world.ids)
             params = {"name": "echo", "arguments": {"text": str(number)}}
@@ -213,12 +220,23 @@ CLIENTS: Final[Mapping[str, tuple[int, Client]]] = {
 """How many of each are there at once."""
 
 
+_GOES_WRONG: Final = (
+    LostError,
+    OSError,
+    trio.BrokenResourceError,
+    ValueError,
+    KeyError,
+    IndexError,
+    StopAsyncIteration,  # a stream that ended before what was waited for
+)
+
+
 async def keep_doing(name: str, client: Client, world: World) -> None:
     """`client`, again and again. What goes wrong is written down, and it goes on."""
     while True:
         try:
             await client(world)
-        except (LostError, OSError, trio.BrokenResourceError, ValueError, KeyError, IndexError) as error:
+        except _GOES_WRONG as error:
             world.tally.failures.append(f"{name}: {type(error).__name__}: {error}")
             await trio.sleep(0.1)
         await trio.sleep(world.random.uniform(0, 0.05))

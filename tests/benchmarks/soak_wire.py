@@ -48,9 +48,11 @@ class Connection:
             await trio.aclose_forcefully(self.stream)
 
     async def send(self, method: str, path: str, headers: dict[str, str], body: bytes) -> None:
-        """Send a request."""
+        """Send a request. Raises LostError where the last answer said that there will be no more."""
         fields = [("host", HOST), *headers.items(), ("content-length", str(len(body)))]
         state = self._state
+        if state.our_state is h11.MUST_CLOSE:
+            raise LostError("the connection is closed after its last answer")
         parts = [
             state.send(h11.Request(method=method, target=path, headers=fields)),
             state.send(h11.Data(data=body)),

@@ -91,12 +91,17 @@ def plain(measurements: Sequence[Measurement]) -> str:
     return "\n\n".join(f"{one.key}: {one.title}\n{_aligned(table(one))}" for one in measurements)
 
 
-def _aligned(text: str) -> str:
-    lines = [line for line in text.splitlines() if line and not line.startswith("|---")]
-    rows = [line.removeprefix("| ").removesuffix(" |").split(" | ") for line in lines if line.startswith("| ")]
+def columns(rows: Sequence[Sequence[str]]) -> str:
+    """`rows` in columns, the first to the left and the others to the right."""
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     shown = [
         "  ".join([row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))])
         for row in rows
     ]
-    return "\n".join("  " + line for line in [*shown, *(line for line in lines if not line.startswith("|"))])
+    return "\n".join("  " + line for line in shown)
+
+
+def _aligned(text: str) -> str:
+    lines = [line for line in text.splitlines() if line and not line.startswith("|---")]
+    rows = [line.removeprefix("| ").removesuffix(" |").split(" | ") for line in lines if line.startswith("| ")]
+    return "\n".join([columns(rows), *("  " + line for line in lines if not line.startswith("|"))])

@@ -71,18 +71,23 @@ class Exchange:
 
     def messages(self) -> Iterator[Message]:
         """Its messages as they arrive."""
-        if self.response.headers.get_content_type() == "text/event-stream":
-            for data in events(self.response):
-                yield json.loads(data)
-            return
-        body = self.response.read()
-        if body:
-            yield json.loads(body)
+        return messages_of(self.response)
 
     def close(self) -> None:
         """Hang up."""
         self.response.close()
         self.connection.close()
+
+
+def messages_of(response: http.client.HTTPResponse) -> Iterator[Message]:
+    """The messages in the body of `response` as they arrive."""
+    if response.headers.get_content_type() == "text/event-stream":
+        for data in events(response):
+            yield json.loads(data)
+        return
+    body = response.read()
+    if body:
+        yield json.loads(body)
 
 
 def events(stream: IO[bytes] | http.client.HTTPResponse) -> Iterator[str]:

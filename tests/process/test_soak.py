@@ -1,4 +1,4 @@
-"""A minute of everything at once. The half hour is `scripts/bench soak`; see tests/benchmarks/soak.py."""
+"""A minute of everything at once, from the honest and the hostile. The half hour is `scripts/bench soak`; see tests/benchmarks/soak.py."""
 
 import pytest
 

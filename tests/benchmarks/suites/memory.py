@@ -22,28 +22,41 @@ _BARE_STREAMS: Final = ("streams_hypercorn", "streams_uvicorn")
 def run(pace: Pace) -> list[Measurement]:
     """MiB when idle, KiB an open stream and a legacy session."""
     count_streams, count_sessions = pace.count(_STREAMS), pace.count(_SESSIONS)
-    rows = (
-        ("memory/idle", "resident memory over HTTP, after one call", "MiB", SDKS, idle_mib),
-        ("memory/idle-stdio", "resident memory on stdio, after one call", "MiB", STDIO, idle_stdio_mib),
-        (
-            "memory/stream",
-            "memory of an idle open event stream",
-            "KiB",
-            (*SDKS, *_BARE_STREAMS),
-            lambda key: stream_kib(key, count_streams),
-        ),
-        (
-            "memory/session",
-            "memory of a session of 2025-11-25 at rest",
-            "KiB",
-            SDKS,
-            lambda key: session_kib(key, count_sessions),
-        ),
-    )
+    rounds = min(pace.rounds, 3)
     return [
-        fresh.measurement(key=key, title=title, unit=unit, peers=peers, take=take, rounds=min(pace.rounds, 3))
-        for key, title, unit, peers, take in rows
+        idle(SDKS, rounds),
+        idle_stdio(STDIO, rounds),
+        fresh.measurement(
+            key="memory/stream",
+            title="memory of an idle open event stream",
+            unit="KiB",
+            peers=(*SDKS, *_BARE_STREAMS),
+            take=lambda key: stream_kib(key, count_streams),
+            rounds=rounds,
+        ),
+        fresh.measurement(
+            key="memory/session",
+            title="memory of a session of 2025-11-25 at rest",
+            unit="KiB",
+            peers=SDKS,
+            take=lambda key: session_kib(key, count_sessions),
+            rounds=rounds,
+        ),
     ]
+
+
+def idle(peers: tuple[str, ...], rounds: int) -> Measurement:
+    """MiB of servers that have answered one call over HTTP."""
+    title = "resident memory over HTTP, after one call"
+    return fresh.measurement(key="memory/idle", title=title, unit="MiB", peers=peers, take=idle_mib, rounds=rounds)
+
+
+def idle_stdio(peers: tuple[str, ...], rounds: int) -> Measurement:
+    """The same on stdio."""
+    title = "resident memory on stdio, after one call"
+    return fresh.measurement(
+        key="memory/idle-stdio", title=title, unit="MiB", peers=peers, take=idle_stdio_mib, rounds=rounds
+    )
 
 
 def idle_mib(key: str) -> float:

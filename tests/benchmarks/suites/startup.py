@@ -15,25 +15,33 @@ from tests.support.messages import encode, request
 
 def run(pace: Pace) -> list[Measurement]:
     """Milliseconds on stdio and over HTTP."""
+    return [on_stdio(STDIO, pace.rounds), over_http(SDKS, pace.rounds)]
+
+
+def on_stdio(peers: tuple[str, ...], rounds: int) -> Measurement:
+    """Milliseconds on stdio."""
     with pinned_to(LOAD_CORE):
-        return [
-            fresh.measurement(
-                key="startup/stdio",
-                title="start to first answer on stdio",
-                unit="ms",
-                peers=STDIO,
-                take=on_stdio_ms,
-                rounds=pace.rounds,
-            ),
-            fresh.measurement(
-                key="startup/http",
-                title="start to first answer over HTTP",
-                unit="ms",
-                peers=SDKS,
-                take=over_http_ms,
-                rounds=pace.rounds,
-            ),
-        ]
+        return fresh.measurement(
+            key="startup/stdio",
+            title="start to first answer on stdio",
+            unit="ms",
+            peers=peers,
+            take=on_stdio_ms,
+            rounds=rounds,
+        )
+
+
+def over_http(peers: tuple[str, ...], rounds: int) -> Measurement:
+    """Milliseconds over HTTP."""
+    with pinned_to(LOAD_CORE):
+        return fresh.measurement(
+            key="startup/http",
+            title="start to first answer over HTTP",
+            unit="ms",
+            peers=peers,
+            take=over_http_ms,
+            rounds=rounds,
+        )
 
 
 def on_stdio_ms(key: str) -> float:

@@ -72,12 +72,12 @@ class _Pipes:
         return taken
 
 
-def run(pace: Pace) -> list[Measurement]:
+def run(pace: Pace, peers: tuple[str, ...] = STDIO) -> list[Measurement]:
     """Calls a second, and round trips at the median and the 99th percentile."""
     absent: dict[str, str] = {}
     with ExitStack() as stack, pinned_to(LOAD_CORE):
         pipes: dict[str, _Pipes] = {}
-        for key in STDIO:
+        for key in peers:
             try:
                 pipes[key] = _start(key, stack)
             except PeerError as error:
