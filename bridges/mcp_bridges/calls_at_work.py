@@ -1,6 +1,7 @@
 """Which calls of old sessions are at work, and how a cancellation finds them. Rule: first here, then everywhere.
 
-A cancellation comes as a request of its own, perhaps at another process than its call.
+A cancellation comes as a request of its own, perhaps at another process than its call. So does the end of a session,
+which cancels all that it has at work.
 """
 
 from typing import Final
@@ -19,8 +20,10 @@ _MAX_PENDING: Final = 1000
 
 
 class _Cancelled(Struct, frozen=True, array_like=True):
+    """What is over: the session's request, or with None every one of it."""
+
     session: str
-    request: RequestId
+    request: RequestId | None
 
 
 _decoder: Final = msgspec.json.Decoder(_Cancelled)
@@ -49,12 +52,26 @@ class CallsAtWork:
         if not self._abandon(session.id, request_id):
             await self._bus.publish(CHANNEL, msgspec.json.encode(_Cancelled(session.id, request_id)))
 
+    async def end(self, session: Session) -> None:
+        """Abandon all calls of the session, wherever they are at work: its client has said that it is over."""
+        self._abandon_all(session.id)
+        await self._bus.publish(CHANNEL, msgspec.json.encode(_Cancelled(session.id, None)))
+
     async def heed(self) -> None:
         """Abandon what is cancelled at other processes, forever."""
         async with self._bus.subscribe(CHANNEL, max_pending=_MAX_PENDING) as messages:
             async for message in messages:
                 cancelled = _decoder.decode(message)
-                self._abandon(cancelled.session, cancelled.request)
+                if cancelled.request is None:
+                    self._abandon_all(cancelled.session)
+                else:
+                    self._abandon(cancelled.session, cancelled.request)
+
+    def _abandon_all(self, session_id: str) -> None:
+        # A walk over all that is at work, which is bounded: sessions end seldom, and an index would cost every call.
+        for (session, _), call in list(self._calls.items()):
+            if session == session_id:
+                call.abandon()
 
     def _abandon(self, session_id: str, request_id: RequestId) -> bool:
         call = self._calls.get((session_id, request_id))

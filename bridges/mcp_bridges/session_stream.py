@@ -112,7 +112,10 @@ class SessionStream:
 
     async def _catch_up(self, session: Session, listening: Listening) -> None:
         with suppress(PeerError):  # The store cannot be reached, and the log says so; the stream goes on as it was.
-            listening.want((await self._states.get(session)).uris)
+            state = await self._states.get(session)
+            listening.want(state.uris)
+            if state.ended:  # before this stream could hear of it
+                listening.close()
 
     async def _send(self, visit: Visit, events: Events) -> None:
         with self._parts.services.open_stream("streamable_http"):

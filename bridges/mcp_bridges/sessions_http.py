@@ -20,6 +20,7 @@ from mcp_bridges.gate import Sighting
 from mcp_bridges.http_parts import HttpParts, LegacyResponse, client_of, named
 from mcp_bridges.legacy_call import KEEP_STATUS, LegacyCall
 from mcp_bridges.post_stream import PostStream
+from mcp_bridges.refusals import RefusedError
 from mcp_bridges.replay import ReplayLog
 from mcp_bridges.session import (
     Forward,
@@ -180,14 +181,25 @@ class SessionsHttp:
         await answer.finish(Reply(body=encode_result(request.id, result)))
 
     async def _end(self, visit: Visit) -> None:
-        visit.admit()
-        await self._states.end(visit.session)
-        await self._stream.end(visit.session)
+        try:
+            visit.admit()
+        finally:  # A client that is not served any more may still leave, and takes along what waits for it.
+            await self._states.end(visit.session)
+            await self._stream.end(visit.session)
+            await self._calls.end(visit.session)
         await visit.response.open().send(200, b"")
 
     async def _message(self, visit: Visit, message: Message) -> None:
         method = None if isinstance(message, Response) else message.method
-        visit.admit(*OF_METHOD.get(method or "", ()), method=method)
+        try:
+            visit.admit(*OF_METHOD.get(method or "", ()), method=method)
+        except RefusedError as error:
+            if isinstance(message, Response) and error.retry_after_s is None:
+                # Its question will not be answered any more: the call that waits hears why.
+                with suppress(PeerError):
+                    problem = Raw(msgspec.json.encode({"code": error.code, "message": error.message}))
+                    await self._told(visit.session, Response(message.id, None, problem))
+            raise
         if isinstance(message, Request):
             stream = self._new_stream(visit, message.id)
             try:
@@ -235,6 +247,8 @@ class SessionsHttp:
         services, revision = self._parts.services, visit.session.revision
         try:
             services.check_method(visit.client, revision, request.method)
+            if (await self._states.get(visit.session)).ended:  # while what came before it was at work
+                raise session_gone("ended")
             return await self._request(visit, stream, request)
         except PeerError as error:
             services.failed(revision, "streamable_http", request.method, error)

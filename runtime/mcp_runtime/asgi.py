@@ -25,7 +25,7 @@ def create_app(config: Config | None = None, *plugins: Plugin[Any]) -> HttpApp:
     Raises ConfigError, PluginLoadError.
     """
     chosen = load_config(None, environ=os.environ) if config is None else config
-    return HttpApp(build_runtime(chosen, plugins or None))
+    return HttpApp(build_runtime(chosen, plugins or None), is_hosted=True)
 
 
 @cache

@@ -5,6 +5,7 @@ Rule: no routing framework on the one hot path.
 
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final
 
 import anyio
@@ -16,6 +17,7 @@ from mcp_runtime.runtime import Runtime
 from mcp_runtime.transports.event_stream import end_with_uvicorn
 from mcp_runtime.transports.http_guard import Guard
 from mcp_runtime.transports.streamable_http import StreamableHttp
+from mcp_runtime.transports.unread_answer import serve_with_an_answer
 from mcp_runtime.transports.watch import Watch
 
 _POLICY_VIOLATION: Final = 1008
@@ -25,12 +27,14 @@ _POLICY_VIOLATION: Final = 1008
 class HttpApp:
     """Serves one Runtime. Run it under any ASGI server, or mount it and enter `lifespan` in the host's own.
 
-    `bind_hosts` are the names it listens on, accepted as Host beside loopback and `http.allowed_hosts`.
+    `bind_hosts` are the names it listens on, accepted as Host beside loopback and `http.allowed_hosts`. `is_hosted`
+    says that middleware may stand in front of it: then a request whose client has left gets an answer, too.
     """
 
-    def __init__(self, runtime: Runtime, *, bind_hosts: Iterable[str] = ()) -> None:
+    def __init__(self, runtime: Runtime, *, bind_hosts: Iterable[str] = (), is_hosted: bool = False) -> None:
         http = runtime.config.http
         self.runtime = runtime
+        self._is_hosted = is_hosted
         self._watch = Watch(after_s=http.watch_after_s, keep_alive_interval_s=http.keep_alive_interval_s)
         self._endpoint = StreamableHttp(
             runtime.dispatcher,
@@ -55,7 +59,8 @@ class HttpApp:
         close = self.runtime.close_streams
         async with self.runtime.running(), self._watch.running(), anyio.create_task_group() as beside:
             if current_async_library() == "asyncio":
-                beside.start_soon(end_with_uvicorn, self._watch, close)
+                grace_s = self.runtime.config.http.drain_grace_s
+                beside.start_soon(partial(end_with_uvicorn, self._watch, close, grace_s=grace_s))
             try:
                 yield
             finally:
@@ -74,7 +79,10 @@ class HttpApp:
         if scope["type"] == "http":
             if not self._watch.is_running:
                 raise RuntimeError("the lifespan of this app is not running: give the host lifespan=app.lifespan")
-            await self._endpoint(scope, receive, send)
+            if self._is_hosted:
+                await serve_with_an_answer(self._endpoint, scope, receive, send)
+            else:
+                await self._endpoint(scope, receive, send)
         elif scope["type"] == "lifespan":
             from starlette.routing import Router  # our own server runs the lifespan itself
 

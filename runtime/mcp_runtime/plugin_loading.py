@@ -4,17 +4,15 @@ Rule: one that fails to load says in which file, on which line, and why.
 """
 
 import importlib
-import importlib.util
 import os
-import sys
 import traceback
 from collections.abc import Callable
-from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
 from mcp_runtime.plugin import Plugin
+from mcp_runtime.plugin_files import module_name
 
 ENTRY_POINTS: Final = "mcp_runtime.plugins"
 DEFAULT_ATTRIBUTE: Final = "plugin"
@@ -39,7 +37,7 @@ def load_plugin(reference: str) -> Plugin[Any]:
     """
     target, attribute = _split(reference)
     if target.endswith(".py"):
-        module = _import(reference, lambda: _import_file(reference, Path(target)))
+        module = _import(reference, lambda: _import_file(reference, target))
     else:
         from importlib.metadata import entry_points  # reads what is installed: not for a plugin that is a file
 
@@ -66,18 +64,10 @@ def _import(reference: str, load: Callable[[], ModuleType]) -> ModuleType:
         raise PluginLoadError(reference, f"{type(error).__name__}: {error}", place_of(error)) from error
 
 
-def _import_file(reference: str, path: Path) -> ModuleType:
-    if not path.is_file():
+def _import_file(reference: str, target: str) -> ModuleType:
+    if not Path(target).is_file():
         raise PluginLoadError(reference, "there is no such file")
-    # Two folders may each have a tools.py.
-    name = f"mcp_runtime_plugin_{path.stem}_{sha256(str(path.absolute()).encode()).hexdigest()[:8]}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise PluginLoadError(reference, "Python cannot import this file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # Before it runs: dataclasses and pydantic look their module up there.
-    spec.loader.exec_module(module)
-    return module
+    return importlib.import_module(module_name(target))
 
 
 def _pick(reference: str, target: str, module: ModuleType, attribute: str) -> Plugin[Any]:

@@ -89,6 +89,21 @@ def test_a_message_to_a_stream_that_is_about_to_end_does_no_harm(backend: Backen
 
 
 @both
+def test_a_question_waits_no_longer_than_its_client_is_there(backend: Backend) -> None:
+    async def test() -> None:
+        async with old_http() as http, old_sse(http) as client:
+            await client.open()
+            await client.start_tool("interview")
+            await client.question()
+            await client.leave()
+            await client.settle()
+            assert http.runtime.dispatcher.at_work == 0
+            assert client.stream.returned.is_set()
+
+    run(backend, test)
+
+
+@both
 @pytest.mark.parametrize("gone", ["silent", "raises"])
 def test_a_client_that_leaves_without_reading_leaves_nothing_behind(backend: Backend, gone: Any) -> None:
     async def test() -> None:

@@ -1,7 +1,6 @@
 """The same application under other servers, and mounted in somebody else's."""
 
 import signal
-import sys
 import time
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
@@ -9,14 +8,14 @@ from typing import Final
 
 import pytest
 
-from tests.process.http_client import Connection, accepts_connections, get
+from tests.process.asgi_server import MOUNTED, AsgiServer
+from tests.process.http_client import get
 from tests.process.messages import SUBSCRIPTION_ID, call, listen, text
-from tests.process.server_process import PATIENCE_S, PROBES, ServerProcess
+from tests.process.server_process import PATIENCE_S, ServerProcess
 from tests.process.timing import assert_within
 
 pytestmark = pytest.mark.process
 
-MOUNTED: Final = str(Path(__file__).with_name("plugins"))
 APP: Final = "mcp_runtime.asgi:app"
 COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
     "uvicorn": ("uvicorn", APP),
@@ -30,34 +29,6 @@ WITHOUT_LIFESPAN: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 Start = Callable[..., ServerProcess]
-
-
-class AsgiServer(ServerProcess):
-    """Another server with our application, on a Unix socket: their ports are not ours to learn."""
-
-    def __init__(self, command: tuple[str, ...], directory: Path, extra: Mapping[str, str] | None = None) -> None:
-        self._path = directory / "asgi.sock"
-        self._prefix = "/tools" if "mounted_in_fastapi:app" in command else ""
-        super().__init__(
-            *("-m", *command, "--uds", str(self._path)),
-            directory=directory,
-            environment={"MCP_RUNTIME_PLUGINS": PROBES, "MCP_RUNTIME_LOGGING_FORMAT": "json", **(extra or {})},
-            # They log to standard output as well.
-            command=("sh", "-c", 'exec "$@" >&2', "sh", sys.executable),
-        )
-
-    @property
-    def address(self) -> str:
-        return f"unix:{self._path}"
-
-    def connect(self) -> Connection:
-        connection = Connection(self.address)
-        connection.path = f"{self._prefix}/mcp"
-        return connection
-
-    def wait_until_up(self) -> None:
-        """Wait until it accepts connections."""
-        self.errors.wait_until(lambda: accepts_connections(self.address))
 
 
 @pytest.fixture(params=COMMANDS)

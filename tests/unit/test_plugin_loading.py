@@ -1,5 +1,7 @@
 """A plugin is found by file, module or entry point, and one that fails to load says where and why."""
 
+import importlib
+import pickle
 import sys
 from collections.abc import Generator
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 from mcp_runtime import Plugin
 from mcp_runtime.compose import build_runtime
 from mcp_runtime.config import Config, PluginsConfig
+from mcp_runtime.plugin_files import module_name
 from mcp_runtime.plugin_loading import PluginLoadError, load_plugin
 
 GOOD = "from mcp_runtime import Plugin\nplugin = Plugin('good')\nother = Plugin('other')\n"
@@ -146,6 +149,41 @@ def test_two_files_of_one_name_are_two_modules(tmp_path: Path) -> None:
     runtime = build_runtime(Config(plugins=PluginsConfig(load=(str(first), str(second)))))
     assert [plugin.name for plugin in runtime.plugins] == ["First", "Second"]
     assert len({plugin.settings_type.__module__ for plugin in runtime.plugins if plugin.settings_type}) == 2
+
+
+@pytest.mark.parametrize("name", ["tools.py", "my-tools.py", "a.b.py", "json.py", "_20.py", "_.py", "été 2.py", ".py"])
+def test_a_files_module_is_imported_by_its_name_and_by_no_other(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / "a_2 folder.d" / name, "class Thing:\n    pass\nfrom mcp_runtime import Plugin\n" + GOOD)
+    load_plugin(str(path))
+    (module,) = [one for one in sys.modules.values() if getattr(one, "__file__", None) == str(path)]
+    assert all(part.isidentifier() for part in module.__name__.split("."))
+    thing = pickle.dumps(module.Thing)
+    del sys.modules[module.__name__]
+    again = pickle.loads(thing)  # as another process has it
+    assert (again.__module__, again.__name__) == (module.__name__, "Thing")
+    assert again is not module.Thing
+    assert module_name(str(path)) == module.__name__
+
+
+def test_files_beside_a_file_can_be_imported_relatively(tmp_path: Path) -> None:
+    write(tmp_path / "beside_it.py", "NAME = 'from beside'\n")
+    write(tmp_path / "package" / "__init__.py", "from ..beside_it import NAME as NAME\n")
+    path = write(
+        tmp_path / "tools.py",
+        "from mcp_runtime import Plugin\nfrom .package import NAME\nfrom . import beside_it\nplugin = Plugin(NAME)\n",
+    )
+    assert load_plugin(str(path)).name == "from beside"
+
+
+def test_a_file_has_its_name_although_a_package_beside_it_has_the_same(tmp_path: Path) -> None:
+    write(tmp_path / "tools" / "__init__.py", "raise RuntimeError\n")
+    assert load_plugin(str(write(tmp_path / "tools.py", GOOD))).name == "good"
+
+
+@pytest.mark.parametrize("name", ["x", "_2fnowhere", "_2f.x", "_2f.missing_2etxt", "_zz", "_2fnowhere.tools_2epy", "."])
+def test_other_names_are_no_modules(name: str) -> None:
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module(f"mcp_runtime.plugin_files.{name}")
 
 
 # What is not

@@ -8,6 +8,7 @@ Spec: 2026-07-28/basic/transports/stdio
 import os
 import select
 import stat
+from functools import partial
 from typing import Final, Protocol
 
 import msgspec
@@ -25,7 +26,7 @@ class ByteStream(Protocol):
 
 
 class ClaimedStreams(msgspec.Struct, frozen=True, kw_only=True):
-    """The file descriptors of the real stdin and stdout, closed to child processes."""
+    """The file descriptors of the real stdin and stdout, closed to child processes, however those are made."""
 
     stdin_fd: int
     stdout_fd: int
@@ -41,7 +42,28 @@ def claim() -> ClaimedStreams:
     os.dup2(null, 0)
     os.close(null)
     os.dup2(2, 1)
+    # What is executed does not inherit them. A fork does: it could write to the client, and would keep the client
+    # waiting for the end of a stream whose server is gone.
+    for fd in (stdin_fd, stdout_fd):
+        os.register_at_fork(after_in_child=partial(_let_go, fd, _identity(fd)))
     return ClaimedStreams(stdin_fd=stdin_fd, stdout_fd=stdout_fd)
+
+
+def _identity(fd: int) -> tuple[int, int] | None:
+    """What is behind `fd`, None where it is closed."""
+    try:
+        found = os.fstat(fd)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _let_go(fd: int, identity: tuple[int, int] | None) -> None:
+    """In a forked child: have `fd` lead nowhere, if it still is what it was. Closed, its number would be reused."""
+    if _identity(fd) == identity:
+        null = os.open(os.devnull, os.O_RDWR)
+        os.dup2(null, fd, inheritable=False)
+        os.close(null)
 
 
 def _ensure_open(fd: int) -> None:

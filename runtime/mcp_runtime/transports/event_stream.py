@@ -19,7 +19,7 @@ Events = AsyncGenerator[bytes, None]
 """Server-sent events, encoded."""
 
 _FAREWELL_S: Final = 1.0
-"""Time for a stream to send what is pending and its last event once uvicorn stops."""
+"""Time for a stream to send what is pending and its last event once uvicorn stops, however short the grace is."""
 
 
 class _OpenStream(Watched, kw_only=True):
@@ -57,8 +57,10 @@ async def serve_event_stream(events: Events, receive: Receive, response: PostRes
             watch.leave(watched)
 
 
-async def end_with_uvicorn(watch: Watch, close: Callable[[], None]) -> None:
-    """Call `close` once uvicorn stops, and cut what is still open soon after. Waits for ever under other servers.
+async def end_with_uvicorn(watch: Watch, close: Callable[[], None], *, grace_s: float) -> None:
+    """Call `close` once uvicorn stops, and cut streams that are still open `grace_s` later.
+
+    So long do calls on a stream of HTTP+SSE have to finish, which ends it. Waits for ever under other servers.
 
     uvicorn waits for its connections before it ends the lifespan. sse-starlette knows how to see it stop: so it gets
     one stream of its own, which goes nowhere.
@@ -68,7 +70,7 @@ async def end_with_uvicorn(watch: Watch, close: Callable[[], None]) -> None:
     source = EventSourceResponse(
         _silence(),
         shutdown_event=cast("anyio.Event", _CallWhenSet(close)),
-        shutdown_grace_period=_FAREWELL_S,
+        shutdown_grace_period=max(grace_s, _FAREWELL_S),
     )
     await source({"type": "http", "method": "GET"}, _never, _nowhere)
     for scope in list(watch.streams):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,13 @@ os.write(1, b"noise: written to fd 1 on import\n")
 
 plugin = Plugin("probes")
 _released: Final[dict[str, anyio.Event]] = {}
+
+
+@dataclass
+class Who:
+    """What `ask` wants to know."""
+
+    name: str
 
 
 def say(line: str) -> None:
@@ -73,6 +81,14 @@ async def hold_on(name: str, ctx: Context) -> str:
     finally:
         say(f"{name} cancelled")
     return "never"
+
+
+@plugin.tool
+async def ask(name: str, ctx: Context) -> str:
+    """Ask for a name, and greet."""
+    say(f"{name} asked")
+    answer = await ctx.elicit("Who are you?", Who)
+    return f"Hello, {answer.data.name}!"
 
 
 @plugin.tool
