@@ -23,8 +23,8 @@ _POLL_S: Final = 0.01
 
 # Where every SQLite on POSIX systems puts its locks: https://www.sqlite.org/src/file/src/os.h, PENDING_BYTE, and
 # https://www.sqlite.org/walformat.html for the -shm.
-_LOCKS_AT: Final = 0x40000000
-_LOCKS_BYTES: Final = 512
+LOCKS_AT: Final = 0x40000000
+LOCKS_BYTES: Final = 512
 _INDEX_LOCKS_AT: Final = 120
 _INDEX_LOCKS_BYTES: Final = 9
 
@@ -39,6 +39,11 @@ class Unsound(Exception):
 def real(path: Path) -> Path:
     """The file itself: SQLite follows symbolic links before it names siblings."""
     return Path(os.path.realpath(path))
+
+
+def wal(path: Path) -> Path:
+    """The -wal of a file."""
+    return _siblings(path)[SUFFIXES.index("-wal")]
 
 
 def present(path: Path) -> list[Path]:
@@ -101,7 +106,7 @@ def taken(path: Path) -> Generator[Use]:
         yield "unknown"
         return
     try:
-        yield "free" if _lock(descriptor, _LOCKS_AT, _LOCKS_BYTES) else "open"
+        yield "free" if _lock(descriptor, LOCKS_AT, LOCKS_BYTES) else "open"
     finally:
         os.close(descriptor)
 
@@ -114,7 +119,7 @@ def _lock(descriptor: int, start: int, length: int) -> bool:
     return True
 
 
-def _are_anothers(path: Path) -> bool:
+def are_anothers(path: Path) -> bool:
     """Whether a process works with the siblings, though none has the file open: it has one that was there before."""
     base = real(path)
     try:
@@ -138,7 +143,7 @@ def settle(path: Path, is_sound: Callable[[Path], bool]) -> Sequence[Path]:
     with taken(path) as use:
         if use != "free":
             return ()
-        if _are_anothers(path):
+        if are_anothers(path):
             return put_aside(path)
         with copied(path, siblings=True) as whole:
             if is_sound(whole):
@@ -150,14 +155,16 @@ def settle(path: Path, is_sound: Callable[[Path], bool]) -> Sequence[Path]:
 
 
 @contextmanager
-def copied(path: Path, *, siblings: bool) -> Generator[Path]:
-    """A copy to look at, which is gone after the block. As `taken`, for a process that has no connection."""
+def copied(path: Path, *, siblings: bool, within: Path | None = None) -> Generator[Path]:
+    """A copy to look at, beside the file or `within` a directory, which is gone after the block. As `taken`, for a
+    process that has no connection.
+    """
     import shutil  # for what is rare
     import tempfile
 
     base = real(path)
     # Beside it, not in a common directory for temporary files: as private, and on a disk that has room for such files.
-    with tempfile.TemporaryDirectory(prefix=f".{base.name}.", dir=base.parent) as folder:
+    with tempfile.TemporaryDirectory(prefix=f".{base.name}.", dir=within or base.parent) as folder:
         copy = Path(folder) / base.name
         shutil.copyfile(base, copy)
         if siblings:

@@ -172,8 +172,10 @@ class SqliteStore:
         self._file = None  # on the loop's thread, so no read is under way
         found = "nothing" if self._stat() is None else "another file"
         entries = await self._in_thread(file.entries)
+        aside = await self._in_thread(lambda: file.leave_place(until_s=until_s))
         await self._in_thread(lambda: file.close(until_s=until_s))
         self._log().error("state_file_replaced", path=self._text, found=found, lost_entries=entries)
+        self._tell_of(aside)
 
     def _tell_of(self, aside: Sequence[Path]) -> None:
         if aside:

@@ -6,17 +6,16 @@ its first use only, because `sqlite3` takes as long to import as a small server 
 
 import os
 import sqlite3
-import stat
 import tempfile
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from mcp_runtime.state import siblings
+from mcp_runtime.state import sqlite_place as place
 from mcp_runtime.state.errors import StateError, WouldWait
 from mcp_runtime.state.sqlite_problems import LOCKED, REPLACED, blaming, problem_of
 
@@ -43,13 +42,6 @@ _ADD: Final = "INSERT INTO entries (key, value, expires_at) VALUES (?, ?, ?)"
 _PURGE: Final = "DELETE FROM entries WHERE expires_at <= ?"
 _COUNT: Final = "SELECT entries FROM size"
 _REMOVE_OLDEST: Final = "DELETE FROM entries WHERE id IN (SELECT id FROM entries ORDER BY id LIMIT ?)"
-
-Identity = tuple[int, int]
-"""The device and inode of a file: what it is, whatever its name is meanwhile."""
-
-_open_here: Final[Counter[Identity]] = Counter()
-_open_here_lock: Final = threading.Lock()
-"""Files that this process has connections to: none but SQLite may touch them, or the system drops SQLite's locks."""
 
 
 def create(path: Path, *, until_s: float) -> Sequence[Path]:
@@ -99,8 +91,8 @@ class StateFile:
         self._now = now
         self._writing = threading.Lock()
         with blaming(path), siblings.turn(path, until_s=until_s), ExitStack() as opened:
-            self.identity, self.size_bytes = _only_name_of(path)
-            self.aside = _settled(path, self.identity)
+            self.identity, self.size_bytes = place.only_name_of(path)
+            self.aside = place.settled(path, self.identity, is_sound)
             self._writer = _connect(path, _left_s(until_s))
             opened.callback(self._writer.close)
             self._reader = _connect(path, _left_s(until_s))
@@ -108,11 +100,11 @@ class StateFile:
             # Waiting would hold up the loop; `read` refuses instead.
             self._reader.execute("PRAGMA busy_timeout = 0")
             self._reader.execute("PRAGMA query_only = ON")
-            if _identity(path.stat()) != self.identity:
+            if place.identity_of(path.stat()) != self.identity:
                 raise StateError(path, *REPLACED)
+            self._wal = place.wal_of(path)
             opened.pop_all()
-        with _open_here_lock:
-            _open_here[self.identity] += 1
+        place.note_opened(self.identity)
 
     def read(self, key: str) -> bytes | None:
         """The value, None where there is none. Raises WouldWait where another process is at work on the file itself."""
@@ -169,8 +161,15 @@ class StateFile:
                 self._writer.close()
         finally:
             self._writing.release()
-        with _open_here_lock:
-            _open_here[self.identity] -= 1
+        place.note_closed(self.identity)
+
+    def leave_place(self, *, until_s: float) -> Sequence[Path]:
+        """Once the file is not where it was, take its siblings out of the way of the next one: says where they are."""
+        with blaming(self._path), suppress(FileNotFoundError), siblings.turn(self._path, until_s=until_s):
+            if place.wal_of(self._path) != self._wal or place.is_open(self._path):
+                return ()
+            return siblings.put_aside(self._path)
+        return ()
 
     def _value(self, connection: sqlite3.Connection, key: str) -> bytes | None:
         row = connection.execute(_GET, (key, self._now())).fetchone()
@@ -214,41 +213,6 @@ def is_sound(path: Path) -> bool:
         return bool(connection.execute("SELECT entries = (SELECT count(*) FROM entries) FROM size").fetchone()[0])
 
     return siblings.is_whole(path, counts)
-
-
-def _identity(found: os.stat_result) -> Identity:
-    return found.st_dev, found.st_ino
-
-
-def _only_name_of(path: Path) -> tuple[Identity, int]:
-    """The identity and size of a file that has no name but this one. Raises StateError, OSError."""
-    found = path.stat()
-    if stat.S_ISDIR(found.st_mode):
-        raise StateError(path, "it is a directory", "move it away, or set state.directory")
-    if found.st_nlink > 1:
-        _remove_unfinished(path, found)
-        found = path.stat()
-    if found.st_nlink > 1:
-        raise StateError(
-            path,
-            f"it is a hard link, and the file has {found.st_nlink} names: under each, SQLite would keep other siblings",
-            "copy it, and move the copy to its place",
-        )
-    return _identity(found), found.st_size
-
-
-def _remove_unfinished(path: Path, found: os.stat_result) -> None:
-    """A process that was killed while it made the file has left it its first name, too."""
-    for other in siblings.real(path).parent.glob(f".{path.name}.*"):
-        if os.path.samestat(other.lstat(), found):
-            other.unlink()
-
-
-def _settled(path: Path, identity: Identity) -> Sequence[Path]:
-    with _open_here_lock:
-        if _open_here[identity]:
-            return ()
-    return siblings.settle(path, is_sound)
 
 
 def _left_s(until_s: float) -> float:
