@@ -276,7 +276,7 @@ def test_a_file_that_was_cut_short_while_it_was_open_is_left_alone_from_then_on(
         os.truncate(path, 4096)
         for use in (lambda: store.get("a"), lambda: store.put("b", b"1", ttl_s=60), lambda: store.delete("a")):
             with pytest.raises(
-                StateError, match="overwritten or cut short while it was in use.*mcp-runtime state check"
+                StateError, match=r"overwritten or cut short while it was in use.*mcp-runtime state check"
             ):
                 await use()
 
