@@ -25,6 +25,7 @@ from mcp_runtime.state.sqlite_problems import DAMAGED, FORBIDDEN, blaming
 
 _PATIENCE_S: Final = 5.0
 """For a server that is just opening the file."""
+_STOP: Final = "stop the server first"
 _FLOCK: Final = "hhqqi4x"
 """`struct flock` of Linux on 64 bits."""
 
@@ -85,20 +86,21 @@ def reset(kept: KeptFile) -> Sequence[Path]:
         if not siblings.real(kept.path).parent.is_dir():
             return ()
         with siblings.turn(kept.path, until_s=time.monotonic() + _PATIENCE_S):
-            if siblings.are_anothers(kept.path):
-                raise StateError(kept.path, "a server works with it, though it was moved or removed", "stop the server")
-            if not kept.path.exists():
-                return siblings.put_aside(kept.path)
             if kept.path.is_dir():
                 return siblings.put_aside(kept.path, with_file=True)
+            is_there = kept.path.exists()
             with siblings.taken(kept.path) as use:
-                if use == "unknown":
-                    raise StateError(kept.path, *FORBIDDEN)
-                if use == "open":
-                    holder = _holder(kept.path)
-                    who = "another process" if not holder else f"process {holder}"
-                    raise StateError(kept.path, f"{who} has it open", "stop the server first")
-                return siblings.put_aside(kept.path, with_file=True)
+                if is_there and use != "free":
+                    raise _refusal(kept.path, use)
+                if siblings.are_anothers(kept.path):
+                    raise StateError(kept.path, "a server works with one that was here before it", _STOP)
+                return siblings.put_aside(kept.path, with_file=is_there)
+
+
+def _refusal(path: Path, use: siblings.Use) -> StateError:
+    if use == "unknown":
+        return StateError(path, *FORBIDDEN)
+    return StateError(path, f"process {_holder(path) or 'unknown'} has it open", _STOP)
 
 
 def _is_there(kept: KeptFile) -> bool:
