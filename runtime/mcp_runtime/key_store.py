@@ -32,16 +32,17 @@ def load_keys(config: Config) -> KeyRing:
             )
     if secrets_:
         # Hashed, so that any text will do whatever its alphabet.
-        return KeyRing([sha256(secret.reveal().encode()).digest() for secret in secrets_])
+        return KeyRing([sha256(secret.reveal().encode()).digest() for secret in secrets_], place="seal.keys")
     directory = Path(config.state.directory) if config.state.directory else default_state_directory(os.environ)
-    return KeyRing([_own_key(directory)])
+    return _own_key(directory)
 
 
-def _own_key(directory: Path) -> bytes:
+def _own_key(directory: Path) -> KeyRing:
     path = directory / FILE_NAME
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         key = _read(path) if path.exists() else _create(path)
+        made_s = path.stat().st_mtime
     except OSError as error:
         raise ConfigError(
             "defaults",
@@ -51,7 +52,7 @@ def _own_key(directory: Path) -> bytes:
         ) from None
     if len(key) != KEY_BYTES:
         raise ConfigError("defaults", "state.directory", f"{path} is no seal key", f"remove {path}, or set seal.keys")
-    return key
+    return KeyRing([key], place=str(path), made_s=made_s)
 
 
 def _create(path: Path) -> bytes:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from mcp_runtime.token_format import HEADER_BYTES, ID_BYTES, KEY_BYTES, NONCE_BYTES, PREFIX, SALT_BYTES
+from mcp_runtime.token_format import HEADER_BYTES, ID_BYTES, KEY_BYTES, LEAST_BYTES, NONCE_BYTES, PREFIX, SALT_BYTES
 
 _EXPIRY: Final = struct.Struct(">Q")
 
@@ -35,14 +35,17 @@ class SealError(Exception):
 class KeyRing:
     """The keys that seal and open. The first seals; all of them open, so that a key can be rotated out.
 
-    Each key is 32 bytes. Raises ValueError for none at all or one of another length.
+    Each key is 32 bytes. Raises ValueError for none at all or one of another length. `place` is where they are from,
+    and `made_s` when the one of a file was made, in Unix seconds: for the operator's log.
     """
 
-    def __init__(self, keys: Sequence[bytes]) -> None:
+    def __init__(self, keys: Sequence[bytes], *, place: str = "", made_s: float | None = None) -> None:
         if not keys or any(len(key) != KEY_BYTES for key in keys):
             raise ValueError(f"a key ring needs at least one key, each of {KEY_BYTES} bytes")
         self._keys = {hashlib.sha256(b"mcp-runtime key id" + key).digest()[:ID_BYTES]: key for key in keys}
         self._sealing_id = next(iter(self._keys))
+        self.place = place
+        self.made_s = made_s
 
     def sealing(self) -> tuple[bytes, bytes]:
         """Id and key that seal new tokens."""
@@ -59,7 +62,8 @@ class KeyRing:
 class Sealer:
     """Seals and opens payloads for one purpose ("requestState", "session", ...).
 
-    `now` gives Unix seconds and `random_bytes` n random bytes; both are injected for tests.
+    `now` gives Unix seconds and `random_bytes` n random bytes; both are injected for tests. `strange` hears the key id
+    of a token that has the form of one, and a key that is not in the ring.
     """
 
     def __init__(
@@ -69,11 +73,13 @@ class Sealer:
         purpose: str,
         now: Callable[[], float] = time.time,
         random_bytes: Callable[[int], bytes] = os.urandom,
+        strange: Callable[[bytes], None] | None = None,
     ) -> None:
         self._ring = ring
         self._purpose = purpose
         self._now = now
         self._random_bytes = random_bytes
+        self._strange = strange
 
     def seal(self, payload: bytes, *, principal: str | None, ttl_s: float) -> str:
         """A token of visible ASCII that opens to `payload`, for `principal`, during `ttl_s` seconds."""
@@ -91,7 +97,13 @@ class Sealer:
         raw = _decode(token)
         key_id, salt = raw[:ID_BYTES], raw[ID_BYTES : ID_BYTES + SALT_BYTES]
         nonce = raw[ID_BYTES + SALT_BYTES : HEADER_BYTES]
-        key, associated = self._ring.opening(key_id), self._associated(principal)
+        try:
+            key = self._ring.opening(key_id)
+        except SealError:
+            if self._strange is not None and len(raw) >= LEAST_BYTES:
+                self._strange(key_id)
+            raise
+        associated = self._associated(principal)
         from mcp_runtime.cipher import decrypt  # as in `seal`
 
         plain = decrypt(raw[HEADER_BYTES:], key=key, salt=salt, nonce=nonce, associated=associated)

@@ -27,6 +27,9 @@ class LazySealer:
         if self._sealer is None:
             from mcp_runtime.key_store import load_keys  # the import is what is put off
             from mcp_runtime.seal import Sealer
+            from mcp_runtime.strange_seals import StrangeSeals
 
-            self._sealer = Sealer(load_keys(self._config), purpose=self._purpose)
+            ring = load_keys(self._config)
+            strange = StrangeSeals(ring, purpose=self._purpose)
+            self._sealer = Sealer(ring, purpose=self._purpose, strange=strange.note)
         return self._sealer

@@ -13,10 +13,13 @@ SALT_BYTES: Final = 16
 NONCE_BYTES: Final = 12
 HEADER_BYTES: Final = ID_BYTES + SALT_BYTES + NONCE_BYTES
 EXPIRY_BYTES: Final = 8
-_TAG_BYTES: Final = 16
+TAG_BYTES: Final = 16
+LEAST_BYTES: Final = HEADER_BYTES + EXPIRY_BYTES + TAG_BYTES
+"""The length of every token's bytes at least; a shorter one was never sealed by anybody."""
 
 
 def sealed_length(payload_bytes: int) -> int:
     """How many characters a token for a payload of so many bytes has."""
-    raw = HEADER_BYTES + EXPIRY_BYTES + payload_bytes + _TAG_BYTES
-    return len(PREFIX) + -(-raw * 4 // 3)  # base64 without padding: four characters for three bytes, rounded up
+    return len(PREFIX) + -(
+        -(LEAST_BYTES + payload_bytes) * 4 // 3
+    )  # base64 without padding: four characters for three bytes, rounded up

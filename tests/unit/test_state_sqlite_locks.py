@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -187,3 +188,83 @@ def test_a_read_that_must_wait_for_another_process_waits_in_a_thread(tmp_path: P
         assert await store.get("a") == b"1"
 
     using(path, test, backend=backend)
+
+
+# One deadline for each who waits
+
+BUSY_TIMEOUT_S = 0.4
+MUCH_LATER_S = 0.35
+
+
+def test_all_who_wait_for_another_process_give_up_together_and_so_does_who_closes(
+    tmp_path: Path, backend: Backend
+) -> None:
+    put(tmp_path / FILE, a=b"1")
+
+    async def test(store: SqliteStore) -> None:
+        await store.open()
+        took_s: list[float] = []
+
+        async def write(number: int) -> None:
+            began_s = time.monotonic()
+            with pytest.raises(StateError, match="another process keeps it locked"):
+                await store.put(f"key{number}", b"1", ttl_s=60)
+            took_s.append(time.monotonic() - began_s)
+
+        async def close() -> None:
+            began_s = time.monotonic()
+            await store.close()
+            took_s.append(time.monotonic() - began_s)
+
+        with written_by_another(tmp_path / FILE):
+            async with anyio.create_task_group() as tasks:
+                for number in range(6):
+                    tasks.start_soon(write, number)
+                await until_waiting(store, 5)
+                tasks.start_soon(close)
+        assert len(took_s) == 7
+        assert min(took_s) > 0
+        assert max(took_s) <= BUSY_TIMEOUT_S + MUCH_LATER_S
+        assert await store.get("a") == b"1"
+        await store.put("a", b"2", ttl_s=60)
+
+    using(tmp_path / FILE, test, backend=backend, busy_timeout_s=BUSY_TIMEOUT_S)
+
+
+def test_who_asks_while_another_waits_has_its_whole_time_and_no_more(tmp_path: Path, backend: Backend) -> None:
+    put(tmp_path / FILE, a=b"1")
+
+    async def test(store: SqliteStore) -> None:
+        await store.open()
+        took_s: list[float] = []
+
+        async def write() -> None:
+            began_s = time.monotonic()
+            with pytest.raises(StateError):
+                await store.put("a", b"2", ttl_s=60)
+            took_s.append(time.monotonic() - began_s)
+            if len(took_s) == 1:
+                tasks.start_soon(write)
+
+        with written_by_another(tmp_path / FILE):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(write)
+        assert all(BUSY_TIMEOUT_S * 0.9 <= one <= BUSY_TIMEOUT_S + MUCH_LATER_S for one in took_s)
+
+    using(tmp_path / FILE, test, backend=backend, busy_timeout_s=BUSY_TIMEOUT_S)
+
+
+def test_a_write_that_gets_the_lock_in_time_is_done(tmp_path: Path, backend: Backend) -> None:
+    put(tmp_path / FILE, a=b"1")
+
+    async def test(store: SqliteStore) -> None:
+        await store.open()
+        with written_by_another(tmp_path / FILE) as let_go:
+            async with anyio.create_task_group() as tasks:
+                for number in range(6):
+                    tasks.start_soon(lambda number=number: store.put(f"key{number}", b"1", ttl_s=60))
+                await until_waiting(store, 5)
+                let_go()
+        assert [await store.get(f"key{number}") for number in range(6)] == [b"1"] * 6
+
+    using(tmp_path / FILE, test, backend=backend)

@@ -23,7 +23,7 @@ import msgspec
 from mcp_bridges.deprecation.days import day_of
 from mcp_bridges.deprecation.ledger_schema import LedgerUnusable
 from mcp_bridges.deprecation.ledger_tallies import Tallies, Tally
-from mcp_bridges.deprecation.ledger_writing import Batch, write
+from mcp_bridges.deprecation.ledger_writing import Batch, Written, is_there, write
 from mcp_bridges.gate import LegacyClient, Sighting, UseOutcome
 from mcp_bridges.identity import AddressPrivacy
 from mcp_runtime.logging import get_logger
@@ -73,6 +73,7 @@ class Ledger:
         self._log = log
         self._flushing = anyio.Lock()
         self._watched_day = ""
+        self._written: Written | None = None
         self._lost_unwritten = 0
         self._lost_calls = 0
         self._failing_since_s: float | None = None
@@ -137,12 +138,17 @@ class Ledger:
             )
             with anyio.CancelScope(shield=True):
                 try:
-                    await anyio.to_thread.run_sync(partial(write, self.path, batch, max_bytes=self._max_bytes))
+                    written = await anyio.to_thread.run_sync(
+                        partial(write, self.path, batch, max_bytes=self._max_bytes)
+                    )
                 except _TROUBLE as error:
+                    if self._written is not None and not is_there(self.path, self._written):
+                        self._written = None  # Why it cannot be written is what there is to say.
                     self._tallies.give_back()
                     self._complain(error)
                     return False
             self._tallies.done()
+            self._look_at(written)
             self._settle(batch)
             return True
 
@@ -159,6 +165,16 @@ class Ledger:
         lost = self._lost_unsaid + (0 if written else self._tallies.calls + self._lost_unwritten)
         if lost:
             self._log().error("ledger_calls_lost", path=str(self.path), calls=lost)
+
+    def _look_at(self, written: Written) -> None:
+        """Say so where the evidence of before is gone: only the day of today is known to be watched from here on."""
+        if self._written is not None and not written.follows(self._written):
+            found = "nothing" if written.made else "another file"
+            self._log().error("ledger_file_replaced", path=str(self.path), found=found)
+        if written.aside:
+            aside = [str(one) for one in written.aside]
+            self._log().warning("ledger_siblings_put_aside", path=str(self.path), files=aside)
+        self._written = written
 
     def _settle(self, batch: Batch) -> None:
         self._watched_day = batch.today

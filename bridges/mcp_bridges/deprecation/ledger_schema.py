@@ -5,12 +5,16 @@ that traffic can be told from the sum of its features. `client.modern_seen` is w
 NULL where it never did. Days are UTC; times are Unix seconds.
 """
 
+import math
 import os
 import sqlite3
+import time
 from collections.abc import Generator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Final
+
+from mcp_runtime.state import siblings
 
 VERSION: Final = 3
 MESSAGE: Final = "*"
@@ -18,7 +22,7 @@ MESSAGE: Final = "*"
 
 # `ON CONFLICT DO UPDATE` takes aggregates of the excluded row from 3.24 on, and `WITHOUT ROWID` is older still.
 _BUSY_TIMEOUT_S: Final = 1.0
-"""How long another process may hold the file: its own writes take milliseconds."""
+"""How long another process may hold the file, in all: its own writes take milliseconds."""
 
 _CREATE: Final = (
     """CREATE TABLE client (
@@ -67,15 +71,37 @@ class LedgerUnusable(Exception):
     """The file is not one that this version can use; the text says why and what to do."""
 
 
+class Opened(sqlite3.Connection):
+    """A connection that waits for other processes until `until_s` of time.monotonic, whatever it is at.
+
+    `made` tells that there was no file before; `aside` are the siblings that were another file's, where they are now.
+    """
+
+    until_s: float = math.inf
+    made: bool = False
+    aside: tuple[Path, ...] = ()
+
+    def wait_no_longer(self) -> None:
+        """Bound what the next statement waits for a lock by the time that is left in all."""
+        left_s = min(max(self.until_s - time.monotonic(), 0.0), _BUSY_TIMEOUT_S)
+        self.execute(f"PRAGMA busy_timeout = {left_s * 1000:.0f}")
+
+
 @contextmanager
-def opened_for_writing(path: Path, *, max_bytes: int) -> Generator[sqlite3.Connection]:
+def opened_for_writing(path: Path, *, max_bytes: int) -> Generator[Opened]:
     """The file at `path`, made where it is missing (readable by its owner alone), of this version, bounded in size.
 
     Transactions are the caller's. Raises OSError, sqlite3.Error, LedgerUnusable.
     """
+    until_s = time.monotonic() + _BUSY_TIMEOUT_S
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    with closing(_connect(path, "rw")) as connection:
+    with _damage_explained(path), _turn(path, until_s), ExitStack() as stack:
+        # The turn to the end: SQLite removes its journal by name, which must not be another file's by then.
+        made = not path.exists()
+        aside = siblings.put_aside(path) if made else siblings.settle(path, siblings.is_whole)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        connection = stack.enter_context(closing(_connect(path, until_s)))
+        connection.made, connection.aside = made, tuple(aside)
         _upgrade(connection, path)
         (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
         connection.execute(f"PRAGMA max_page_count = {max(max_bytes // page_bytes, 1):d}").fetchone()
@@ -90,24 +116,66 @@ def opened_for_reading(path: Path) -> Generator[sqlite3.Connection]:
     """
     if not path.exists():
         raise LedgerUnusable(f"there is no ledger at {path}; a server that serves old clients makes it")
+    until_s = time.monotonic() + _BUSY_TIMEOUT_S
     try:
-        # Writable where it may be: after a crash the first who opens the file has to put it right.
-        with closing(_connect(path, "rw")) as connection:
-            if _version(connection) != VERSION:
-                _upgrade(connection, path)
-            connection.execute("PRAGMA query_only = ON")
-            connection.execute("BEGIN")
+        with ExitStack() as stack:
+            with _turn(path, until_s):
+                aside = siblings.settle(path, siblings.is_whole)
+                if aside:
+                    raise LedgerUnusable(
+                        f"beside {path} lay a journal of another file; it is {aside[0]} now: ask again"
+                    )
+                # Writable where it may be: after a crash the first who opens the file has to put it right.
+                connection = stack.enter_context(closing(_connect(path, until_s)))
+                if _version(connection) != VERSION:
+                    _upgrade(connection, path)
+                connection.execute("PRAGMA query_only = ON")
+                connection.execute("BEGIN")
+                connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # the lock, while it is our turn
             yield connection
-    except sqlite3.Error as error:
-        raise LedgerUnusable(f"{path} cannot be read: {error}") from error
+    except (OSError, sqlite3.Error) as error:
+        raise LedgerUnusable(f"{path} cannot be read: {error}; see `mcp-runtime state check`") from error
+    except siblings.Unsound as error:
+        raise LedgerUnusable(f"{path} cannot be read: {_DAMAGED}") from error
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
+_DAMAGED: Final = "it is damaged; `mcp-runtime state reset --ledger` moves it aside, and the server begins another"
+
+
+@contextmanager
+def _turn(path: Path, until_s: float) -> Generator[None]:
+    """As of `siblings`; in its own words. A TimeoutError of the block is the block's."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(siblings.turn(path, until_s=until_s))
+        except TimeoutError:
+            raise LedgerUnusable(f"{path} is kept locked by another process") from None
+        yield
+
+
+@contextmanager
+def _damage_explained(path: Path) -> Generator[None]:
+    try:
+        yield
+    except siblings.Unsound:
+        raise LedgerUnusable(f"{path}: {_DAMAGED}") from None
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & 0xFF not in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+            raise
+        raise LedgerUnusable(f"{path}: {error}: {_DAMAGED}") from None
+
+
+def _connect(path: Path, until_s: float) -> Opened:
+    if path.is_file() and path.stat().st_nlink > 1:
+        raise LedgerUnusable(f"{path} is a hard link; under its other name SQLite would not find its journal: copy it")
     # isolation_level None: transactions begin and end where they are written, in plain sight. SQLite opens a file that
     # it may not write for reading alone, by itself.
     # The journal is SQLite's default, not WAL: a WAL file cannot be opened by a reader without a right to write.
-    uri = f"{path.absolute().as_uri()}?mode={mode}"
-    return sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
+    uri = f"{path.absolute().as_uri()}?mode=rw"
+    connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_S, isolation_level=None, factory=Opened)
+    connection.until_s = until_s
+    connection.wait_no_longer()
+    return connection
 
 
 def _version(connection: sqlite3.Connection) -> int:
@@ -137,9 +205,13 @@ def _upgrade(connection: sqlite3.Connection, path: Path) -> None:
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Generator[None]:
     """All of the block, or nothing of it. Takes the write lock at once: two writers queue instead of failing."""
+    if isinstance(connection, Opened):
+        connection.wait_no_longer()
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
+        if isinstance(connection, Opened):
+            connection.wait_no_longer()
         connection.execute("COMMIT")
     except BaseException:
         # Some errors, a full disk for one, have ended the transaction already.

@@ -5,6 +5,7 @@ goes back. What is old goes first when room is needed.
 """
 
 import sqlite3
+import stat
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from pathlib import Path
@@ -57,8 +58,24 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     forget_before: str | None = None
 
 
-def write(path: Path, batch: Batch, *, max_bytes: int) -> None:
-    """Add `batch` to the file. Where the file is as large as it may be, its oldest days make room.
+class Written(msgspec.Struct, frozen=True, kw_only=True):
+    """Which file a batch went into: its device and inode, and whether it was made for it.
+
+    `aside` are siblings of a file that was there before, moved to these names.
+    """
+
+    device: int
+    inode: int
+    made: bool
+    aside: tuple[Path, ...]
+
+    def follows(self, before: "Written") -> bool:
+        """Whether the file is the one of `before`."""
+        return not self.made and (self.device, self.inode) == (before.device, before.inode)
+
+
+def write(path: Path, batch: Batch, *, max_bytes: int) -> Written:
+    """Add `batch` to the file, and say which that is. Where it is as large as it may be, its oldest days make room.
 
     Blocks: for a worker thread. Raises OSError, sqlite3.Error, LedgerUnusable, and then nothing was written.
     """
@@ -69,6 +86,18 @@ def write(path: Path, batch: Batch, *, max_bytes: int) -> None:
             if error.sqlite_errorcode != sqlite3.SQLITE_FULL or not _make_room(connection, batch.today):
                 raise
             _add(connection, batch)
+        found = path.stat()
+        return Written(device=found.st_dev, inode=found.st_ino, made=connection.made, aside=connection.aside)
+
+
+def is_there(path: Path, written: Written) -> bool:
+    """Whether the file that was written to is still at its place."""
+    try:
+        found = path.stat()
+    except OSError:
+        return False
+    # The number of a file that is gone is given to the next one, be it a directory.
+    return stat.S_ISREG(found.st_mode) and (found.st_dev, found.st_ino) == (written.device, written.inode)
 
 
 def _add(connection: sqlite3.Connection, batch: Batch) -> None:

@@ -21,7 +21,8 @@ MEANINGS: Final = MappingProxyType(
     {
         ExitCode.OK: "Done; for `serve`: ended because it was asked to (end of input, SIGTERM, SIGINT).",
         ExitCode.UNEXPECTED: "A defect: the traceback says where. Or a file that `init` will not overwrite. "
-        "Or `legacy ready` cannot say that nobody would miss a feature.",
+        "Or `legacy ready` cannot say that nobody would miss a feature. "
+        "Or `state check` found a file that a server cannot use, or `state reset` one that is in use.",
         ExitCode.USAGE: "The command line is wrong.",
         ExitCode.CONFIGURATION: "The configuration is wrong: file, key, problem and fix are printed.",
         ExitCode.PLUGIN: "A plugin cannot be loaded: file, line and cause are printed.",

@@ -12,6 +12,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "check": "validate the configuration and load the plugins, without serving",
     "tools": "list what is served: tools, resources, templates and prompts",
     "legacy": "retire older revisions: what is on its way out, when, and who still uses it",
+    "state": "look at the files that the server keeps, or begin without one",
     "init": "write a configuration and a plugin to start from",
     "completion": "print a completion script for your shell",
 }

@@ -8,12 +8,16 @@ import os
 import sqlite3
 import tempfile
 import threading
-from collections.abc import Callable, Generator, Mapping
+import time
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from mcp_runtime.state import siblings
+from mcp_runtime.state import sqlite_place as place
 from mcp_runtime.state.errors import StateError, WouldWait
+from mcp_runtime.state.sqlite_problems import LOCKED, REPLACED, blaming, problem_of
 
 SCHEMA_VERSION: Final = 1
 APPLICATION_ID: Final = 0x4D435052
@@ -39,74 +43,68 @@ _PURGE: Final = "DELETE FROM entries WHERE expires_at <= ?"
 _COUNT: Final = "SELECT entries FROM size"
 _REMOVE_OLDEST: Final = "DELETE FROM entries WHERE id IN (SELECT id FROM entries ORDER BY id LIMIT ?)"
 
-_LOCKED: Final = (
-    "another process keeps it locked",
-    "stop that process, or give this server a state.directory of its own",
-)
-_FORBIDDEN: Final = (
-    "it cannot be opened for writing",
-    "make it and its directory writable for the user that the server runs as, or set state.directory",
-)
-_DAMAGED: Final = (
-    "it is damaged, or no SQLite database",
-    "stop the server and restore a copy of it, or remove it and lose what it keeps",
-)
-_PROBLEMS: Final[Mapping[int, tuple[str, str]]] = {
-    sqlite3.SQLITE_BUSY: _LOCKED,
-    sqlite3.SQLITE_LOCKED: _LOCKED,
-    sqlite3.SQLITE_PROTOCOL: _LOCKED,
-    sqlite3.SQLITE_CANTOPEN: _FORBIDDEN,
-    sqlite3.SQLITE_PERM: _FORBIDDEN,
-    sqlite3.SQLITE_READONLY: _FORBIDDEN,
-    sqlite3.SQLITE_CORRUPT: _DAMAGED,
-    sqlite3.SQLITE_NOTADB: _DAMAGED,
-    sqlite3.SQLITE_FULL: ("its disk is full", "free some space, or set state.directory to another disk"),
-}
-"""What SQLite's primary result codes mean to an operator, and what to do."""
 
+def create(path: Path, *, until_s: float) -> Sequence[Path]:
+    """Make the file and its directory, for their owner alone. Waits until `until_s` of time.monotonic.
 
-def create(path: Path) -> None:
-    """Make the file and its directory, for their owner alone. Raises StateError.
-
-    Where another process makes the file meanwhile, that one stays.
+    Where another process makes the file meanwhile, that one stays. Siblings of a file that is gone are put aside: says
+    where they are. Raises StateError.
     """
-    with _blaming(path):
+    with blaming(path):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # readable by its owner alone
-        os.close(descriptor)
-        temporary = Path(name)
-        try:
-            with closing(sqlite3.connect(temporary, isolation_level=None)) as connection:
-                connection.executescript(_SCHEMA)
-                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            with suppress(FileExistsError):  # Unlike a rename, a link fails where another process was first.
-                os.link(temporary, path)
-        finally:
-            temporary.unlink()
+        with siblings.turn(path, until_s=until_s):
+            if path.exists():
+                return ()
+            aside = siblings.put_aside(path)
+            _make(path)
+            return aside
+
+
+def _make(path: Path) -> None:
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # readable by its owner alone
+    os.close(descriptor)
+    temporary = Path(name)
+    try:
+        with closing(sqlite3.connect(temporary, isolation_level=None)) as connection:
+            connection.executescript(_SCHEMA)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        with suppress(FileExistsError):  # Unlike a rename, a link fails where another process was first.
+            os.link(temporary, path)
+    finally:
+        temporary.unlink()
 
 
 class StateFile:
     """The open file at `path`, of at most `max_entries` values. Raises StateError, as does all it offers.
 
-    `read` is for one thread, the event loop's; the others may be called from any, and wait for each other. Waiting for
-    other processes ends after `busy_timeout_s`. `now` gives seconds since the epoch: they outlive a process.
+    `read` is for one thread, the event loop's; the others may be called from any, and wait for each other and for other
+    processes until `until_s` of time.monotonic. `now` gives seconds since the epoch: they outlive a process.
+
+    `identity` is the file that is open, `size_bytes` how long it was when last looked at, and `aside` has the siblings
+    that were another file's and are put aside.
     """
 
-    def __init__(self, path: Path, *, max_entries: int, busy_timeout_s: float, now: Callable[[], float]) -> None:
+    def __init__(self, path: Path, *, max_entries: int, until_s: float, now: Callable[[], float]) -> None:
         self._path = path
         self._max_entries = max_entries
         self._now = now
         self._writing = threading.Lock()
-        with _blaming(path), ExitStack() as opened:
-            self._writer = _connect(path, busy_timeout_s)
+        with blaming(path), siblings.turn(path, until_s=until_s), ExitStack() as opened:
+            self.identity, self.size_bytes = place.only_name_of(path)
+            self.aside = place.settled(path, self.identity, is_sound)
+            self._writer = _connect(path, _left_s(until_s))
             opened.callback(self._writer.close)
-            self._reader = _connect(path, busy_timeout_s)
+            self._reader = _connect(path, _left_s(until_s))
             opened.callback(self._reader.close)
             # Waiting would hold up the loop; `read` refuses instead.
             self._reader.execute("PRAGMA busy_timeout = 0")
             self._reader.execute("PRAGMA query_only = ON")
+            if place.identity_of(path.stat()) != self.identity:
+                raise StateError(path, *REPLACED)
+            self._wal = place.wal_of(path)
             opened.pop_all()
+        place.note_opened(self.identity)
 
     def read(self, key: str) -> bytes | None:
         """The value, None where there is none. Raises WouldWait where another process is at work on the file itself."""
@@ -114,39 +112,64 @@ class StateFile:
         try:
             row = self._reader.execute(_GET, (key, self._now())).fetchone()
         except sqlite3.DatabaseError as error:
-            if _problem(error) is _LOCKED:
+            if problem_of(error) is LOCKED:
                 raise WouldWait from None
-            raise _state_error(self._path, error) from None
+            raise StateError(self._path, *problem_of(error)) from None
         return None if row is None else row[0]
 
-    def read_waiting(self, key: str) -> bytes | None:
+    def read_waiting(self, key: str, *, until_s: float) -> bytes | None:
         """As `read`, but waits."""
-        with self._transaction() as writer:
+        with self._transaction(until_s) as writer:
             return self._value(writer, key)
 
-    def put(self, key: str, value: bytes, *, ttl_s: float) -> None:
+    def put(self, key: str, value: bytes, *, ttl_s: float, until_s: float) -> None:
         """Set the value, forget what has expired, then what was put longest ago past the bound."""
-        with self._transaction() as writer:
+        with self._transaction(until_s) as writer:
             self._replace(writer, key, value, ttl_s)
 
-    def swap(self, key: str, value: bytes, *, expected: bytes | None, ttl_s: float) -> bool:
+    def swap(self, key: str, value: bytes, *, expected: bytes | None, ttl_s: float, until_s: float) -> bool:
         """`put` where the value is `expected`; no other process comes in between."""
-        with self._transaction() as writer:
+        with self._transaction(until_s) as writer:
             if self._value(writer, key) != expected:
                 return False
             self._replace(writer, key, value, ttl_s)
             return True
 
-    def delete(self, key: str) -> None:
+    def delete(self, key: str, *, until_s: float) -> None:
         """Remove the value, if there is one."""
-        with self._transaction() as writer:
+        with self._transaction(until_s) as writer:
             writer.execute(_REMOVE, (key,))
 
-    def close(self) -> None:
-        """Close it once a write that is under way has ended."""
-        with self._writing, _blaming(self._path):
-            self._reader.close()
-            self._writer.close()
+    def entries(self) -> int | None:
+        """How many values it has, None where it cannot be read any more. Not while `read` may run."""
+        try:
+            return int(self._reader.execute(_COUNT).fetchone()[0])
+        except sqlite3.DatabaseError:
+            return None
+
+    def close(self, *, until_s: float) -> None:
+        """Close it once a write that is under way has ended; one that has not by `until_s` ends with the process."""
+        if not self._writing.acquire(timeout=_left_s(until_s)):
+            return
+        try:
+            with blaming(self._path), ExitStack() as stack:
+                # The last to close removes the siblings by name. Without the turn, SQLite still looks whether the file
+                # is where it was before it does.
+                with suppress(OSError):
+                    stack.enter_context(siblings.turn(self._path, until_s=until_s))
+                self._reader.close()
+                self._writer.close()
+        finally:
+            self._writing.release()
+        place.note_closed(self.identity)
+
+    def leave_place(self, *, until_s: float) -> Sequence[Path]:
+        """Once the file is not where it was, take its siblings out of the way of the next one: says where they are."""
+        with blaming(self._path), suppress(FileNotFoundError), siblings.turn(self._path, until_s=until_s):
+            if place.wal_of(self._path) != self._wal or place.is_open(self._path):
+                return ()
+            return siblings.put_aside(self._path)
+        return ()
 
     def _value(self, connection: sqlite3.Connection, key: str) -> bytes | None:
         row = connection.execute(_GET, (key, self._now())).fetchone()
@@ -162,17 +185,38 @@ class StateFile:
             writer.execute(_REMOVE_OLDEST, (excess,))
 
     @contextmanager
-    def _transaction(self) -> Generator[sqlite3.Connection, None, None]:
+    def _transaction(self, until_s: float) -> Generator[sqlite3.Connection, None, None]:
         # The lock: asyncio may cancel the task that awaits a thread, and then another thread comes while it works.
-        with self._writing, _blaming(self._path):
-            # IMMEDIATE: a transaction that reads first and writes then may find that another has written in between.
-            self._writer.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._writer
-                self._writer.execute("COMMIT")
-            finally:
-                if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
+        if not self._writing.acquire(timeout=_left_s(until_s)):
+            raise StateError(self._path, *LOCKED)
+        try:
+            with blaming(self._path):
+                self._writer.execute(f"PRAGMA busy_timeout = {int(_left_s(until_s) * 1000)}")
+                # IMMEDIATE: a transaction that reads first and writes then may find that another wrote in between.
+                self._writer.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._writer
+                    self._writer.execute("COMMIT")
+                finally:
+                    if self._writer.in_transaction:
+                        self._writer.execute("ROLLBACK")
+        finally:
+            self._writing.release()
+
+
+def is_sound(path: Path) -> bool:
+    """Whether the copy at `path` is intact; of a file of ours that includes its count, which a mixture gets wrong."""
+
+    def counts(connection: sqlite3.Connection) -> bool:
+        if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+            return True
+        return bool(connection.execute("SELECT entries = (SELECT count(*) FROM entries) FROM size").fetchone()[0])
+
+    return siblings.is_whole(path, counts)
+
+
+def _left_s(until_s: float) -> float:
+    return max(until_s - time.monotonic(), 0.0)
 
 
 def _connect(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
@@ -203,22 +247,3 @@ def _check(path: Path, connection: sqlite3.Connection) -> None:
             f"its schema has version {version} and was made by a newer mcp-runtime; this one knows {SCHEMA_VERSION}",
             "run the newer release, or set state.directory",
         )
-
-
-def _problem(error: sqlite3.DatabaseError) -> tuple[str, str]:
-    primary = error.sqlite_errorcode & 0xFF  # an extended code has its primary one in the lowest byte
-    return _PROBLEMS.get(primary, (f"SQLite reports: {error}", "check the disk and the file, or set state.directory"))
-
-
-def _state_error(path: Path, error: sqlite3.DatabaseError) -> StateError:
-    return StateError(path, *_problem(error))
-
-
-@contextmanager
-def _blaming(path: Path) -> Generator[None, None, None]:
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        raise _state_error(path, error) from None
-    except OSError as error:
-        raise StateError(path, f"it cannot be kept: {error.strerror or error}", _FORBIDDEN[1]) from None

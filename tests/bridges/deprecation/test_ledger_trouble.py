@@ -1,6 +1,7 @@
 """A file that cannot be written: serving goes on, the log says so once, and what waits is written when it can be."""
 
 import sqlite3
+import time
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -8,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from mcp_bridges.deprecation.ledger import SAY_AGAIN_AFTER_S
-from mcp_bridges.deprecation.ledger_schema import VERSION
+from mcp_bridges.deprecation.ledger_schema import VERSION, LedgerUnusable, opened_for_writing, transaction
 from mcp_bridges.deprecation.ledger_tallies import Tallies
 from mcp_bridges.identity import AddressPrivacy
+from mcp_runtime.state import siblings
 from tests.bridges.deprecation.ledgers import (
     START,
     Fixture,
@@ -210,3 +212,35 @@ async def test_yesterday_is_not_forgotten_where_that_would_not_help(fixture: Fix
     note(ledger, fixture, *(f"client {n}" for n in range(5000)))
     assert not await ledger.flush()
     assert fixture.rows("SELECT day FROM use WHERE feature = '*'") == [("2026-08-01",)]
+
+
+async def test_all_that_one_write_waits_for_other_programs_is_a_second(fixture: Fixture) -> None:
+    ledger = fixture.ledger()
+    note(ledger, fixture, "a")
+    assert await ledger.flush()
+    began_s = time.monotonic()
+    with opened_for_writing(fixture.path, max_bytes=10_000_000) as connection:
+        with closing(sqlite3.connect(fixture.path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(sqlite3.OperationalError, match="locked"), transaction(connection):
+                pytest.fail("it began")
+            with pytest.raises(sqlite3.OperationalError, match="locked"), transaction(connection):
+                pytest.fail("it began")
+        assert time.monotonic() - began_s < 1.7
+
+
+async def test_a_write_that_cannot_have_the_turn_goes_on_waiting_in_memory(fixture: Fixture) -> None:
+    ledger = fixture.ledger()
+    note(ledger, fixture, "a")
+    with siblings.turn(fixture.path, until_s=0):
+        assert not await ledger.flush()
+    assert "locked by another process" in fixture.log.told[0][2]["reason"]
+    assert await ledger.flush()
+    assert fixture.total() == 1
+
+
+def test_a_reader_that_cannot_have_the_turn_says_so(fixture: Fixture) -> None:
+    with opened_for_writing(fixture.path, max_bytes=10_000_000):
+        pass
+    with siblings.turn(fixture.path, until_s=0), pytest.raises(LedgerUnusable, match="locked by another process"):
+        fixture.evidence()
