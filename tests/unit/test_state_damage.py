@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from mcp_bridges.deprecation.evidence import read_evidence
 from mcp_bridges.deprecation.ledger import Ledger
+from mcp_bridges.deprecation.ledger_schema import LedgerUnusable
 from mcp_runtime.cli import main
+from mcp_runtime.state import siblings
 from mcp_runtime.state.errors import StateError
-from tests.bridges.deprecation.ledgers import Clock, Log, client, sighting
+from tests.bridges.deprecation.ledgers import START, Clock, Log, client, sighting
 from tests.support.state_files import get, put
 
 Damage = Callable[[Path], None]
@@ -256,3 +259,40 @@ async def test_a_ledger_that_is_removed_while_it_is_kept_is_said_once(tmp_path: 
     ledger.note(sighting(), at=Clock()(), outcome="served")
     assert await ledger.flush()
     assert log.told[1:] == [("error", "ledger_file_replaced", {"path": str(path), "found": "another file"})]
+
+
+async def test_who_reads_a_restored_ledger_hears_of_the_journal_and_finds_the_ledger_the_next_time(kept: Path) -> None:
+    path = kept / "ledger.db"
+    assert await keep_a_ledger(path, Log())
+    interrupted(path, kept / "older.db")
+    (kept / "older.db").rename(path)
+    with pytest.raises(LedgerUnusable, match=r"a journal of another file; it is .*-journal now: ask again"):
+        read_evidence(path, since=START, until=START)
+    assert len(read_evidence(path, since=START, until=START).clients) == 50
+
+
+async def test_a_ledger_that_is_damaged_with_its_journal_and_without_is_neither_read_nor_written(kept: Path) -> None:
+    path, log = kept / "ledger.db", Log()
+    assert await keep_a_ledger(path, log)
+    interrupted(path, kept / "older.db")
+    os.truncate(path, 4096 * 5)
+    path.with_name("ledger.db-journal").write_bytes(path.with_name("ledger.db-journal").read_bytes()[:9000])
+    before = path.read_bytes()
+    with pytest.raises(LedgerUnusable, match="it is damaged; `mcp-runtime state reset --ledger`"):
+        read_evidence(path, since=START, until=START)
+    assert not await keep_a_ledger(path, log)
+    assert "it is damaged; `mcp-runtime state reset --ledger`" in log.told[0][2]["reason"]
+    assert path.read_bytes() == before
+
+
+async def test_a_ledger_that_is_removed_while_it_cannot_be_written_is_told_once_by_the_trouble(tmp_path: Path) -> None:
+    path, log = tmp_path / "ledger.db", Log()
+    ledger = Ledger(path, now=Clock(), log=log)
+    ledger.note(sighting(), at=Clock()(), outcome="served")
+    assert await ledger.flush()
+    path.unlink()
+    ledger.note(sighting(), at=Clock()(), outcome="served")
+    with siblings.turn(path, until_s=0):
+        assert not await ledger.flush()
+    assert await ledger.flush()
+    assert log.events == ["ledger_unwritten", "ledger_written_again"]

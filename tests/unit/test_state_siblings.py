@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +69,8 @@ def crashed(path: Path, number: int, *, old: Path | None = None) -> None:
                 connection.execute("INSERT INTO entries (key, value, expires_at) VALUES (?, ?, ?)", row)
             if stage == "middle":
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        for one in workshop.iterdir():
-            shutil.copy(one, path.parent / one.name.replace(FILE, path.name))
+        for file in workshop.iterdir():
+            shutil.copy(file, path.parent / file.name.replace(FILE, path.name))
     shutil.rmtree(workshop)
 
 
@@ -274,7 +274,12 @@ def test_a_file_that_was_cut_short_while_it_was_open_is_left_alone_from_then_on(
     async def test(store: SqliteStore) -> None:
         await store.put("a", b"1", ttl_s=60)
         os.truncate(path, 4096)
-        for use in (lambda: store.get("a"), lambda: store.put("b", b"1", ttl_s=60), lambda: store.delete("a")):
+        uses: list[Callable[[], Awaitable[object]]] = [
+            lambda: store.get("a"),
+            lambda: store.put("b", b"1", ttl_s=60),
+            lambda: store.delete("a"),
+        ]
+        for use in uses:
             with pytest.raises(
                 StateError, match=r"overwritten or cut short while it was in use.*mcp-runtime state check"
             ):

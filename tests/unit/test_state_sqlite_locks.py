@@ -259,10 +259,14 @@ def test_a_write_that_gets_the_lock_in_time_is_done(tmp_path: Path, backend: Bac
 
     async def test(store: SqliteStore) -> None:
         await store.open()
+
+        async def write(number: int) -> None:
+            await store.put(f"key{number}", b"1", ttl_s=60)
+
         with written_by_another(tmp_path / FILE) as let_go:
             async with anyio.create_task_group() as tasks:
                 for number in range(6):
-                    tasks.start_soon(lambda number=number: store.put(f"key{number}", b"1", ttl_s=60))
+                    tasks.start_soon(write, number)
                 await until_waiting(store, 5)
                 let_go()
         assert [await store.get(f"key{number}") for number in range(6)] == [b"1"] * 6

@@ -147,9 +147,9 @@ class Ledger:
                     self._tallies.give_back()
                     self._complain(error)
                     return False
-            self._tallies.done()
-            self._look_at(written)
-            self._settle(batch)
+                self._tallies.done()
+                self._look_at(written)
+                self._settle(batch)
             return True
 
     def _oldest_kept(self, today: str) -> str:
