@@ -197,8 +197,7 @@ class AttachedBridges:
         """What a client of 2026-07-28 would discover. Raises PeerError where it would be told to come back later."""
         meta = RequestMetaObject(protocol_version=LATEST, client_capabilities=ClientCapabilities())
         call = Call(
-            request=Request("discover", "server/discover", Raw(NO_PARAMS)),
-            probe=MetaProbe(meta, None, LATEST),
+            request=Request("discover", "server/discover", Raw(NO_PARAMS), MetaProbe(meta, None, LATEST)),
             transport="stdio",
             notify=_drop,
             needs_span=False,

@@ -9,8 +9,9 @@ import msgspec
 from msgspec import Raw
 
 from mcp_runtime.protocol.errors import INVALID_REQUEST, PARSE_ERROR, PeerError
-from mcp_runtime.protocol.jsonrpc import MalformedMessageError, Message, Request, decode
+from mcp_runtime.protocol.jsonrpc import MalformedMessageError, Message, Request
 from mcp_runtime.protocol.legacy import INITIALIZE
+from mcp_runtime.protocol.messages import read_message
 
 
 def is_batch(body: bytes) -> bool:
@@ -36,7 +37,7 @@ def read_batch(body: bytes, *, max_messages: int) -> list[Message | MalformedMes
 
 def _read(item: bytes) -> Message | MalformedMessageError:
     try:
-        message = decode(item)
+        message = read_message(item)
     except MalformedMessageError as error:
         return error
     if isinstance(message, Request) and message.method == INITIALIZE:

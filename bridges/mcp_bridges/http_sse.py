@@ -29,10 +29,10 @@ from mcp_runtime.protocol.jsonrpc import (
     Notification,
     Request,
     RequestId,
-    decode,
     encode_error,
 )
 from mcp_runtime.protocol.legacy import INITIALIZE
+from mcp_runtime.protocol.messages import read_message
 from mcp_runtime.transports.event_stream import Events, serve_event_stream
 from mcp_runtime.transports.http_request import path_of, read_body_in_time
 from mcp_runtime.transports.legacy import LegacyExchange
@@ -107,7 +107,7 @@ class SseStream:
     async def _take(self, body: bytes, *, admit: Callable[[Message | None], None] | None = None) -> None:
         message: Message | None = None
         try:
-            message = None if is_batch(body) else decode(body)
+            message = None if is_batch(body) else read_message(body)
             if admit is not None:
                 admit(message)
             await (self.conversation.take_batch(body) if message is None else self.conversation.take(message))
@@ -191,7 +191,7 @@ class HttpSse:
         try:
             session = self._session(exchange)
             body = await read_body_in_time(exchange.request_headers, exchange.receive, self._parts.config.limits)
-            message = None if is_batch(body) else decode(body)
+            message = None if is_batch(body) else read_message(body)
             request_id = message.id if isinstance(message, Request) else None
             stream = self._open.get(session.id)
             try:

@@ -20,7 +20,7 @@ from mcp_bridges.gate import Gate, LegacyClient, Sighting, Verdict
 from mcp_bridges.growing_progress import GrowingProgress
 from mcp_bridges.refusals import RefusedError, raise_refusal
 from mcp_bridges.revisions import at_least, error_for, notification_for, result_for
-from mcp_bridges.session import Session, stateless_probe, with_answers
+from mcp_bridges.session import Session, stateless, with_answers
 from mcp_runtime.call import Call, CloseStream, Notify, Reply
 from mcp_runtime.dispatcher import Dispatcher
 from mcp_runtime.labels import OutcomeName, TransportName
@@ -36,7 +36,7 @@ from mcp_runtime.protocol.jsonrpc import (
     encode_notification,
     encode_result,
 )
-from mcp_runtime.protocol.messages import ReadParams, read_params
+from mcp_runtime.protocol.messages import read_request
 from mcp_runtime.protocol.meta import LoggingLevel
 from mcp_runtime.scopes import ANY_LOOP, LentScope, new_scope
 
@@ -139,7 +139,7 @@ class LegacyCall(msgspec.Struct, kw_only=True, eq=False):
 
     `close_stream` lets go of that stream's connection, where the client would come back. `watched_after_s` is when
     somebody calls `keep_time`, infinite where nobody does. `now` is the loop's clock, and `new_scope` makes its scopes.
-    `http_headers` are those that the request came with; `found` is what `read_params` made of it, where somebody asked.
+    `http_headers` are those that the request came with.
     `lent` is a scope for its first round: where it is cut off in there, whoever has set its `conclude` asks `cut_off`.
     """
 
@@ -156,7 +156,6 @@ class LegacyCall(msgspec.Struct, kw_only=True, eq=False):
     now: Callable[[], float] = ANY_LOOP.now
     new_scope: Callable[[], anyio.CancelScope] = new_scope
     http_headers: Mapping[bytes, bytes] | None = None
-    found: ReadParams | None = None
     lent: LentScope | None = None
     abandoned: bool = False
     _at_work: Call | None = None
@@ -209,7 +208,7 @@ class LegacyCall(msgspec.Struct, kw_only=True, eq=False):
                 with anyio.CancelScope() as self._asking:
                     answers = await self._ask_all(settled.input_requests)
                     params = with_answers(self.request.params, answers, settled.request_state)
-                    request = Request(request.id, request.method, params)
+                    request = read_request(request.id, request.method, params)
             except _UnansweredError as error:
                 return self._fail(str(error))
         return None
@@ -227,13 +226,9 @@ class LegacyCall(msgspec.Struct, kw_only=True, eq=False):
             return Reply(body=encode_error(self.request.id, problem), outcome="error")
 
     async def _dispatch(self, request: Request) -> Reply | None:
-        # The next round has other params, and a scope of its own.
-        found, self.found = self.found or read_params(request.method, request.params), None
-        lent, self.lent = self.lent, None
+        lent, self.lent = self.lent, None  # The next round has a scope of its own.
         call = Call(
-            request=request,
-            probe=stateless_probe(self.session, found[0], self.log_level),
-            params=found[1],
+            request=stateless(request, self.session, self.log_level),
             transport=self.transport,
             notify=self._notify_in_revision(),
             principal=self.client.principal,

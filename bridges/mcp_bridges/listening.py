@@ -64,8 +64,7 @@ class Listening:
         """Begin to listen. Raises ListenRefusedError past the server's limits, or when it is stopping."""
         wanted = {**_EVERY_LIST, "resourceSubscriptions": sorted(self._uris)}
         call = Call(
-            request=Request("listening", "subscriptions/listen", Raw(encode_json({"notifications": wanted}))),
-            probe=_PROBE,
+            request=Request("listening", "subscriptions/listen", Raw(encode_json({"notifications": wanted})), _PROBE),
             transport=self._transport,
             notify=_drop,
             needs_span=False,

@@ -182,8 +182,9 @@ def cancelled_request(notification: Notification) -> RequestId | None:
         return None  # Malformed cancellations are ignored.
 
 
-def stateless_probe(session: Session, found: MetaProbe, log_level: LoggingLevel) -> MetaProbe:
-    """The `_meta` that the request would carry in 2026-07-28: its own, and what the session was opened with."""
+def stateless(request: Request, session: Session, log_level: LoggingLevel) -> Request:
+    """`request` with the `_meta` that it would carry in 2026-07-28: its own, and what the session was opened with."""
+    found = request.probe
     own = RequestMetaObject() if found.meta is None else found.meta
     meta = RequestMetaObject(
         progress_token=own.progress_token,
@@ -195,7 +196,8 @@ def stateless_probe(session: Session, found: MetaProbe, log_level: LoggingLevel)
         tracestate=own.tracestate,
         baggage=own.baggage,
     )
-    return MetaProbe(meta, found.problem, LATEST)
+    probe = MetaProbe(meta, found.problem, LATEST)
+    return Request(request.id, request.method, request.source, probe, request.typed)
 
 
 def _client_info(session: Session) -> Implementation | UnsetType:

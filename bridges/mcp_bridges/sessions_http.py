@@ -306,7 +306,6 @@ class SessionsHttp:
             now=self._parts.watch.loop.now,
             new_scope=self._parts.watch.loop.new_scope,
             http_headers=visit.exchange.request_headers,
-            found=visit.exchange.found,
             lent=visit.exchange.lent,
         )
         watched = _WatchedCall(

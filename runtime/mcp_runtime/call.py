@@ -14,7 +14,7 @@ from msgspec.structs import asdict
 from mcp_runtime.labels import OutcomeName, TransportName
 from mcp_runtime.protocol.headers import Headers
 from mcp_runtime.protocol.jsonrpc import Request
-from mcp_runtime.protocol.meta import MetaProbe, RequestMetaObject, trace_context
+from mcp_runtime.protocol.meta import RequestMetaObject, trace_context
 from mcp_runtime.scopes import ANY_LOOP, new_scope
 from mcp_runtime.subscriptions import Subscription
 
@@ -27,7 +27,7 @@ _NO_META: Final = RequestMetaObject()
 class Call(Struct, kw_only=True, eq=False):
     """A request and what came with it.
 
-    `params` are the request's where they are decoded already. `notify` sends one encoded notification on the request's
+    `notify` sends one encoded notification on the request's
     own stream, waiting where the reader is slow. `headers` is None where no headers mirror the body. `principal` is who
     was authenticated, None where nobody was; `peer` the network address it came from, None on stdio. `close_stream`
     lets go of the connection and keeps the stream, None where that cannot be. `http_headers` are all headers of its
@@ -42,10 +42,8 @@ class Call(Struct, kw_only=True, eq=False):
     """
 
     request: Request
-    probe: MetaProbe
     transport: TransportName
     notify: Notify
-    params: Struct | None = None
     headers: Headers | None = None
     principal: str | None = None
     peer: str | None = None

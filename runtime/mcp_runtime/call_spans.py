@@ -53,7 +53,7 @@ class CallSpans:
             name=self._known(method, subject.name),
             uri=subject.uri if isinstance(subject.uri, str) else None,
             peer=call.peer,
-            meta=NO_TRACE if call.probe.meta is None else trace_context(call.probe.meta),
+            meta=NO_TRACE if call.request.probe.meta is None else trace_context(call.request.probe.meta),
             http=NO_TRACE if call.http_headers is None else _trace_of(call.http_headers),
         )
 
@@ -98,7 +98,7 @@ def _subject(params: Raw) -> _Subject:
 def _revision(call: Call) -> str:
     if call.spoken is not None:
         return call.spoken
-    version = call.probe.version
+    version = call.request.probe.version
     if version is None:
         return NO_REVISION
     return version if version in MODERN_REVISIONS else OTHER

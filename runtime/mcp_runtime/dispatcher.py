@@ -91,7 +91,8 @@ class Dispatcher:
 
         The order is what clients of other revisions need: first what they asked for, then in which revision, then how.
         """
-        request, headers, probe = call.request, call.headers, call.probe
+        request, headers = call.request, call.headers
+        probe = request.probe
         method = METHODS.get(request.method)
         if method is None:
             named = None if headers is None else version_of(headers)
@@ -106,7 +107,9 @@ class Dispatcher:
             check_version(headers, version)
             check_method(headers, request.method)
         self._check_version(version)
-        params = decode_params(request.params, REQUESTS[request.method].params) if call.params is None else call.params
+        params = (
+            decode_params(request.params, REQUESTS[request.method].params) if request.typed is None else request.typed
+        )
         if headers is not None and method.mirrored_name is not None:
             check_name(headers, method.mirrored_name(params))
         return method, params

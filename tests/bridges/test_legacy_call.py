@@ -15,7 +15,8 @@ from mcp_bridges.session import Session
 from mcp_runtime.call import Call, Reply, Stream
 from mcp_runtime.dispatcher import Dispatcher
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, PeerError
-from mcp_runtime.protocol.jsonrpc import Request, Response, encode_notification
+from mcp_runtime.protocol.jsonrpc import Response, encode_notification
+from mcp_runtime.protocol.messages import read_request
 from tests.support.clocks import Backend, run
 from tests.support.legacy_messages import REVISIONS
 from tests.support.legacy_wires import Doorkeeper
@@ -124,7 +125,7 @@ def made(
         ),
         session=Session("s", revision, "client", "1", {"elicitation": {}}, 0, 0),
         client=LegacyClient(transport="stdio", principal="p", peer="1.2.3.4"),
-        request=Request(1, method, Raw(b'{"name":"t"}')),
+        request=read_request(1, method, Raw(b'{"name":"t"}')),
         transport="stdio",
         log_level="info",
         notify=wire.notify,
@@ -146,7 +147,7 @@ async def test_a_plain_answer_is_one_round() -> None:
     assert wire.said == []
     call = dispatcher.calls[0]
     assert (call.transport, call.principal, call.peer, call.headers) == ("stdio", "p", "1.2.3.4", None)
-    assert call.probe.version == "2026-07-28"
+    assert call.request.probe.version == "2026-07-28"
 
 
 async def test_what_falls_over_here_is_an_incident_of_that_call_alone() -> None:

@@ -23,13 +23,13 @@ from mcp_bridges.session import (
     plan,
     read_initialize,
     speaks_polling,
-    stateless_probe,
+    stateless,
     with_answers,
 )
 from mcp_runtime.protocol.errors import PeerError
 from mcp_runtime.protocol.jsonrpc import NO_PARAMS, Notification, Request
+from mcp_runtime.protocol.messages import read_request
 from mcp_runtime.protocol.meta import LOGGING_LEVELS, Implementation
-from mcp_runtime.protocol.meta import probe as probe_meta
 from tests.support.legacy_messages import ABLE, REVISIONS
 
 SERVER = {"name": "server", "version": "0"}
@@ -37,7 +37,7 @@ SERVER = {"name": "server", "version": "0"}
 
 def asked(method: str, params: object = None) -> Request:
     """A request as it was read."""
-    return Request(1, method, NO_PARAMS if params is None else Raw(json.dumps(params).encode()))
+    return read_request(1, method, NO_PARAMS if params is None else Raw(json.dumps(params).encode()))
 
 
 def told(method: str, params: object) -> Notification:
@@ -263,7 +263,7 @@ def session(**changes: Any) -> Session:
 
 
 def test_a_call_carries_what_the_session_was_opened_with() -> None:
-    probe = stateless_probe(session(), probe_meta(asked("tools/list").params), "warning")
+    probe = stateless(asked("tools/list"), session(), "warning").probe
     assert (probe.problem, probe.version) == (None, "2026-07-28")
     meta = probe.meta
     assert meta is not None
@@ -275,7 +275,7 @@ def test_a_call_carries_what_the_session_was_opened_with() -> None:
 
 
 def test_a_client_without_a_name_is_none() -> None:
-    meta = stateless_probe(session(client_name=""), probe_meta(asked("tools/list").params), "info").meta
+    meta = stateless(asked("tools/list"), session(client_name=""), "info").probe.meta
     assert meta is not None
     assert meta.client_info is UNSET
 
@@ -283,7 +283,7 @@ def test_a_client_without_a_name_is_none() -> None:
 @pytest.mark.parametrize("token", [0, 1, "t", ""])
 def test_what_the_request_says_of_itself_is_kept(token: object) -> None:
     own = {"progressToken": token, "traceparent": "00-a", "tracestate": "s", "baggage": "b", "mine": 1}
-    meta = stateless_probe(session(), probe_meta(asked("tools/call", {"_meta": own}).params), "info").meta
+    meta = stateless(asked("tools/call", {"_meta": own}), session(), "info").probe.meta
     assert meta is not None
     assert (meta.progress_token, meta.traceparent, meta.tracestate, meta.baggage) == (token, "00-a", "s", "b")
 
@@ -296,7 +296,7 @@ def test_what_a_request_says_of_revision_client_and_capabilities_is_not_its_to_s
         f"{prefix}logLevel": "debug",
         f"{prefix}protocolVersion": "2025-11-25",
     }
-    probe = stateless_probe(session(), probe_meta(asked("tools/call", {"_meta": own}).params), "info")
+    probe = stateless(asked("tools/call", {"_meta": own}), session(), "info").probe
     assert probe.meta is not None
     assert probe.meta.client_info == Implementation("client", "1")
     assert "sampling" not in msgspec.to_builtins(probe.meta.client_capabilities)
@@ -305,7 +305,7 @@ def test_what_a_request_says_of_revision_client_and_capabilities_is_not_its_to_s
 
 @pytest.mark.parametrize("own", [5, [], {"progressToken": []}])
 def test_a_malformed_meta_is_a_problem_of_its_request(own: object) -> None:
-    probe = stateless_probe(session(), probe_meta(asked("tools/call", {"_meta": own}).params), "info")
+    probe = stateless(asked("tools/call", {"_meta": own}), session(), "info").probe
     assert probe.problem is not None
     assert probe.version == "2026-07-28"
 
@@ -316,7 +316,7 @@ def test_a_malformed_meta_is_a_problem_of_its_request(own: object) -> None:
 @pytest.mark.parametrize("revision", REVISIONS)
 def test_whatever_was_declared_can_be_carried(revision: str, declared: dict[str, Any]) -> None:
     opened = initialize(protocolVersion=revision, capabilities=declared)
-    assert stateless_probe(opened.in_process(), probe_meta(asked("ping").params), "info").meta is not None
+    assert stateless(asked("ping"), opened.in_process(), "info").probe.meta is not None
 
 
 # The next round

@@ -14,8 +14,8 @@ from mcp_runtime import Plugin
 from mcp_runtime.call import Answer, Call, Reply, Stream
 from mcp_runtime.compose import build_runtime
 from mcp_runtime.config import load_config
-from mcp_runtime.protocol.jsonrpc import Request, decode
-from mcp_runtime.protocol.meta import probe
+from mcp_runtime.protocol.jsonrpc import Request
+from mcp_runtime.protocol.messages import read_message
 from mcp_runtime.runtime import Runtime
 
 VERSION = "2026-07-28"
@@ -45,14 +45,14 @@ class Conversation:
         namespaced = {f"io.modelcontextprotocol/{key}": value for key, value in own.items()}
         message: dict[str, Any] = {"jsonrpc": "2.0", "id": next(self.ids), "method": method}
         message["params"] = {**params, "_meta": {**namespaced, **(meta or {})}}
-        request = decode(json.dumps(message).encode())
+        request = read_message(json.dumps(message).encode())
         assert isinstance(request, Request)
         self.notifications = []
 
         async def notify(encoded: bytes) -> None:
             self.notifications.append(json.loads(encoded))
 
-        call = Call(request=request, probe=probe(request.params), transport="stdio", notify=notify)
+        call = Call(request=request, transport="stdio", notify=notify)
         return await self.runtime.dispatcher.dispatch(call)
 
     async def request(self, method: str, meta: dict[str, Any] | None = None, **params: Any) -> dict[str, Any]:

@@ -162,7 +162,7 @@ def test_what_cannot_be_read_is_a_span_all_the_same() -> None:
 
     async def ask() -> None:
         call = direct.call("tools/call", {"name": "none"})
-        call.request = Request(call.request.id, call.request.method, Raw(b'{"name": \xff}'))
+        call.request = Request(call.request.id, call.request.method, Raw(b'{"name": \xff}'), call.request.probe)
         answer = await direct.dispatch(call)
         assert isinstance(answer, Reply)
         assert answer.outcome != "ok"

@@ -8,8 +8,8 @@ from mcp_runtime.call import Answer, Call, Reply
 from mcp_runtime.compose import build_runtime
 from mcp_runtime.config import Config, SealConfig
 from mcp_runtime.protocol.headers import METHOD, NAME, PARAM_PREFIX, PROTOCOL_VERSION, Headers, encode_value
-from mcp_runtime.protocol.jsonrpc import Request, RequestId, decode
-from mcp_runtime.protocol.meta import probe
+from mcp_runtime.protocol.jsonrpc import Request, RequestId
+from mcp_runtime.protocol.messages import read_message
 from mcp_runtime.secret import Secret
 
 VERSION = "2026-07-28"
@@ -71,11 +71,10 @@ class Client:
     ) -> Call:
         """A request, over HTTP where it has headers; `params` get a complete `_meta` unless they have one."""
         message = {"jsonrpc": "2.0", "id": id, "method": method, "params": {"_meta": META, **(params or {})}}
-        request = decode(json.dumps(message).encode())
+        request = read_message(json.dumps(message).encode())
         assert isinstance(request, Request)
         return Call(
             request=request,
-            probe=probe(request.params),
             transport="stdio" if headers is None else "streamable_http",
             notify=self._notify,
             headers=headers,

@@ -14,7 +14,7 @@ import trio
 import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec import Raw, structs
+from msgspec import Raw
 
 from mcp_runtime import Context, PeerError, Plugin, SyncContext, TextContent, ToolError, ToolResult
 from mcp_runtime.cache import CachePolicies, CachePolicy
@@ -23,7 +23,7 @@ from mcp_runtime.config import Limits, LoggingConfig, ServerConfig
 from mcp_runtime.logging import configure_logging
 from mcp_runtime.methods import METHODS
 from mcp_runtime.protocol.headers import Headers
-from mcp_runtime.protocol.messages import REQUESTS
+from mcp_runtime.protocol.messages import REQUESTS, read_request
 
 from .client import PREFIX, VERSION, Client, RpcError, meta, mirrored, text_of
 from .client import headers as headers_of
@@ -208,7 +208,7 @@ async def test_a_number_that_cannot_be_read_is_the_clients_error(*, over_http: b
     headers = mirrored("tools/call", "tool", region=b"us") if over_http else None
     call = client.call("tools/call", params, headers=headers)
     raw = bytes(call.request.params).replace(b"123456789", b"9" * 5000)
-    call.request = structs.replace(call.request, source=Raw(raw))
+    call.request = read_request(call.request.id, "tools/call", Raw(raw))
     answer = await client.dispatch(call)
     assert isinstance(answer, Reply)
     message = json.loads(answer.body)

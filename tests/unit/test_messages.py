@@ -35,7 +35,6 @@ from mcp_runtime.protocol.messages import (
     Prompt,
     PromptArgument,
     PromptReference,
-    ReadParams,
     ReadResourceRequestParams,
     ReadResourceResult,
     RequestParams,
@@ -50,9 +49,9 @@ from mcp_runtime.protocol.messages import (
     ToolAnnotations,
     decode_params,
     read_message,
-    read_params,
+    read_request,
 )
-from mcp_runtime.protocol.meta import CLIENT_CAPABILITIES_KEY, PROTOCOL_VERSION_KEY, Icon, MetaProbe
+from mcp_runtime.protocol.meta import CLIENT_CAPABILITIES_KEY, PROTOCOL_VERSION_KEY, Icon
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.text(max_size=5),
@@ -97,25 +96,26 @@ READ_MESSAGES = st.fixed_dictionaries(
 def outcome(read: Callable[[bytes], Any], data: bytes) -> Any:
     """What `read` makes of `data`, so that it can be compared."""
     try:
-        message, (probe, params) = read(data)
+        message = read(data)
     except MalformedMessageError as error:
         return error.code, error.message, error.id
     if not isinstance(message, Request):
-        return message, probe, params
+        return message
+    params = message.typed
     fields = None if params is None else {name: _bytes_of(getattr(params, name)) for name in params.__struct_fields__}
-    return message.id, message.method, bytes(message.params), probe, fields
+    return message.id, message.method, bytes(message.params), message.probe, fields
 
 
 def _bytes_of(value: Any) -> Any:
     return bytes(value) if isinstance(value, Raw) else value
 
 
-def in_two(data: bytes) -> tuple[Message, ReadParams]:
+def in_two(data: bytes) -> Message:
     """What `read_message` says it gives."""
     message = decode(data)
     if isinstance(message, Request):
-        return message, read_params(message.method, message.params)
-    return message, (MetaProbe(None, None, None), None)
+        return read_request(message.id, message.method, message.params)
+    return message
 
 
 class TestReadMessage:
@@ -148,13 +148,24 @@ class TestReadMessage:
     def test_what_is_odd_is_read_as_it_would_be(self, data: bytes) -> None:
         assert outcome(read_message, data) == outcome(in_two, data)
 
+    @pytest.mark.parametrize("read", [decode, read_message])
+    @pytest.mark.parametrize("method", ["tools/call", "tools/list", "ping"])
+    def test_what_is_found_in_a_request_is_not_for_its_sender_to_say(
+        self, read: Callable[[bytes], Message], method: str
+    ) -> None:
+        own = b'"probe":[null,null,"2026-07-28"],"typed":{},"source":{"name":"y"}'
+        message = read(b'{"jsonrpc":"2.0","id":1,"method":"%b",%b,"params":{"name":"x"}}' % (method.encode(), own))
+        assert isinstance(message, Request)
+        assert message.probe.version is None
+        assert bytes(message.params) == b'{"name":"x"}'
+
     def test_most_are_read_at_once(self) -> None:
         data = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params": {"name":"x", "arguments":{} }}'
-        message, (_, params) = read_message(data)
+        message = read_message(data)
         assert isinstance(message, Request)
         assert message.source is data
         assert bytes(message.params) == b'{"name":"x", "arguments":{} }'
-        assert isinstance(params, CallToolRequestParams)
+        assert isinstance(message.typed, CallToolRequestParams)
 
 
 def decoded(method: str, **fields: Any) -> Any:

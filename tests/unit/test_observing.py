@@ -19,8 +19,8 @@ async def silent(_: bytes) -> None:
 
 def call(version: str | None = "2026-07-28") -> Call:
     """A request for the tools."""
-    request = Request(1, "tools/list", NO_PARAMS)
-    return Call(request=request, probe=MetaProbe(None, None, version), transport="stdio", notify=silent)
+    request = Request(1, "tools/list", NO_PARAMS, MetaProbe(None, None, version))
+    return Call(request=request, transport="stdio", notify=silent)
 
 
 class Witness:

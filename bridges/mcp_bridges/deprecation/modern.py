@@ -43,7 +43,7 @@ class ModernWatch:
         if info is not UNSET:
             name, version = info.name, info.version
         agent = None if call.http_headers is None else call.http_headers.get(b"user-agent")
-        key = (name, version, agent, call.principal, call.peer, call.transport, call.probe.version or "")
+        key = (name, version, agent, call.principal, call.peer, call.transport, call.request.probe.version or "")
         seen = self._seen
         seen.append(key)
         if len(seen) >= _AT_ONCE:

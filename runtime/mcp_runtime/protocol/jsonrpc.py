@@ -6,9 +6,10 @@ Spec: 2026-07-28/basic#messages
 from typing import Any, Final, Literal
 
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType, field
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from mcp_runtime.protocol.errors import INVALID_REQUEST, PARSE_ERROR, PeerError
+from mcp_runtime.protocol.meta import NO_META, MetaProbe
 
 RequestId = int | str
 JSONValue = Any
@@ -16,16 +17,22 @@ JSONValue = Any
 
 
 class Request(Struct, frozen=True):
-    """A JSON-RPC request. `source` has its params: they alone, undecoded, or the whole message (bytes)."""
+    """A JSON-RPC request, with what was found in it when it was read.
+
+    `source` has its params: they alone, undecoded, or the whole message (bytes). `probe` is what their `_meta` says.
+    `typed` are the params as the struct of `method`, None where they do not fit it, or nobody has looked.
+    """
 
     id: RequestId
     method: str
     source: Raw | bytes
+    probe: MetaProbe = NO_META
+    typed: Struct | None = None
 
     @property
     def params(self) -> Raw:
         """The undecoded JSON object (`{}` when absent)."""
-        return self.source if isinstance(self.source, Raw) else _request_decoder.decode(self.source).source
+        return self.source if isinstance(self.source, Raw) else _request_decoder.decode(self.source).params
 
 
 class Notification(Struct, frozen=True):
@@ -66,9 +73,13 @@ NO_PARAMS: Final = Raw(b"{}")
 OPENING_BRACE: Final = ord("{")
 
 
-class _Received(Request, frozen=True, kw_only=True):
+class _Received(Struct):
+    """A request on the wire. Not a Request itself: of that a peer may say no more than this."""
+
     jsonrpc: Literal["2.0"]
-    source: Raw = field(name="params", default=NO_PARAMS)
+    id: RequestId
+    method: str
+    params: Raw = NO_PARAMS
 
 
 _request_decoder: Final = msgspec.json.Decoder(_Received)
@@ -94,7 +105,7 @@ def decode(data: bytes) -> Message:
         if not data.isascii():
             data.decode()  # msgspec skips over params undecoded, so over what is no UTF-8 in them too
         try:
-            message = _request_decoder.decode(data)
+            found = _request_decoder.decode(data)
         except msgspec.ValidationError:
             return _read_other(data)
     except msgspec.ValidationError as error:
@@ -103,9 +114,9 @@ def decode(data: bytes) -> Message:
         raise MalformedMessageError(PARSE_ERROR, f"Parse error: {error}", None) from None
     except RecursionError:
         raise MalformedMessageError(PARSE_ERROR, "Parse error: nested too deeply", None) from None
-    if memoryview(message.source)[0] != OPENING_BRACE:
+    if memoryview(found.params)[0] != OPENING_BRACE:
         raise _invalid(data, "Invalid request: params must be an object")
-    return message
+    return Request(found.id, found.method, found.params)
 
 
 def _read_other(data: bytes) -> Notification | Response:

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from mcp_runtime.protocol.errors import HEADER_MISMATCH, INVALID_PARAMS, PeerError, unsupported_version
 from mcp_runtime.protocol.jsonrpc import Message, Request
-from mcp_runtime.protocol.meta import MetaProbe, require
+from mcp_runtime.protocol.meta import NO_META, require
 
 INITIALIZE: Final = "initialize"
 
@@ -40,9 +40,7 @@ class InitializeParams(Struct, rename="camel"):
     client_info: Any = None
 
 
-def refusal(
-    message: Message, *, versions: tuple[str, ...], header_version: str | None, has_headers: bool, probe: MetaProbe
-) -> PeerError:
+def refusal(message: Message, *, versions: tuple[str, ...], header_version: str | None, has_headers: bool) -> PeerError:
     """The answer of a server of `versions` alone to a legacy message: what that lacks, and what is spoken here."""
     if isinstance(message, Request) and message.method == INITIALIZE:
         return unsupported_version(_asked_for(message) or header_version or "", versions)
@@ -54,7 +52,7 @@ def refusal(
             HEADER_MISMATCH, f"Header mismatch: MCP-Protocol-Version header is missing; this server speaks {spoken}"
         )
     try:
-        require(probe)
+        require(message.probe if isinstance(message, Request) else NO_META)
     except PeerError as error:
         return PeerError(INVALID_PARAMS, f"{error.message}; this server speaks {spoken}")
     raise AssertionError("a message with a complete _meta is modern")

@@ -13,7 +13,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType, field
 from mcp_runtime.protocol.content import Annotations, ContentBlock, PromptMessage, ResourceContents
 from mcp_runtime.protocol.errors import INVALID_PARAMS, PeerError
 from mcp_runtime.protocol.jsonrpc import Message, Request, RequestId, decode
-from mcp_runtime.protocol.meta import META_FIELD, Icon, LoggingLevel, MetaObject, MetaProbe, found_in, probe
+from mcp_runtime.protocol.meta import META_FIELD, Icon, LoggingLevel, MetaObject, found_in, probe
 
 ParamsT = TypeVar("ParamsT", bound=Struct)
 CacheScope = Literal["public", "private"]
@@ -341,14 +341,10 @@ _WITH_META: Final = {
 }
 
 
-ReadParams = tuple[MetaProbe, Struct | None]
-"""What `read_params` gives."""
+def read_request(request_id: RequestId, method: str, params: Raw) -> Request:
+    """A request with what `probe` finds in its `params`, and what `decode_params` makes of them, all in one decode.
 
-
-def read_params(method: str, params: Raw) -> ReadParams:
-    """What `probe` finds in the `params` of `method`, and what `decode_params` does, all in one decode.
-
-    None where it would raise, where there is no such method, or where `_meta` is malformed.
+    `typed` is None where that would raise, where there is no such method, or where `_meta` is malformed.
     """
     into = _PARAMS.get(method)
     if into is not None:
@@ -357,8 +353,8 @@ def read_params(method: str, params: Raw) -> ReadParams:
         except (msgspec.DecodeError, ValueError, RecursionError):
             pass  # What is wrong with it depends on its era, which is still to be found out.
         else:
-            return found_in(found.meta), found
-    return probe(params), None
+            return Request(request_id, method, params, found_in(found.meta), found)
+    return Request(request_id, method, params, probe(params))
 
 
 def _whole(method: str, params: type[Struct]) -> type[Struct]:
@@ -370,12 +366,8 @@ _METHODS: Final = {_whole(method, params): method for method, params in _PARAMS.
 _whole_decoder: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(Union[tuple(_METHODS)])  # noqa: UP007  # not known here
 
 
-_NOTHING: Final[ReadParams] = (MetaProbe(None, None, None), None)
-"""What there is to read in the params of no request."""
-
-
-def read_message(data: bytes) -> tuple[Message, ReadParams]:
-    """What `decode` makes of `data`, and `read_params` of a request in it: of most in one decode.
+def read_message(data: bytes) -> Message:
+    """One message from UTF-8 JSON, as `decode` has it; a request as `read_request` has it, most in one decode.
 
     Raises MalformedMessageError.
     """
@@ -385,9 +377,9 @@ def read_message(data: bytes) -> tuple[Message, ReadParams]:
         found: Any = _whole_decoder.decode(data)
     except (msgspec.DecodeError, ValueError, RecursionError):
         message = decode(data)
-        return message, read_params(message.method, message.params) if isinstance(message, Request) else _NOTHING
+        return read_request(message.id, message.method, message.params) if isinstance(message, Request) else message
     params = found.params
-    return Request(found.id, _METHODS[type(found)], data), (found_in(params.meta), params)
+    return Request(found.id, _METHODS[type(found)], data, found_in(params.meta), params)
 
 
 def decode_params(params: Raw, into: type[ParamsT]) -> ParamsT:

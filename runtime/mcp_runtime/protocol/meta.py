@@ -128,6 +128,10 @@ class MetaProbe(Struct, frozen=True):
     version: str | None
 
 
+NO_META: Final = MetaProbe(None, None, None)
+"""What is found where there is no `_meta`, or nobody has looked for it."""
+
+
 def probe(params: Raw) -> MetaProbe:
     """Read `_meta` without judging it: the era has to be known even where the object is malformed.
 
@@ -143,7 +147,7 @@ def probe(params: Raw) -> MetaProbe:
 def found_in(meta: RequestMetaObject | UnsetType) -> MetaProbe:
     """What `probe` finds where it finds this."""
     if meta is UNSET:
-        return MetaProbe(None, None, None)
+        return NO_META
     return MetaProbe(meta, None, None if meta.protocol_version is UNSET else meta.protocol_version)
 
 

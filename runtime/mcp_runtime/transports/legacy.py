@@ -11,7 +11,6 @@ import msgspec
 from msgspec import Struct
 
 from mcp_runtime.protocol.jsonrpc import Message
-from mcp_runtime.protocol.messages import ReadParams
 from mcp_runtime.scopes import LentScope
 from mcp_runtime.shortcut import Shortcut
 
@@ -26,7 +25,7 @@ if TYPE_CHECKING:  # stdio uses this file too, and has no use for starlette
 class LegacyExchange(Struct, frozen=True, kw_only=True):
     """One HTTP request for a bridge: its ASGI ends, its headers by name, and headers for the answer (CORS).
 
-    `message` is the one in its body, where that was read and is no batch; `found` what `read_params` made of a request.
+    `message` is the one in its body, where that was read and is no batch.
     `shortcut` is the request's, where there is one.
     """
 
@@ -36,7 +35,6 @@ class LegacyExchange(Struct, frozen=True, kw_only=True):
     request_headers: Mapping[bytes, bytes]
     headers: list[tuple[bytes, bytes]]
     message: Message | None = None
-    found: ReadParams | None = None
     shortcut: Shortcut | None = None
 
     @property

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import trio
-from msgspec import UNSET, Struct
+from msgspec import UNSET
 
 from mcp_runtime.call import Call, Reply, Stream
 from mcp_runtime.dispatcher import Dispatcher, too_many_requests
@@ -27,8 +27,7 @@ from mcp_runtime.protocol.jsonrpc import (
     on_one_line,
 )
 from mcp_runtime.protocol.legacy import refusal
-from mcp_runtime.protocol.messages import CancelledNotificationParams, ReadParams, decode_params, read_message
-from mcp_runtime.protocol.meta import MetaProbe
+from mcp_runtime.protocol.messages import CancelledNotificationParams, decode_params, read_message
 from mcp_runtime.protocol.revisions import MODERN_REVISIONS, Era, classify
 from mcp_runtime.subscriptions import Subscription
 from mcp_runtime.transports.claimed_streams import ByteStream
@@ -136,12 +135,12 @@ class Stdio:
             await self._batch(self._bridge, line)
             return
         try:
-            message, found = read_message(line)
+            message = read_message(line)
         except MalformedMessageError as error:
             await self._write(encode_error(error.id, error))
             return
         try:
-            await self._take(message, found, calls)
+            await self._take(message, calls)
         except PeerError as error:
             if not isinstance(message, Notification):
                 await self._write(encode_error(message.id if isinstance(message, Request) else None, error))
@@ -152,11 +151,11 @@ class Stdio:
         except PeerError as error:
             await self._write(encode_error(None, error))
 
-    async def _take(self, message: Message, found: ReadParams, calls: trio.Nursery) -> None:
+    async def _take(self, message: Message, calls: trio.Nursery) -> None:
         if isinstance(message, Notification) and message.method == CANCELLED:
             self._cancel(message)
-        probe, params = found
-        era = classify(body_version=probe.version, header_version=None)
+        version = message.probe.version if isinstance(message, Request) else None
+        era = classify(body_version=version, header_version=None)
         bridge = self._bridge_for(calls) if era is Era.LEGACY else None
         if bridge is not None:
             await bridge.serve(message)
@@ -164,8 +163,8 @@ class Stdio:
             raise PeerError(INVALID_REQUEST, "Invalid request: clients do not send responses in this revision")
         elif isinstance(message, Request):
             if era is Era.LEGACY:
-                raise refusal(message, versions=MODERN_REVISIONS, header_version=None, has_headers=False, probe=probe)
-            self._start(message, probe, params, calls)
+                raise refusal(message, versions=MODERN_REVISIONS, header_version=None, has_headers=False)
+            self._start(message, calls)
 
     def _bridge_for(self, calls: trio.Nursery) -> StdioBridge | None:
         """The bridge, made when the first legacy message comes: a modern client does not wait for its import."""
@@ -174,7 +173,7 @@ class Stdio:
             self._make_bridge = None
         return self._bridge
 
-    def _start(self, request: Request, probe: MetaProbe, params: Struct | None, calls: trio.Nursery) -> None:
+    def _start(self, request: Request, calls: trio.Nursery) -> None:
         if request.id in self._calls or request.id in self._subscriptions:
             raise PeerError(INVALID_REQUEST, "Invalid request: a request with this id is still being served")
         # Counted here too, until the answer is written: a client that only sends would otherwise pile up answers. The
@@ -182,7 +181,7 @@ class Stdio:
         limit = self._limits.max_concurrent_requests
         if len(self._calls) >= limit:
             raise too_many_requests(limit)
-        call = Call(request=request, probe=probe, params=params, transport="stdio", notify=self._write)
+        call = Call(request=request, transport="stdio", notify=self._write)
         self._calls[request.id] = call
         calls.start_soon(self._serve_call, call)
 

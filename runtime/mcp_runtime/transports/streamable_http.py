@@ -28,7 +28,7 @@ from mcp_runtime.protocol.jsonrpc import (
     encode_error,
 )
 from mcp_runtime.protocol.legacy import refusal
-from mcp_runtime.protocol.messages import ReadParams, read_message
+from mcp_runtime.protocol.messages import read_message
 from mcp_runtime.protocol.revisions import LEGACY_REVISIONS, MODERN_REVISIONS, Era, classify
 from mcp_runtime.shortcut import shortcut_of
 from mcp_runtime.transports.event_stream import Events, serve_event_stream
@@ -143,7 +143,6 @@ class StreamableHttp:
         exchange: Exchange,
         body: bytes | None,
         message: Message | None = None,
-        found: ReadParams | None = None,
     ) -> bool:
         if self._bridge is None:
             return False
@@ -154,7 +153,6 @@ class StreamableHttp:
             request_headers=exchange.headers,
             headers=exchange.extra,
             message=message,
-            found=found,
             shortcut=exchange.shortcut,
         )
         return await self._bridge.serve(legacy, body=body)
@@ -225,7 +223,7 @@ class StreamableHttp:
     def _sort(self, exchange: Exchange, body: bytes) -> Call | _Conclusion:
         """The call that `body` is, where it is a request of this revision; otherwise what is to be done about it."""
         try:
-            message, found = read_message(body)
+            message = read_message(body)
         except MalformedMessageError:
             if self._is_legacy_batch(exchange, body):
                 return partial(self._batch, exchange, body)
@@ -235,18 +233,15 @@ class StreamableHttp:
             exchange.request_id = message.id  # for whatever goes wrong from here on
         headers = exchange.headers if len(raw) == len(exchange.headers) else read_headers(raw)
         if not isinstance(message, Request):
-            return self._sort_other(exchange, message, body, version_of(headers), found)
-        probe, params = found
-        if probe.version is None:
+            return self._sort_other(exchange, message, body, version_of(headers))
+        if message.probe.version is None:
             version = version_of(headers)
             if classify(body_version=None, header_version=version) is Era.LEGACY:
                 exchange.is_passed_on = True
-                return partial(self._legacy, exchange, message, body, version, found)
+                return partial(self._legacy, exchange, message, body, version)
         client = exchange.scope.get("client")
         return Call(
             request=message,
-            probe=probe,
-            params=params,
             transport="streamable_http",
             notify=exchange.response.notify,
             headers=headers,
@@ -265,10 +260,9 @@ class StreamableHttp:
         message: Notification | Response,
         body: bytes,
         version: str | None,
-        found: ReadParams,
     ) -> _Conclusion:
         if classify(body_version=None, header_version=version) is Era.LEGACY:
-            return partial(self._legacy, exchange, message, body, version, found)
+            return partial(self._legacy, exchange, message, body, version)
         if isinstance(message, Response):
             raise PeerError(INVALID_REQUEST, "Invalid request: clients do not send responses in this revision")
         if version not in MODERN_REVISIONS:
@@ -294,10 +288,9 @@ class StreamableHttp:
         message: Message,
         body: bytes,
         version: str | None,
-        found: ReadParams,
     ) -> None:
-        if not await self._bridged(exchange, body, message, found):
-            raise refusal(message, versions=MODERN_REVISIONS, header_version=version, has_headers=True, probe=found[0])
+        if not await self._bridged(exchange, body, message):
+            raise refusal(message, versions=MODERN_REVISIONS, header_version=version, has_headers=True)
 
     def _is_legacy_batch(self, exchange: Exchange, body: bytes) -> bool:
         """Whether it may be a batch of 2025-03-26, the only revision that has them; which has no version header."""

@@ -21,8 +21,8 @@ from mcp_runtime.call import Call, Reply
 from mcp_runtime.config import load_config
 from mcp_runtime.http_app import HttpApp
 from mcp_runtime.protocol.headers import read_headers
-from mcp_runtime.protocol.jsonrpc import Request, decode
-from mcp_runtime.protocol.meta import probe
+from mcp_runtime.protocol.jsonrpc import Request
+from mcp_runtime.protocol.messages import read_message
 
 
 async def main() -> None:
@@ -43,11 +43,10 @@ def dispatched(app: HttpApp, body: bytes, headers: dict[str, str]) -> Callable[[
         raise AssertionError("nothing is notified here")
 
     async def once() -> bytes:
-        request = decode(body)
+        request = read_message(body)
         assert isinstance(request, Request)
         call = Call(
             request=request,
-            probe=probe(request.params),
             transport="streamable_http",
             notify=notify,
             headers=read_headers(raw),

@@ -31,8 +31,7 @@ def call(
         level: LoggingLevel = "info"
         meta["log_level"] = level
     return Call(
-        request=Request(1, "tools/call", NO_PARAMS),
-        probe=MetaProbe(None, None, VERSION),
+        request=Request(1, "tools/call", NO_PARAMS, MetaProbe(None, None, VERSION)),
         transport="streamable_http",
         notify=silent,
         peer="192.0.2.7",
