@@ -150,5 +150,8 @@ def default_state_directory(environ: Mapping[str, str]) -> Path:
     """Where the runtime keeps files of its own, unless `state.directory` says otherwise."""
     # The XDG specification: a relative path there is to be ignored.
     base = Path(environ.get("XDG_STATE_HOME", ""))
-    home = Path(environ["HOME"]) if environ.get("HOME") else Path.home()
+    try:
+        home = Path(environ["HOME"]) if environ.get("HOME") else Path.home()
+    except RuntimeError:  # A number without an entry in /etc/passwd: containers say "/" there, too.
+        home = Path("/")
     return (base if base.is_absolute() else home / ".local" / "state") / "mcp-runtime"
