@@ -200,11 +200,10 @@ class AttachedBridges:
             request=Request("discover", "server/discover", Raw(NO_PARAMS), MetaProbe(meta, None, LATEST)),
             transport="stdio",
             notify=_drop,
-            needs_span=False,
         )
         before = call_log.bind(dict)  # What the dispatcher binds is not for what this task does next.
         try:
-            reply = cast("Reply", await self._runtime.dispatcher.dispatch(call))  # Nobody abandons it.
+            reply = cast("Reply", await self._runtime.dispatcher.serve(call))  # Nobody abandons it.
         finally:
             call_log.unbind(before)
         found = _discovered_decoder.decode(reply.body)

@@ -67,9 +67,8 @@ class Listening:
             request=Request("listening", "subscriptions/listen", Raw(encode_json({"notifications": wanted})), _PROBE),
             transport=self._transport,
             notify=_drop,
-            needs_span=False,
         )
-        answer = await self._dispatcher.dispatch(call)
+        answer = await self._dispatcher.serve(call)
         if not isinstance(answer, Stream):
             raise ListenRefusedError(answer)
         subscription = self._current = answer.subscription

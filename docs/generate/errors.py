@@ -69,8 +69,8 @@ _TOOLS: Final = """
 | The arguments do not fit the schema | `Invalid arguments:` and a part for each parameter, naming it |
 | It took longer than its time limit | `Timed out after N s` |
 | The client calls more often than `limits.tool_calls_per_minute` | `Too many tool calls; try again in N s` |
-| It raised anything else, or returned what its output schema forbids | `Internal error (incident ID; the server's log \
-has the details)` |
+| It raised anything else at all, `sys.exit()` and the panic of a native module too, or returned what its output \
+schema forbids | `Internal error (incident ID; the server's log has the details)` |
 
 The incident ID is in the log event `handler_failed`, with the traceback. Neither the traceback nor the message of the
 exception reaches the client. From a resource, a prompt or a completion the same texts travel as error `-32603`.

@@ -7,13 +7,12 @@ So that a client object made in one call can be used in the next: it always meet
 
 import threading
 from collections.abc import Awaitable, Callable, Generator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import Context, copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, TypeVarTuple, Unpack
 
 import anyio
-from anyio.from_thread import BlockingPortal, start_blocking_portal
 from anyio.lowlevel import EventLoopToken, current_token
 
 if TYPE_CHECKING:  # half of a stdio server's other imports together; most plugins never need it
@@ -31,8 +30,7 @@ class AsyncioThread:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._users = 0
-        self._opened: AbstractContextManager[BlockingPortal] | None = None
-        self._portal: BlockingPortal | None = None
+        self._opened: _LoopThread | None = None
 
     @contextmanager
     def in_use(self) -> Generator[None, None, None]:
@@ -44,21 +42,17 @@ class AsyncioThread:
         finally:
             with self._lock:
                 self._users -= 1
-                opened, portal = (None, None) if self._users else (self._opened, self._portal)
+                opened = None if self._users else self._opened
                 if opened is not None:
-                    self._opened = self._portal = None
-            if opened is not None and portal is not None:
-                portal.call(partial(portal.stop, cancel_remaining=True))
-                opened.__exit__(None, None, None)
+                    self._opened = None
+            if opened is not None:
+                opened.stop()
 
     def _open(self) -> "asyncio.AbstractEventLoop":
-        import asyncio
-
         with self._lock:
-            if self._portal is None:
-                self._opened = start_blocking_portal("asyncio", name="mcp-runtime-asyncio")
-                self._portal = self._opened.__enter__()
-            return self._portal.call(asyncio.get_running_loop)
+            if self._opened is None:
+                self._opened = _LoopThread()
+            return self._opened.loop
 
     async def run(self, fn: Callable[[Unpack[Ts]], Awaitable[T]], *args: *Ts) -> T:
         """Call `fn(*args)` on the asyncio loop and wait for its result.
@@ -79,6 +73,51 @@ class AsyncioThread:
                 await ended.wait()
             raise
         return running.result()
+
+
+class _LoopThread:
+    """A thread whose asyncio loop runs until `stop`, whatever its tasks raise.
+
+    asyncio leaves its loop with a SystemExit or KeyboardInterrupt of any task: also of one that a library has started.
+    The task has it as its outcome by then, and the loop can go on where it was.
+    """
+
+    def __init__(self) -> None:
+        import asyncio
+
+        self._runner = asyncio.Runner()
+        self._stopping = asyncio.Event()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="mcp-runtime-asyncio", daemon=True)
+        self._thread.start()
+        self._ready.wait()
+
+    @property
+    def loop(self) -> "asyncio.AbstractEventLoop":
+        return self._runner.get_loop()
+
+    def stop(self) -> None:
+        """Cancel what still runs, and wait for its end."""
+        self.loop.call_soon_threadsafe(self._stopping.set)
+        self._thread.join()
+
+    def _run(self) -> None:
+        import asyncio
+
+        with self._runner:
+            loop = self._runner.get_loop()
+            self._ready.set()
+            _complete(loop, loop.create_task(self._stopping.wait()))
+            if left := asyncio.all_tasks(loop):
+                for task in left:
+                    task.cancel()
+                _complete(loop, loop.create_task(asyncio.wait(left)))
+
+
+def _complete(loop: "asyncio.AbstractEventLoop", task: "asyncio.Task[Any]") -> None:
+    while not task.done():
+        with suppress(SystemExit, KeyboardInterrupt):
+            loop.run_until_complete(task)
 
 
 class _Running(Generic[T]):

@@ -32,8 +32,7 @@ class Call(Struct, kw_only=True, eq=False):
     was authenticated, None where nobody was; `peer` the network address it came from, None on stdio. `close_stream`
     lets go of the connection and keeps the stream, None where that cannot be. `http_headers` are all headers of its
     HTTP request by name, None on stdio; `asked` the methods of what the handler wanted to know from the client.
-    `spoken` is the revision of its client where a bridge speaks for it. `needs_span` is false in a span of its own, and
-    for what a bridge asks for itself.
+    `spoken` is the revision of its client where a bridge speaks for it.
 
     `scope` is cancelled to abandon the call. The dispatcher enters it, unless the transport is `in_scope` already; then
     the transport asks the dispatcher for an answer when the scope was cancelled. `watched_after_s` is when somebody
@@ -51,7 +50,6 @@ class Call(Struct, kw_only=True, eq=False):
     http_headers: Mapping[bytes, bytes] | None = None
     asked: list[str] = []
     spoken: str | None = None
-    needs_span: bool = True
     scope: anyio.CancelScope = field(default_factory=new_scope)
     in_scope: bool = False
     abandoned: bool = False

@@ -4,7 +4,7 @@ What a client makes up names no span: methods and tools that nobody knows would 
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import anyio
 import msgspec
@@ -12,14 +12,12 @@ from msgspec import Raw, Struct
 
 from mcp_runtime.call import Answer, Call, Reply
 from mcp_runtime.catalog import Catalog
+from mcp_runtime.dispatcher import CutOff, Serve
 from mcp_runtime.methods import METHODS
 from mcp_runtime.metrics import NO_REVISION, OTHER
 from mcp_runtime.protocol.meta import TraceContext, read_trace, trace_context
 from mcp_runtime.protocol.revisions import MODERN_REVISIONS
 from mcp_runtime.tracing import NO_TRACE, RequestSpan, TracedRequest, Tracer
-
-if TYPE_CHECKING:
-    from mcp_runtime.dispatcher import Dispatcher
 
 
 class CallSpans:
@@ -29,15 +27,14 @@ class CallSpans:
         self._tracer = tracer
         self._catalog = catalog
 
-    async def around(self, call: Call, dispatcher: "Dispatcher") -> Answer | None:
-        """What `dispatcher` answers, as a span; where its transport stops the call, the span says what it came to."""
-        call.needs_span = False
+    async def around(self, call: Call, serve: Serve, cut_off: CutOff) -> Answer | None:
+        """The answer of `serve`, as a span; where its transport stops the call, the span says what it came to."""
         with self._tracer.request(self._describe(call)) as span:
             try:
-                answer = await dispatcher.dispatch(call)
+                answer = await serve(call)
             except anyio.get_cancelled_exc_class():
                 if call.abandoned or call.is_late:
-                    _tell(span, dispatcher.cut_off(call))
+                    _tell(span, cut_off(call))
                 raise
             _tell(span, answer)
             return answer

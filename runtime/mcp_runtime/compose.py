@@ -18,9 +18,11 @@ from mcp_runtime.config.plugin_settings import plugin_settings
 from mcp_runtime.dispatcher import Dispatcher
 from mcp_runtime.errors import PluginError
 from mcp_runtime.input_required import PURPOSE
+from mcp_runtime.interruptions import is_ctrl_c
+from mcp_runtime.lifespans import Lifespans
 from mcp_runtime.methods import METHODS, Services
 from mcp_runtime.plugin import Plugin
-from mcp_runtime.plugin_loading import PluginLoadError, load_plugin
+from mcp_runtime.plugin_loading import PluginLoadError, cause_of, load_plugin, place_of
 from mcp_runtime.protocol.meta import SERVER_INFO_KEY, Implementation
 from mcp_runtime.runtime import Runtime
 from mcp_runtime.sealers import LazySealer
@@ -65,6 +67,7 @@ def build_runtime(config: Config, plugins: tuple[Plugin[Any], ...] | None = None
         subscriptions=subscriptions,
         plugins=loaded,
         sealer=sealer,
+        lifespans=Lifespans(loaded),
     )
     runtime = replace(runtime, metrics=_metrics(config))
     return replace(runtime, bridges=_bridges(runtime))
@@ -97,8 +100,6 @@ def _attach(config: Config, plugins: tuple[Plugin[Any], ...], catalog: Catalog, 
 
     threads = anyio.CapacityLimiter(config.limits.max_threads)
     for plugin in plugins:
-        if plugin.settings_type is not None:
-            plugin.configure(plugin_settings(config, plugin.name, plugin.settings_type))
         registrar = Registrar(
             plugin=plugin.name,
             prefix=f"{plugin.name}_" if config.plugins.prefix_names else "",
@@ -109,9 +110,18 @@ def _attach(config: Config, plugins: tuple[Plugin[Any], ...], catalog: Catalog, 
             publish=subscriptions.publish,
         )
         try:
+            if plugin.settings_type is not None:
+                plugin.configure(plugin_settings(config, plugin.name, plugin.settings_type))
             plugin.attach(registrar)
+        except ConfigError:
+            raise
         except PluginError as error:
             raise PluginLoadError(plugin.name, str(error)) from None
+        except BaseException as error:  # validators of settings, and what declares by them, are an author's code
+            place = place_of(error)
+            if place is None or is_ctrl_c(error):
+                raise  # It was no line of the author's.
+            raise PluginLoadError(plugin.name, cause_of(error), place) from error
 
 
 def _refuse_twins(config: Config, plugins: tuple[Plugin[Any], ...]) -> None:

@@ -5,11 +5,10 @@ runs it under a deadline and returns the encoded answer.
 """
 
 import secrets
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final, cast
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final, cast
 
 import anyio
-import msgspec
 from msgspec import UNSET, Raw, Struct
 
 from mcp_runtime import call_log
@@ -22,18 +21,18 @@ from mcp_runtime.methods import METHODS, Method, Outcome, Services, Work
 from mcp_runtime.protocol.content import TextContent
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, METHOD_NOT_FOUND, PeerError, unsupported_version
 from mcp_runtime.protocol.headers import check_method, check_name, check_version, is_mirrored, version_of
-from mcp_runtime.protocol.jsonrpc import encode_error, encode_json, encode_result
+from mcp_runtime.protocol.jsonrpc import RequestId, encode_error, encode_json, encode_result
 from mcp_runtime.protocol.messages import REQUESTS, CallToolResult, Result, SubscriptionsListenResult, decode_params
 from mcp_runtime.protocol.meta import require
 from mcp_runtime.protocol.revisions import MODERN_REVISIONS
 from mcp_runtime.subscriptions import Subscription
 
-if TYPE_CHECKING:
-    from mcp_runtime.call_spans import CallSpans
-
 TOOL_CALL: Final = "tools/call"
-_NO_JSON: Final = (TypeError, ValueError, RecursionError, msgspec.EncodeError)
-"""What the encoder raises for what JSON cannot carry."""
+
+Serve = Callable[[Call], Coroutine[Any, Any, Answer | None]]
+CutOff = Callable[[Call], Answer | None]
+Around = Callable[[Call, Serve, CutOff], Awaitable[Answer | None]]
+"""Serves a call with the first function, around which it may do more; the second answers one that was cut off."""
 
 
 class Dispatcher:
@@ -55,36 +54,42 @@ class Dispatcher:
         self._encoded_meta = UNSET if server_meta is None else Raw(encode_json(server_meta))
         self._incident_id = incident_id
         self._at_work = 0
-        self._spans: CallSpans | None = None
+        self.dispatch: Serve = self.serve
+        """`serve`, inside whatever `trace` put around it: what transports call."""
 
-    def trace(self, spans: "CallSpans") -> None:
-        """From here on every request is one of `spans`."""
-        self._spans = spans
+    def trace(self, around: Around) -> None:
+        """From here on every call that is dispatched is served inside `around`."""
+
+        async def traced(call: Call) -> Answer | None:
+            try:
+                return await around(call, self.serve, self.cut_off)
+            except BaseException as error:  # noqa: BLE001  # as in `serve`: a tracer is code that is not ours
+                return self._fall_over(call, error)
+
+        self.dispatch = traced
 
     @property
     def at_work(self) -> int:
         """Calls being served right now."""
         return self._at_work
 
-    async def dispatch(self, call: Call) -> Answer | None:
+    async def serve(self, call: Call) -> Answer | None:
         """Serve `call`: the answer to send, or None where the client abandoned it and nothing may be sent.
 
         Never raises but for cancellation from outside. A Stream is the caller's to iterate and to leave.
         """
         outcome: OutcomeName = "refused"
         try:
-            if self._spans is not None and call.needs_span:
-                return await self._spans.around(call, self)
             call_log.bind(call.log_fields)
             method, params = self._admit(call)
             outcome = "error"
-            return self._answer(call, await self._serve(method, call, params))
+            return await self._serve(method, call, params)
         except PeerError as error:
             return self._refuse(call, error, outcome)
         except _AbandonedError:
             return None
-        except Exception as error:  # noqa: BLE001  # a bug of ours: this call falls over, not the others on its wire
-            return self._refuse(call, self.internal_error(error))
+        except BaseException as error:  # noqa: BLE001  # a bug of ours: this call falls over, not the others on its wire
+            return self._fall_over(call, error)
 
     def _admit(self, call: Call) -> tuple[Method, Struct]:
         """Check everything that can be said against a request before its method runs. Raises PeerError.
@@ -118,25 +123,26 @@ class Dispatcher:
         if version not in MODERN_REVISIONS:
             raise unsupported_version(version, self._services.versions)
 
-    async def _serve(self, method: Method, call: Call, params: Struct) -> Outcome:
-        """The handler boundary: what an author's code raises becomes an answer here and nowhere else."""
+    async def _serve(self, method: Method, call: Call, params: Struct) -> Answer:
+        """The handler boundary: what an author's code raises becomes an answer here and nowhere else.
+
+        Whatever it raises is its own failure and ends its own call, `sys.exit()` too; but for an interruption that came
+        from outside. Its values are written in here: they may hold more of its code.
+        """
         limit = self._services.limits.max_concurrent_requests
         if self._at_work >= limit:
             raise too_many_requests(limit)
         work = Work(self._services, call)
-        outcome: Outcome | None
         self._at_work += 1
         try:
             serving = method.serve(work, params)
             outcome = await (serving if call.in_scope else _within(call.scope, serving))
-        except BaseExceptionGroup as group:
-            outcome = self._settle(work, _single(group))
-        # SystemExit too: a tool that calls sys.exit() ends its call, not the server.
-        except (InputNeeded, SystemExit, Exception) as error:  # noqa: BLE001  # the one boundary to code that is not ours
-            outcome = self._settle(work, error)
+            answer = None if outcome is None else self._answer(call, outcome)
+        except BaseException as error:  # noqa: BLE001  # the one boundary to code that is not ours
+            answer = self._settle(work, error)
         finally:
             self._at_work -= 1
-        return self._cut_off(call) if outcome is None or call.abandoned or call.is_late else outcome
+        return self._answer(call, self._cut_off(call)) if answer is None or call.abandoned or call.is_late else answer
 
     def _cut_off(self, call: Call) -> Result:
         """The outcome of a call that was stopped, or would not be stopped and came to a result all the same."""
@@ -153,8 +159,21 @@ class Dispatcher:
         except _AbandonedError:
             return None
 
-    def _settle(self, work: Work, error: BaseException) -> Outcome:
-        if work.call.abandoned and isinstance(error, Exception | SystemExit | InputNeeded):
+    def _settle(self, work: Work, error: BaseException) -> Answer:
+        """The answer to a call whose handler raised `error`. What fails while that is told, is told in its place."""
+        try:
+            return self._answer(work.call, self._outcome_of(work, _single(error)))
+        except (PeerError, _AbandonedError):
+            raise
+        except BaseException as second:  # as in `_serve`: its text and its data are an author's
+            if _passes(second):
+                raise
+            return self._answer(work.call, self._incident(work.call, second))
+
+    def _outcome_of(self, work: Work, error: BaseException) -> Outcome:
+        if _passes(error):
+            raise error
+        if work.call.abandoned:
             raise _AbandonedError
         match error:
             case InputNeeded():
@@ -163,10 +182,8 @@ class Dispatcher:
                 raise error
             case ToolError() | ArgumentsError():
                 return self._fail(work.call, str(error))
-            case Exception() | SystemExit():
-                return self._incident(work.call, error)
             case _:
-                raise error
+                return self._incident(work.call, error)
 
     def _ask(self, work: Work, needed: InputNeeded) -> Outcome:
         if work.rounds is None:
@@ -176,7 +193,12 @@ class Dispatcher:
         except ToolError as error:
             return self._fail(work.call, str(error))
 
-    def internal_error(self, error: Exception) -> PeerError:
+    def _fall_over(self, call: Call, error: BaseException) -> Reply:
+        if _passes(error):
+            raise error
+        return self._refuse(call, self.internal_error(error))
+
+    def internal_error(self, error: BaseException) -> PeerError:
         """What a client is told of a bug of ours. The log has the rest."""
         return PeerError(INTERNAL_ERROR, self._report(error))
 
@@ -197,7 +219,7 @@ class Dispatcher:
 
     def _answer(self, call: Call, outcome: Outcome) -> Answer:
         if isinstance(outcome, CallToolResult):
-            body = self._encode(call, self._stamp(outcome))
+            body = encode_result(call.request.id, self._stamp(outcome))
             return Reply(body=body, outcome="tool_error" if outcome.is_error is True else "ok")
         if isinstance(outcome, Raw):
             return Reply(body=encode_result(call.request.id, outcome))
@@ -207,20 +229,17 @@ class Dispatcher:
             call_log.bind(lambda: fields)
             result = SubscriptionsListenResult(meta={**outcome.meta})
             return Stream(subscription=outcome, final=encode_result(call.request.id, self._stamp(result)))
-        return Reply(body=self._encode(call, self._stamp(outcome)))
-
-    def _encode(self, call: Call, result: Result) -> bytes:
-        try:
-            return encode_result(call.request.id, result)
-        except _NO_JSON as error:
-            return encode_result(call.request.id, self._stamp(self._incident(call, error)))
+        return Reply(body=encode_result(call.request.id, self._stamp(outcome)))
 
     def _refuse(self, call: Call, error: PeerError, outcome: OutcomeName = "error") -> Reply:
         try:
-            body = encode_error(call.request.id, error)
-        except _NO_JSON as no_json:  # A plugin's error, with data or a text that JSON cannot carry.
-            body = encode_error(call.request.id, PeerError(error.code, self._report(no_json)))
-        return Reply(body=body, status=error.http_status, retry_after_s=error.retry_after_s, outcome=outcome)
+            return _refusal(call.request.id, error, outcome)
+        except BaseException as unsayable:  # a plugin's error, with what JSON or a header cannot carry
+            if _passes(unsayable):
+                raise
+            code: object = error.code
+            told = PeerError(code if type(code) is int else INTERNAL_ERROR, self._report(unsayable))
+            return _refusal(call.request.id, told, outcome)
 
     def _stamp(self, result: Result) -> Result:
         """Who answered goes into every result. Spec: 2026-07-28/basic#meta"""
@@ -248,22 +267,38 @@ class _AbandonedError(Exception):
     """The client gave up on the call: there is nobody to answer."""
 
 
-def _single(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def _refusal(request_id: RequestId, error: PeerError, outcome: OutcomeName) -> Reply:
+    """The reply that is `error`. Raises what its data raises, and TypeError for numbers that are none."""
+    for number in (error.code, error.http_status, error.retry_after_s or 0):
+        if type(number) is not int:
+            raise TypeError(f"a PeerError has numbers for its code, status and seconds, not a {type(number).__name__}")
+    body = encode_error(request_id, error)
+    return Reply(body=body, status=error.http_status, retry_after_s=error.retry_after_s, outcome=outcome)
+
+
+def _passes(error: BaseException) -> bool:
+    """Whether `error` stops what is around the call as well: it was put into it from outside."""
+    if isinstance(error, Exception | InputNeeded):
+        return False
+    from mcp_runtime.interruptions import is_interruption
+
+    return is_interruption(error)
+
+
+def _single(error: BaseException) -> BaseException:
     """What a nursery of an author's raised, as if it had been raised without one: the questions before all else."""
-    leaves = list(_leaves(group))
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    from mcp_runtime.interruptions import leaves_of
+
+    group = cast("BaseExceptionGroup[BaseException]", error)
+    leaves = leaves_of(group)
     questions = {key: q for leaf in leaves if isinstance(leaf, InputNeeded) for key, q in leaf.questions.items()}
     if questions:
         return InputNeeded(questions)
     # What was cancelled beside a failure has nothing to add; whoever cancelled it is heard at the next checkpoint.
-    _, failures = group.split(anyio.get_cancelled_exc_class())
-    if failures is None:
+    cancelled = anyio.get_cancelled_exc_class()
+    failures = [leaf for leaf in leaves if not isinstance(leaf, cancelled)]
+    if not failures:
         return group
-    rest = _leaves(failures)
-    return rest[0] if len(rest) == 1 else failures
-
-
-def _leaves(error: BaseException) -> list[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        group = cast("BaseExceptionGroup[BaseException]", error)
-        return [leaf for inner in group.exceptions for leaf in _leaves(inner)]
-    return [error]
+    return failures[0] if len(failures) == 1 else group.split(cancelled)[1] or group

@@ -3,6 +3,8 @@
 Rule: no routing framework on the one hot path.
 """
 
+import os
+import signal
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -13,6 +15,7 @@ from sniffio import current_async_library
 from starlette.types import Receive, Scope, Send
 
 from mcp_runtime.garbage import freeze_what_is_there
+from mcp_runtime.lifespans import LifespanError
 from mcp_runtime.runtime import Runtime
 from mcp_runtime.transports.event_stream import end_with_uvicorn
 from mcp_runtime.transports.http_guard import Guard
@@ -61,6 +64,7 @@ class HttpApp:
             if current_async_library() == "asyncio":
                 grace_s = self.runtime.config.http.drain_grace_s
                 beside.start_soon(partial(end_with_uvicorn, self._watch, close, grace_s=grace_s))
+            beside.start_soon(self._tell_of_failure)
             try:
                 yield
             finally:
@@ -69,10 +73,24 @@ class HttpApp:
 
     @asynccontextmanager
     async def _lifespan_of_process(self, app: Any) -> AsyncGenerator[None, None]:
-        """`lifespan`, where this app is all that its server has to serve."""
-        async with self.lifespan(app):
-            freeze_what_is_there()
-            yield
+        """`lifespan`, where this app is all that its server has to serve: a plugin's lifespan that fails ends both."""
+        try:
+            async with self.lifespan(app), anyio.create_task_group() as beside:
+                freeze_what_is_there()
+                beside.start_soon(self._end_server_after_failure)
+                yield
+                beside.cancel_scope.cancel()
+        except LifespanError as failure:
+            failure.log()  # Whoever hears of it from here writes a traceback.
+
+    async def _tell_of_failure(self) -> None:
+        (await self.runtime.lifespans.wait_failed()).log()
+
+    async def _end_server_after_failure(self) -> None:
+        """Have the server stop in its own way: ASGI has no word for it."""
+        await self.runtime.lifespans.wait_failed()
+        if callable(signal.getsignal(signal.SIGTERM)):
+            os.kill(os.getpid(), signal.SIGTERM)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI scope."""

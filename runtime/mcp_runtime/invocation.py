@@ -33,7 +33,7 @@ def invoker(
     async def in_thread(arguments: dict[str, Any], context: Context) -> Any:
         if context_parameter is not None:
             arguments = {**arguments, context_parameter: SyncContext(context)}
-        return await anyio.to_thread.run_sync(partial(fn, **arguments), abandon_on_cancel=True, limiter=threads)
+        return await _in_thread(threads, partial(fn, **arguments))
 
     return in_thread
 
@@ -44,9 +44,27 @@ def positional_invoker(fn: Callable[..., Any], *, is_async: bool, threads: anyio
         return lambda values, _: fn(*values)
 
     async def in_thread(values: tuple[Any, ...], _: object) -> Any:
-        return await anyio.to_thread.run_sync(fn, *values, abandon_on_cancel=True, limiter=threads)
+        return await _in_thread(threads, fn, *values)
 
     return in_thread
+
+
+async def _in_thread(threads: anyio.CapacityLimiter, fn: Callable[..., Any], *values: Any) -> Any:
+    """What `fn` returns or raises. asyncio takes some errors out of a thread for its own, a GeneratorExit for one."""
+    value, error = await anyio.to_thread.run_sync(_outcome, fn, values, abandon_on_cancel=True, limiter=threads)
+    if error is None:
+        return value
+    try:
+        raise error
+    finally:
+        del error  # It holds this frame.
+
+
+def _outcome(fn: Callable[..., Any], values: tuple[Any, ...]) -> tuple[Any, BaseException | None]:
+    try:
+        return fn(*values), None
+    except BaseException as error:  # noqa: BLE001  # `_in_thread` raises it
+        return None, error
 
 
 def as_context_manager(factory: Lifespan) -> AbstractAsyncContextManager[Any]:

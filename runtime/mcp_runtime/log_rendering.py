@@ -11,6 +11,7 @@ import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 from mcp_runtime import call_log
+from mcp_runtime.interruptions import is_ctrl_c
 from mcp_runtime.secret import HIDDEN, Secret
 
 # Names of fields, not of values: what a plugin logs is its own, but what is named like this was never meant to be read.
@@ -18,6 +19,7 @@ _SECRET_NAME: Final = re.compile(
     r"(?:^|[_-])(?:authorization|cookie|passw(?:or)?d|passphrase|secret|token|api[_-]?key|private[_-]?key|request_?state)$",
     re.IGNORECASE,
 )
+_PLAIN: Final = (str, int, float, bool, type(None))
 _FIRST: Final = ("timestamp", "level", "logger", "event")
 
 
@@ -26,7 +28,7 @@ class Rendering:
 
     def __init__(self, stream: TextIO, *, level: int, json: bool) -> None:
         self._lines = _Lines(stream)
-        self._processors = _processors(stream, json=json)
+        self._processors: list[Processor] = [_Render(_processors(stream, json=json))]
         self._wrapper_class = structlog.make_filtering_bound_logger(level)
 
     def logger(self, name: str) -> FilteringBoundLogger:
@@ -64,6 +66,41 @@ def _processors(stream: TextIO, *, json: bool) -> list[Processor]:
         colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback, pad_event_to=0
     )
     return [*common, console]
+
+
+class _Render:
+    """All processors in one. It takes any event: values are a plugin's, and may fail at whatever is asked of them."""
+
+    def __init__(self, processors: Sequence[Processor]) -> None:
+        self._processors = tuple(processors)
+
+    def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> str:
+        given = dict(event)
+        try:
+            return self._rendered(logger, method, event)
+        except BaseException as error:  # a log line must not fail, nor whoever wrote it, for what is in it
+            if is_ctrl_c(error):
+                raise
+            return self._rendered(logger, method, _sayable(given, error))
+
+    def _rendered(self, logger: WrappedLogger, method: str, event: EventDict) -> str:
+        rendered: Any = event
+        for process in self._processors:
+            rendered = process(logger, method, rendered)
+        return cast("str", rendered)
+
+
+def _sayable(event: EventDict, error: BaseException) -> EventDict:
+    """What can be said of `event` without any code but our own, and why it is no more."""
+    plain: EventDict = {name: value for name, value in event.items() if type(value) in _PLAIN}
+    plain.setdefault("event", "unsayable")
+    raised: Any = event.get("exc_info")
+    if raised:
+        failure: object = error.__context__ if raised is True else raised
+        failure = cast("tuple[object, ...]", raised)[1] if isinstance(raised, tuple) else failure
+        plain["exception"] = f"{type(failure).__name__}: its traceback cannot be written"
+        plain.pop("exc_info", None)
+    return {**plain, "unsayable": type(error).__name__}
 
 
 class _Lines:

@@ -127,7 +127,18 @@ class _StdlibHandler(logging.Handler):
         # structlog knows the five standard levels only.
         level = max(10, min(50, record.levelno // 10 * 10))
         fields = {"exc_info": record.exc_info} if record.exc_info else {}
-        _log.bound(record.name).log(level, record.getMessage(), **fields)
+        _log.bound(record.name).log(level, _message_of(record), **fields)
+
+
+def _message_of(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except BaseException as error:  # what is put into the text is a plugin's; as in log_rendering.py
+        from mcp_runtime.interruptions import is_ctrl_c
+
+        if is_ctrl_c(error):
+            raise
+        return record.msg if type(record.msg) is str else type(record.msg).__name__
 
 
 _log: Final = _Log()

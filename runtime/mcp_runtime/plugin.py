@@ -295,7 +295,10 @@ class Plugin(Generic[SettingsT]):
         return decorate
 
     def lifespan(self, factory: LifespanT) -> LifespanT:
-        """Run an async generator, or enter what a function gives, from the start of the server to its end."""
+        """Run an async generator, or enter what a function gives, from the start of the server to its end.
+
+        In a task of its own. Where it fails, a background task in it too, the server drains and ends.
+        """
         self.declared.lifespans.append(factory)
         return factory
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
+from mcp_runtime.interruptions import is_ctrl_c
 from mcp_runtime.plugin import Plugin
 from mcp_runtime.plugin_files import module_name
 
@@ -60,8 +61,10 @@ def _import(reference: str, load: Callable[[], ModuleType]) -> ModuleType:
         return load()
     except PluginLoadError:
         raise
-    except (Exception, SystemExit) as error:  # an import runs any code at all, and may fail in any way
-        raise PluginLoadError(reference, f"{type(error).__name__}: {error}", place_of(error)) from error
+    except BaseException as error:  # an import runs any code at all, and may fail in any way
+        if is_ctrl_c(error):
+            raise
+        raise PluginLoadError(reference, cause_of(error), place_of(error)) from error
 
 
 def _import_file(reference: str, target: str) -> ModuleType:
@@ -80,6 +83,18 @@ def _pick(reference: str, target: str, module: ModuleType, attribute: str) -> Pl
         hint = f"; write {target}:{others[0]}" if others else f"; it needs `{attribute} = Plugin(...)`"
         raise PluginLoadError(reference, f"it has no {attribute!r}{hint}", where)
     raise PluginLoadError(reference, f"{attribute!r} is a {type(found).__name__}, not a Plugin", where)
+
+
+def cause_of(error: BaseException) -> str:
+    """What went wrong, as one line."""
+    try:
+        text = str(error)
+    except BaseException as second:  # the text is an author's too
+        if is_ctrl_c(second):
+            raise
+        text = ""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return ": ".join([type(error).__name__, *(["; ".join(lines)] if lines else [])])
 
 
 def place_of(error: BaseException) -> str | None:

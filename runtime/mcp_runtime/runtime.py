@@ -8,11 +8,10 @@ import msgspec
 
 from mcp_runtime.asyncio_thread import SHARED
 from mcp_runtime.catalog import Catalog
-from mcp_runtime.config import Config, ConfigError
+from mcp_runtime.config import Config
 from mcp_runtime.dispatcher import Dispatcher
-from mcp_runtime.invocation import as_context_manager
+from mcp_runtime.lifespans import Lifespans
 from mcp_runtime.plugin import Plugin
-from mcp_runtime.plugin_loading import PluginLoadError, place_of
 from mcp_runtime.sealers import LazySealer
 from mcp_runtime.subscriptions import Subscriptions
 
@@ -31,6 +30,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     subscriptions: Subscriptions
     plugins: tuple[Plugin[Any], ...]
     sealer: LazySealer
+    lifespans: Lifespans
     bridges: "Bridges | None" = None
     metrics: "Metrics | None" = None
     """What is counted, where there are admin endpoints to show it."""
@@ -39,13 +39,13 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     async def running(self) -> AsyncGenerator[None, None]:
         """Enter the plugins' lifespans, leave them in reverse at the end. Serve only inside.
 
-        Raises PluginLoadError for a plugin that fails to start, or ConfigError where that is what it says.
+        Raises PluginLoadError for a plugin that fails to start, or ConfigError where that is what it says; in the end
+        LifespanError for one that failed later. `lifespans.wait_failed` tells when it is time to end for that.
         """
         self.subscriptions.start()
         async with AsyncExitStack() as stack:
             stack.enter_context(SHARED.in_use())
-            for plugin in self.plugins:
-                await _start(plugin, stack)
+            await stack.enter_async_context(self.lifespans.running())
             if self.bridges is not None:
                 await stack.enter_async_context(self.bridges.running())
             self._trace()
@@ -59,7 +59,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
         if tracer is not None:
             from mcp_runtime.call_spans import CallSpans
 
-            self.dispatcher.trace(CallSpans(tracer, self.catalog))
+            self.dispatcher.trace(CallSpans(tracer, self.catalog).around)
 
     def observer(self) -> "Observer | None":
         """Who is told of requests of modern revisions, None where nobody is."""
@@ -76,14 +76,3 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
         self.subscriptions.close()
         if self.bridges is not None:
             self.bridges.close()
-
-
-async def _start(plugin: Plugin[Any], stack: AsyncExitStack) -> None:
-    try:
-        for factory in plugin.declared.lifespans:
-            await stack.enter_async_context(as_context_manager(factory))
-    except ConfigError:
-        raise
-    except Exception as error:  # an author's code, which may fail in any way
-        cause = f"its lifespan failed: {type(error).__name__}: {error}"
-        raise PluginLoadError(plugin.name, cause, place_of(error)) from error

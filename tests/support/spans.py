@@ -40,7 +40,7 @@ class Spans:
 def traced(runtime: Runtime) -> Spans:
     """The spans of what `runtime`, which runs, is asked from here on."""
     spans = Spans()
-    runtime.dispatcher.trace(CallSpans(spans.tracer, runtime.catalog))
+    runtime.dispatcher.trace(CallSpans(spans.tracer, runtime.catalog).around)
     return spans
 
 

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 import pytest
 import trio
@@ -88,7 +88,7 @@ def _cancelled(root: trio.lowlevel.Task) -> None:
 
 def _unshielded(root: trio.lowlevel.Task) -> None:
     for task in _tree(root):
-        status = task._cancel_status
+        status: Any = task._cancel_status
         while status is not None:
             status._scope.shield = False
             status = status._parent

@@ -133,6 +133,63 @@ def test_what_is_no_exception_is_raised_too_and_the_loop_serves_on(error: BaseEx
     on_both_loops(ask)
 
 
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit()], ids=repr)
+def test_what_a_task_of_a_library_raises_does_not_end_the_loop_under_others(error: BaseException) -> None:
+    async def ask() -> None:
+        helper = AsyncioThread()
+        told = threading.Event()
+        results: list[int] = []
+
+        async def beside() -> None:
+            await asyncio.ensure_future(fail(error))
+
+        async def slow() -> int:
+            told.set()
+            await asyncio.sleep(0.05)
+            return 5
+
+        async def wait() -> None:
+            results.append(await helper.run(slow))
+
+        with helper.in_use(), anyio.fail_after(HANGS_S):
+            _, before = await helper.run(where)
+            async with anyio.create_task_group() as group:
+                group.start_soon(wait)
+                await anyio.to_thread.run_sync(told.wait, HANGS_S)
+                with pytest.raises(type(error)):
+                    await helper.run(beside)
+            assert results == [5]
+            assert (await helper.run(where))[1] == before
+
+    on_both_loops(ask)
+
+
+def test_a_task_that_exits_while_it_is_cancelled_does_not_keep_the_thread() -> None:
+    async def ask() -> None:
+        helper = AsyncioThread()
+        before = len(helper_threads())
+        started = threading.Event()
+
+        async def exits() -> None:
+            try:
+                started.set()
+                await asyncio.sleep(3600)
+            finally:
+                raise SystemExit(3)
+
+        async def begin() -> None:
+            tasks.append(asyncio.ensure_future(exits()))
+
+        tasks: list[Any] = []
+        with helper.in_use(), anyio.fail_after(HANGS_S):
+            await helper.run(begin)
+            await anyio.to_thread.run_sync(started.wait, HANGS_S)
+        assert len(helper_threads()) == before
+        assert isinstance(tasks[0].exception(), SystemExit)
+
+    on_both_loops(ask)
+
+
 def test_a_call_that_cancels_itself_is_said_to_have_been_cancelled() -> None:
     async def ask() -> None:
         helper = AsyncioThread()

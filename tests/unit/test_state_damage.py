@@ -191,7 +191,7 @@ def interrupted(path: Path, older: Path) -> None:
         connection.execute("PRAGMA cache_size = 1")
         more = [(os.urandom(8).hex(), "x" * 500) for _ in range(2000)]
         connection.execute("BEGIN")
-        connection.executemany("INSERT INTO client VALUES (?, '', 'more', '', ?, '', 0, 0, NULL)", more)
+        connection.executemany("INSERT INTO client VALUES (?, '', 'more', '', ?, '', '', 0, 0, NULL)", more)
         connection.execute("COMMIT")
         connection.execute("BEGIN")
         connection.execute("UPDATE client SET name = 'half'")

@@ -89,6 +89,17 @@ def test_the_rest_are_counted_and_told_once_an_hour() -> None:
         made_up(33),
         made_up(55),
     ],
+    ids=[
+        "empty",
+        "a letter",
+        "a prefix",
+        "no alphabet",
+        "another version",
+        "padded",
+        "no ASCII",
+        "of 33 bytes",
+        "of 55 bytes",
+    ],
 )
 def test_what_was_never_sealed_by_anybody_is_not_told(token: str) -> None:
     opener = Opener()

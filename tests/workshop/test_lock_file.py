@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pytest
 from packaging.markers import default_environment
@@ -25,7 +25,7 @@ def locked() -> Iterator[tuple[Requirement, list[str]]]:
 def pins_for(python: str) -> dict[str, str]:
     """What the file installs on Linux with that version of Python: names, and the version of each."""
     environment = {
-        **default_environment(),
+        **cast("dict[str, str]", default_environment()),
         "python_version": python,
         "python_full_version": f"{python}.9",
         "implementation_name": "cpython",

@@ -25,7 +25,7 @@ MEANINGS: Final = MappingProxyType(
         "Or `state check` found a file that a server cannot use, or `state reset` one that is in use.",
         ExitCode.USAGE: "The command line is wrong.",
         ExitCode.CONFIGURATION: "The configuration is wrong: file, key, problem and fix are printed.",
-        ExitCode.PLUGIN: "A plugin cannot be loaded: file, line and cause are printed.",
+        ExitCode.PLUGIN: "A plugin cannot be loaded, or its lifespan failed: file, line and cause are printed.",
         ExitCode.CANNOT_BIND: "An address cannot be listened on.",
         ExitCode.INTERRUPTED: "Ctrl-C before there was anything to serve.",
     }

@@ -5,9 +5,11 @@ from typing import Any, Final, cast
 
 from mcp_runtime.cli.exit_codes import ExitCode
 from mcp_runtime.config import ConfigError
+from mcp_runtime.lifespans import LifespanError
+from mcp_runtime.logging import writes_json
 from mcp_runtime.plugin_loading import PluginLoadError
 
-EXPECTED: Final = (ConfigError, PluginLoadError, ExceptionGroup)
+EXPECTED: Final = (ConfigError, PluginLoadError, LifespanError, ExceptionGroup)
 """What `explain` may know; a group, because nurseries wrap what goes wrong in them."""
 
 
@@ -17,7 +19,10 @@ def explain(error: Exception) -> ExitCode:
     code = _code(cause)
     if code is None:
         raise error
-    print(f"mcp-runtime: {cause}", file=sys.stderr)
+    if isinstance(cause, LifespanError) and (cause.is_told or writes_json()):
+        cause.log()  # The server has run: what there is to say belongs into its log.
+    else:
+        print(f"mcp-runtime: {cause}", file=sys.stderr)
     return code
 
 
@@ -28,7 +33,7 @@ def _code(error: Exception) -> ExitCode | None:
         return ExitCode.CANNOT_BIND
     if isinstance(error, ConfigError):
         return ExitCode.CONFIGURATION
-    return ExitCode.PLUGIN if isinstance(error, PluginLoadError) else None
+    return ExitCode.PLUGIN if isinstance(error, PluginLoadError | LifespanError) else None
 
 
 def _only_leaf(error: Exception) -> Exception:

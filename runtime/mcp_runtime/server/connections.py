@@ -10,6 +10,7 @@ from hypercorn.config import Config as HypercornConfig
 from hypercorn.events import RawData
 from hypercorn.trio.tcp_server import TCPServer
 
+from mcp_runtime.logging import get_logger
 from mcp_runtime.server.http1 import GONE, Connection, Http1Config
 
 
@@ -31,6 +32,9 @@ async def serve_connection(app: Any, config: HypercornConfig, context: Any, stat
         try:
             begun = await Connection(config.http1, state, context, stream).run()
         except GONE:
+            return
+        except Exception as error:  # noqa: BLE001  # a handler may leave a cancel scope open: one connection falls over
+            get_logger().error("connection_failed", exc_info=error)
             return
     if begun is not None:
         hypercorns = _Hypercorn(app, config, context, state, stream)

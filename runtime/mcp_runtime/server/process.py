@@ -2,8 +2,8 @@
 
 Rule: whoever asks it to end, by a signal or end of input, it drains once.
 
-EOF on stdin, SIGTERM and SIGINT do the same: no new work, listen streams get their final result, running calls finish
-within the grace period, plugins leave their lifespans. A second signal ends it at once.
+EOF on stdin, SIGTERM, SIGINT and a lifespan that fails do the same: no new work, listen streams get their final result,
+running calls finish within the grace period, plugins leave their lifespans. A second signal ends it at once.
 """
 
 import signal
@@ -16,6 +16,7 @@ import msgspec
 import trio
 
 from mcp_runtime.garbage import freeze_what_is_there, take_up_collections
+from mcp_runtime.lifespans import Lifespans
 from mcp_runtime.logging import get_logger
 from mcp_runtime.runtime import Runtime
 from mcp_runtime.transports.claimed_streams import ClaimedStreams, open_reader, open_writer, wait_hang_up
@@ -50,11 +51,13 @@ async def serve(
 ) -> None:
     """Serve until asked to end. `on_ready` is called once, when every transport takes messages.
 
-    Raises BindError before anything is served where an address cannot be had.
+    Raises BindError before anything is served where an address cannot be had, and LifespanError in the end where it
+    ended for that.
     """
     progress = Progress()
     async with trio.open_nursery() as nursery:
         await nursery.start(_heed_signals, progress, nursery.cancel_scope)
+        nursery.start_soon(_heed_lifespans, runtime.lifespans, progress)
         if http:
             await _serve_both(runtime, stdio, progress, on_ready)
         elif stdio is not None:
@@ -81,6 +84,15 @@ async def _heed_signals(
             for _ in range(3):
                 await trio.lowlevel.checkpoint()
             get_logger().info("stopping", signal=name)
+
+
+async def _heed_lifespans(lifespans: Lifespans, progress: Progress) -> None:
+    """Without what a plugin keeps for its calls nothing can go on: those at work are the last."""
+    failure = await lifespans.wait_failed()
+    failure.log()
+    if not progress.asked.is_set():
+        progress.asked.set()
+        get_logger().info("stopping", plugin=failure.plugin)
 
 
 async def _serve_stdio(runtime: Runtime, streams: ClaimedStreams, progress: Progress) -> None:
