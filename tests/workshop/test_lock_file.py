@@ -26,8 +26,8 @@ def locked() -> Iterator[tuple[Requirement, list[str]]]:
 @cache
 def pins_for(python: str) -> dict[str, str]:
     """What the file installs on Linux with that version of Python: names, and the version of each."""
-    environment = {
-        **default_environment(),
+    environment: dict[str, str] = {
+        **{name: str(value) for name, value in default_environment().items()},
         "python_version": python,
         "python_full_version": f"{python}.9",
         "implementation_name": "cpython",
