@@ -12,10 +12,11 @@ import traceback
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any, Final
+from typing import Final
 
 import pytest
 import trio
+from trio._core._run import CancelStatus  # not public; only the way out of a shield needs it
 
 LIMIT_S: Final = 120.0
 """For each of set-up, test and clean-up: far above what any of them needs, even where every core is taken."""
@@ -88,7 +89,7 @@ def _cancelled(root: trio.lowlevel.Task) -> None:
 
 def _unshielded(root: trio.lowlevel.Task) -> None:
     for task in _tree(root):
-        status: Any = task._cancel_status
+        status: CancelStatus | None = task._cancel_status
         while status is not None:
             status._scope.shield = False
             status = status._parent

@@ -67,7 +67,8 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
 
 @contextmanager
 def listening(app: Any) -> Generator[str]:
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off"))
+    # No logging of its own: it would be left to the tests that come after in this process.
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, lifespan="off"))
     socket = server.config.bind_socket()
     thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]})
     thread.start()
