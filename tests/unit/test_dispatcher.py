@@ -835,6 +835,34 @@ async def test_a_tool_may_have_a_time_of_its_own(autojump_clock: trio.testing.Mo
     assert text_of(await client.tool("slow")) == "Timed out after 0.25 s"
 
 
+@pytest.mark.parametrize(
+    ("blocked_s", "text"), [(4.9, "done"), (5, "Timed out after 5 s"), (5.1, "Timed out after 5 s")]
+)
+async def test_a_handler_that_blocks_past_its_limit_is_timed_out_although_it_returns(
+    mock_clock: trio.testing.MockClock, blocked_s: float, text: str
+) -> None:
+    async def tool() -> str:
+        mock_clock.jump(blocked_s)  # No checkpoint: nothing could have stopped it.
+        return "done"
+
+    client = serving(tool, limits=Limits(handler_timeout_s=5))
+    found = await client.tool("tool")
+    assert (text_of(found), found.get("isError", False)) == (text, text != "done")
+    assert client.runtime.dispatcher.at_work == 0
+
+
+@KINDS
+async def test_elsewhere_too_it_is_an_internal_error_to_block_past_the_limit(
+    mock_clock: trio.testing.MockClock, kind: str
+) -> None:
+    async def handler() -> list[str] | str:
+        mock_clock.jump(301)
+        return ["done"] if kind == "completion" else "done"
+
+    error = await error_of(*serving_elsewhere(kind, handler))
+    assert (error.code, error.message) == (-32603, "Timed out after 300 s")
+
+
 @KINDS
 async def test_elsewhere_too_long_is_an_internal_error(autojump_clock: trio.testing.MockClock, kind: str) -> None:
     began = trio.current_time()

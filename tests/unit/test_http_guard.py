@@ -245,6 +245,13 @@ def test_an_allowed_origin_is_that_scheme_host_and_port() -> None:
     )
 
 
+@pytest.mark.parametrize("written", ["https://app.example", "https://app.example/", "HTTPS://App.Example/"])
+def test_an_origin_may_be_configured_with_a_slash_at_its_end_but_no_browser_sends_one(written: str) -> None:
+    made = guard(origins=(written,))
+    assert origins(made, "https://app.example", "https://app.example/", "http://app.example") == [True, False, False]
+    assert origins(guard("app.example"), "https://app.example", "https://app.example/") == [True, False]
+
+
 def test_null_is_answered_only_where_the_operator_says_so() -> None:
     assert origins(guard(origins=("null",)), "null", "http://evil.com") == [True, False]
 

@@ -1,6 +1,7 @@
 """A call that needs input ends, and its retry, the same request of the same client, takes up where it left off."""
 
 import json
+from bisect import bisect_left
 from typing import Any
 
 import msgspec
@@ -274,6 +275,24 @@ def test_a_memo_is_bounded_by_the_length_of_the_sealed_state(limit: int) -> None
     assert limit - 4 <= len(state_of(asked(rounds, "a"))) <= limit
     with pytest.raises(ToolError, match=rf"memo\('m'\) does not fit.*the limit is {limit}"):
         server.call().store("m", "x" * (low + 1))
+
+
+# Tokens grow in steps of four characters for three bytes, so that some lengths do not exist; these do.
+@pytest.mark.parametrize("limit", [1025, 1026, 1027, 32_769])
+def test_a_state_of_exactly_the_limit_is_sealed_and_one_byte_more_is_not(limit: int) -> None:
+    server = Server(max_request_state_bytes=limit)
+    size = bisect_left(range(limit), True, key=lambda tried: not fits(server, tried)) - 1  # noqa: FBT003  # a value
+    rounds = server.call()
+    rounds.store("m", "x" * size)
+    assert len(state_of(asked(rounds, "a"))) == limit
+    longer = server.call()
+    with pytest.raises(ToolError, match=rf"would take ({limit + 1}|{limit + 2}) bytes; the limit is {limit}"):
+        longer.store("m", "x" * (size + 1))
+    longer.memos["m"] = Raw(json.dumps("x" * (size + 1)).encode())
+    with pytest.raises(InputNeeded) as needed:
+        longer.answer(question("a"))
+    with pytest.raises(ToolError, match=f"the limit is {limit}"):
+        longer.require_input(needed.value.questions)
 
 
 def test_a_memo_that_did_not_fit_is_forgotten() -> None:

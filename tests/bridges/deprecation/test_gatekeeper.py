@@ -33,6 +33,24 @@ def test_every_call_is_noted_with_its_time_and_outcome(tmp_path: Path) -> None:
     ]
 
 
+def test_a_refused_call_counts_for_the_features_it_is_refused_for_alone(tmp_path: Path) -> None:
+    server = station(
+        tmp_path, stages=["ping = gone", "jsonrpc.batch = gone", "feature.roots = gone"], dry_run=["jsonrpc.batch"]
+    )
+    everything = sighting(features=[SSE, "jsonrpc.batch", "ping", "feature.roots"])
+    server.gate.admit(everything)
+    assert [(event, fields["feature"], fields["calls"]) for _, event, fields in server.lines.take()] == [
+        ("legacy_feature_refused", "ping", 1),
+        ("legacy_feature_refused", "feature.roots", 1),
+    ]
+    server.gate.admit(everything)
+    server.gate.admit(sighting(features=[SSE, "jsonrpc.batch"]))
+    assert [(event, fields["feature"], fields["calls"]) for _, event, fields in server.lines.take()] == [
+        ("legacy_feature_used", SSE, 1),
+        ("legacy_feature_would_be_refused", "jsonrpc.batch", 1),
+    ]
+
+
 def test_the_same_verdict_is_given_again_while_nothing_changes(tmp_path: Path) -> None:
     server = station(tmp_path, at="2026-08-01T00:00")
     first = server.gate.admit(sighting())

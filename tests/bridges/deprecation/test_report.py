@@ -126,6 +126,35 @@ class TestNextSteps:
         assert step.startswith("In 27 days this will no longer be served: jsonrpc.batch, ping, revision.2025-06-18.")
         assert step.endswith(" and 2 more.")
 
+    @pytest.mark.parametrize(("count", "told"), [(5, "a/1.0, b/1.0, c/1.0, d/1.0, e/1.0."), (6, "e/1.0 and 1 more.")])
+    async def test_as_many_clients_as_a_sentence_holds_are_all_named(self, story: Story, count: int, told: str) -> None:
+        for n, name in enumerate("abcdef"[:count]):
+            story.called(client(name), "ping", days_ago=n)
+        step = next_steps(await story.report())[0]
+        assert f" {count} clients used that: a/1.0, b/1.0, " in step
+        assert step.endswith(told)
+        assert ("more" in step) is (count > 5)
+
+    @pytest.mark.parametrize(("count", "rest"), [(5, []), (6, ["So could 1 more; the table says how."])])
+    async def test_as_many_as_can_be_told_who_could_move_are_all_told(
+        self, story: Story, count: int, rest: list[str]
+    ) -> None:
+        for n in range(count):
+            story.called(client("claude-code", transport="http_sse", version=f"2.1.33{n}"), "ping", days_ago=n)
+        steps = [step for step in next_steps(await story.report()) if "could" in step]
+        assert [step.partition(" could move today")[0] for step in steps[:5]] == [
+            f"claude-code/2.1.33{n}" for n in range(5)
+        ]
+        assert steps[5:] == rest
+
+    @pytest.mark.parametrize("count", [5, 6])
+    async def test_no_more_places_are_named_than_clients(self, story: Story, count: int) -> None:
+        for n in range(count):
+            story.called(client("", version=None, peer=f"192.0.2.{n}"), "ping")
+        (step,) = [step for step in next_steps(await story.report()) if "without a name" in step]
+        places = step.partition(" They call from ")[2].rstrip(".").split(", ")
+        assert places == [f"192.0.2.{n}" for n in range(5)]
+
     async def test_who_could_move_is_told_how(self, story: Story) -> None:
         for n in range(7):
             story.called(client("claude-code", transport="http_sse", version=f"2.1.33{n}"), "ping")

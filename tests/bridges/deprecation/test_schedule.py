@@ -57,6 +57,22 @@ def test_the_next_window_begins_after_now(at: float, begins: int | None) -> None
     assert (window.begins_s if window else None) == begins
 
 
+@pytest.mark.parametrize(
+    ("until_s", "last"), [(1_999, 1_500), (2_000, 1_500), (2_001, 2_000), (1_000, None), (0, None)]
+)
+def test_no_window_begins_on_or_after_the_end_of_the_schedule(until_s: int, last: int | None) -> None:
+    ends = Brownout(feature="ping", begins_s=1_000, length_s=100, every_s=500, until_s=until_s)
+    begun = [window.begins_s for at in range(1_000, 3_000, 500) if (window := ends.window_at(at))]
+    found = [window.begins_s for at in range(999, 3_000, 500) if (window := ends.window_after(at))]
+    assert found == begun == [at for at in (1_000, 1_500, 2_000) if last is not None and at <= last]
+
+
+@pytest.mark.parametrize(("until_s", "begins"), [(1_000, None), (1_001, 1_000)])
+def test_a_single_window_does_not_begin_on_the_end_of_its_schedule_either(until_s: int, begins: int | None) -> None:
+    window = Brownout(feature="ping", begins_s=1_000, length_s=100, until_s=until_s).window_at(1_000)
+    assert (window.begins_s if window else None) == begins
+
+
 def test_a_single_window_has_none_after_it() -> None:
     assert ONCE.window_after(999) == Window(begins_s=1_000, ends_s=1_100)
     assert ONCE.window_after(1_000) is None
