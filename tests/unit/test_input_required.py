@@ -281,7 +281,7 @@ def test_a_memo_is_bounded_by_the_length_of_the_sealed_state(limit: int) -> None
 @pytest.mark.parametrize("limit", [1025, 1026, 1027, 32_769])
 def test_a_state_of_exactly_the_limit_is_sealed_and_one_byte_more_is_not(limit: int) -> None:
     server = Server(max_request_state_bytes=limit)
-    size = bisect_left(range(limit), True, key=lambda tried: not fits(server, tried)) - 1  # noqa: FBT003  # a value
+    size = bisect_left(range(limit), True, key=lambda tried: not fits(server, tried)) - 1
     rounds = server.call()
     rounds.store("m", "x" * size)
     assert len(state_of(asked(rounds, "a"))) == limit
