@@ -50,7 +50,8 @@ async def test_every_tool_prompt_and_resource_is_described(client: Conversation)
     prompts = (await client.request("prompts/list"))["prompts"]
     resources = (await client.request("resources/list"))["resources"]
     templates = (await client.request("resources/templates/list"))["resourceTemplates"]
-    assert all(entry["description"] for entry in [*tools, *prompts, *resources, *templates])
+    assert all((tools, prompts, resources, templates))
+    assert [entry for entry in [*tools, *prompts, *resources, *templates] if not entry["description"]] == []
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,13 @@ async def test_tools_that_read_say_so_and_are_described(tmp_path: Path) -> None:
         assert tool["annotations"]["readOnlyHint"] is True
         assert tool["annotations"]["destructiveHint"] is False
         assert len(tool["description"]) > 60
-        assert all(field.get("description") for field in tool["inputSchema"]["properties"].values())
+    fields = {name: tool["inputSchema"]["properties"] for name, tool in tools.items()}
+    assert {name: list(found) for name, found in fields.items()} == {
+        "list_tables": [],
+        "describe_table": ["table"],
+        "query": ["sql", "parameters"],
+    }
+    assert [field for found in fields.values() for field in found.values() if not field.get("description")] == []
 
 
 async def test_results_are_structured_as_the_output_schemas_promise(tmp_path: Path) -> None:
