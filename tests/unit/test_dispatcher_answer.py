@@ -349,7 +349,7 @@ async def test_an_error_that_is_no_json_is_answered_all_the_same(error: PeerErro
     reply = await serving(raising(error)).reply("tools/call", {"name": "tool"})
     message = json.loads(reply.body)
     assert message["id"] == 1
-    assert "error" in message or message["result"]["isError"]
+    assert message["error"]["code"] == 42
 
 
 async def test_a_tool_error_that_is_no_text_is_answered_all_the_same() -> None:

@@ -13,6 +13,7 @@ import trio.testing
 from mcp_runtime import Context, PeerError, Plugin, TextContent, ToolError
 from mcp_runtime.call import Call, Reply, Stream
 from mcp_runtime.config import Limits
+from mcp_runtime.input_required import InputNeeded
 from tests.support.captured_log import Events, captured_log
 from tests.support.dispatching import (
     INCIDENT,
@@ -243,6 +244,13 @@ async def exits_while_it_stops() -> None:
         sys.exit(3)
 
 
+async def asks_while_it_stops() -> None:
+    try:
+        await anyio.sleep_forever()
+    finally:
+        raise InputNeeded({})
+
+
 async def fails_in_a_nursery_while_it_stops() -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(anyio.sleep_forever)
@@ -332,7 +340,9 @@ async def test_an_abandoned_call_is_not_answered_even_where_it_fails_as_it_stops
 
 @pytest.mark.spec("basic/patterns/cancellation#behavior-requirements")
 @KINDS
-@pytest.mark.parametrize("stop", [fails_while_it_stops, exits_while_it_stops], ids=lambda stop: stop.__name__)
+@pytest.mark.parametrize(
+    "stop", [fails_while_it_stops, exits_while_it_stops, asks_while_it_stops], ids=lambda stop: stop.__name__
+)
 async def test_elsewhere_an_abandoned_call_is_not_answered_either(kind: str, stop: Callable[..., Any]) -> None:
     client, method, params = serving_elsewhere(kind, stop)
     assert await abandon(client, client.call(method, params)) is None

@@ -340,3 +340,10 @@ def test_a_preflight_allows_the_headers_of_the_protocol() -> None:
     assert {b"mcp-param-region", b"mcp-param-b"} <= names
     assert {b"mcp-protocol-version", b"mcp-method", b"mcp-name", b"accept", b"content-type", b"authorization"} <= names
     assert b"x-own" not in names
+
+
+@pytest.mark.parametrize("allowed", ["*", "*.example.com"])
+def test_what_is_remembered_of_hosts_is_bounded(allowed: str) -> None:
+    made = guard(allowed)
+    assert hosts(made, *(f"a{number}.example.com" for number in range(200))) == [True] * 200
+    assert len(made._known_hosts) <= 64

@@ -423,3 +423,14 @@ def test_only_equal_requests_have_equal_bindings(one: object, other: object) -> 
     assert (bind("tools/call", one) == bind("tools/call", other)) is same
     assert bind("tools/call", one) == bind("tools/call", json.loads(json.dumps(one)))
     assert bind("tools/call", one) != bind("prompts/get", one)
+
+
+@REQUIREMENTS
+@pytest.mark.parametrize("ttl_s", [60, 3600])
+def test_a_state_expires_when_the_operator_says(ttl_s: int) -> None:
+    server = Server(request_state_ttl_s=ttl_s)
+    state = state_of(asked(server.call(), "name"))
+    server.clock.now_s += ttl_s - 1
+    assert server.call(state, name=accepted("Ada")).answer(question("name")) == "Ada"
+    server.clock.now_s += 2
+    assert refusal(server, state).message.startswith("requestState has expired")

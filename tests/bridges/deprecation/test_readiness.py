@@ -85,3 +85,12 @@ async def test_the_command_counts_them_and_names_them_in_that_order(
     shown = json.loads(capsys.readouterr().out)["clients"]
     assert [(one["calls"], one["messages"]) for one in shown] == [(5, 7), (5, 7), (3, 5), (1, 3)]
     assert [one["name"] for one in shown] == names
+
+
+@pytest.mark.parametrize(("watched", "covered"), [(14, True), (13, False)])
+async def test_half_of_the_days_and_the_first_one_are_enough(tmp_path: Path, *, watched: int, covered: bool) -> None:
+    told = Story(tmp_path)
+    await told.watched(watched)
+    await told.watched(1, until=DAY - timedelta(29))
+    found = readiness(told.fixture.evidence(DAY - timedelta(29), DAY), "ping")
+    assert (found.watched_days, found.days, found.covered) == (watched + 1, 30, covered)

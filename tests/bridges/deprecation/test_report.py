@@ -9,7 +9,7 @@ from mcp_bridges.deprecation.identity import AddressPrivacy
 from mcp_bridges.deprecation.ledger_tallies import Tallies
 from mcp_bridges.deprecation.policy import Phase, Policy
 from mcp_bridges.deprecation.registry import FEATURES
-from mcp_bridges.deprecation.report import Report, make_report, next_steps
+from mcp_bridges.deprecation.report import Report, in_words, make_report, next_steps
 from mcp_bridges.deprecation.report_html import as_html
 from mcp_bridges.gate import LegacyClient
 from tests.bridges.deprecation.ledgers import Fixture, client, seconds, sighting
@@ -119,6 +119,13 @@ class TestNextSteps:
         policy = Policy(window_months=48, sunsets={"ping": sunset})
         assert next_steps(await story.report(policy))[0] == said
 
+    async def test_nothing_is_said_of_features_until_less_than_three_months_are_left(self, story: Story) -> None:
+        story.called(client(), "ping")
+        policy = Policy(window_months=48, sunsets={"ping": date(2027, 10, 1)})
+        report = await story.report(policy)
+        assert next(one.phase for one in report.features if one.feature.id == "ping") is Phase.REMINDED
+        assert [step for step in next_steps(report) if "no longer" in step] == []
+
     async def test_features_that_end_together_are_one_step(self, story: Story) -> None:
         for name in "abcdefg":
             story.called(client(name), "ping", "jsonrpc.batch")
@@ -187,6 +194,10 @@ class TestNextSteps:
         await story.watched(30)
         assert not [step for step in next_steps(await story.report()) if "knows nothing" in step]
 
+    async def test_one_day_that_is_missing_is_told(self, story: Story) -> None:
+        await story.watched(29)
+        assert "The ledger knows nothing of 1 of these 30 days." in next_steps(await story.report())
+
     async def test_what_there_was_no_room_for_is_told(self, tmp_path: Path) -> None:
         story = Story(tmp_path)
         story.ledger = story.fixture.ledger(tallies=Tallies(AddressPrivacy("full"), max_tallies=1))
@@ -195,3 +206,10 @@ class TestNextSteps:
         report = await story.report()
         assert "The ledger had no room for 1 call: the numbers lack that." in next_steps(report)
         assert "It had no room for 1 call." in as_html(report)
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(0, "0 clients"), (1, "1 client"), (2, "2 clients"), (2_000, "2,000 clients")]
+)
+def test_numbers_are_as_a_sentence_has_them(count: int, said: str) -> None:
+    assert in_words(count, "client") == said

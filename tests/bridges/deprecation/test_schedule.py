@@ -151,3 +151,15 @@ def test_the_next_hit_passes_over_windows_that_spare_the_client() -> None:
 def test_the_search_for_a_hit_ends() -> None:
     never = Brownout(feature="ping", begins_s=0, length_s=1, every_s=1, fraction=1e-15)
     assert never.next_hit(CLIENTS[0], at=0, by=math.inf) is None
+
+
+def test_the_search_for_a_hit_looks_a_hundred_windows_ahead() -> None:
+    rare = Brownout(feature="ping", begins_s=0, length_s=1, every_s=10, fraction=0.02)
+    windows = [Window(begins_s=at, ends_s=at + 1) for at in range(0, 1_200, 10)]
+    found: set[int] = set()
+    for one in CLIENTS:
+        first = next((number for number, window in enumerate(windows) if rare.hits(one, window)), len(windows))
+        hit = rare.next_hit(one, at=-1, by=math.inf)
+        assert hit == (windows[first] if first < 100 else None)
+        found.add(first)
+    assert {99, 100} <= found, "the edge is not among these clients"
