@@ -178,7 +178,9 @@ def test_what_has_become_something_else_is_young_again(backend: Backend) -> None
         async with watch.running():
             watched = _Ageing(ages=ages, began=anyio.current_time())
             watch.enter(watched)
-            await anyio.sleep(5)
+            await anyio.sleep(4)
+            watch.enter(_Ageing(ages=[], began=anyio.current_time()))  # The watch does not sleep meanwhile.
+            await anyio.sleep(1)
             watch.renew(watched)
             assert not watched.is_old
             await anyio.sleep(5)
