@@ -1,5 +1,6 @@
 """Stages, lists and dry runs: who is refused, through a gate that was built from a configuration file."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -199,13 +200,19 @@ TWO = (SSE, "ping")
 OPEN = "2027-05-04T14:00Z for=2h"
 
 
+def told(server: Station, features: Iterable[str]) -> tuple[str, str]:
+    """The feature that a client is refused for, and the reason."""
+    refusal = server.gate.admit(sighting(features=features)).refusal
+    assert refusal is not None
+    data: Any = refusal.data
+    return data["feature"], data["reason"]
+
+
 def test_a_weightier_reason_that_is_only_noted_refuses_nobody_but_a_lighter_one_does(tmp_path: Path) -> None:
     keys: dict[str, Any] = {"brownouts": [f"{SSE} = {OPEN}"], "dry_run": ["ping"]}
     server = station(tmp_path, at=DURING, stages=["ping = gone", f"{SSE} = brownout"], **keys)
     for features in (TWO, TWO[::-1]):
-        refusal = server.gate.admit(sighting(features=features)).refusal
-        assert refusal is not None
-        assert (refusal.data["feature"], refusal.data["reason"]) == (SSE, "brownout")
+        assert told(server, features) == (SSE, "brownout")
 
 
 def test_of_several_reasons_the_weightiest_is_told(tmp_path: Path) -> None:
@@ -216,9 +223,7 @@ def test_of_several_reasons_the_weightiest_is_told(tmp_path: Path) -> None:
         brownouts=[f"{SSE} = {OPEN} status=410"],
     )
     for features in ((SSE, "protocol.handshake"), ("protocol.handshake", SSE)):
-        refusal = server.gate.admit(sighting(features=features)).refusal
-        assert refusal is not None
-        assert (refusal.data["feature"], refusal.data["reason"]) == ("protocol.handshake", "gone")
+        assert told(server, features) == ("protocol.handshake", "gone")
 
 
 @pytest.mark.parametrize(
