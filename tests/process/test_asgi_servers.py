@@ -10,9 +10,10 @@ from typing import Final
 import pytest
 
 from tests.process.http_client import Connection, accepts_connections, get
-from tests.process.messages import SUBSCRIPTION_ID, call, listen, text
+from tests.process.messages import call, listen, text
 from tests.process.server_process import PATIENCE_S, PROBES, ServerProcess
 from tests.process.timing import assert_within
+from tests.support.messages import SUBSCRIPTION_ID
 
 pytestmark = pytest.mark.process
 

@@ -10,8 +10,9 @@ from typing import Final
 import pytest
 
 from tests.process.http_client import Connection, ask
-from tests.process.messages import call, encode, headers, text
+from tests.process.messages import call, text
 from tests.process.server_process import PATIENCE_S, PROBES, ServerProcess
+from tests.support.messages import encode, headers_for
 
 pytestmark = pytest.mark.process
 
@@ -58,7 +59,7 @@ class TestTooMuch:
     def test_a_long_body_in_chunks_is_413(self, server: ServerProcess) -> None:
         message = call("echo", text="")
         with Connection(server.url) as connection:
-            connection.socket.sendall(_head({**headers(message), "transfer-encoding": "chunked"}))
+            connection.socket.sendall(_head({**headers_for(message), "transfer-encoding": "chunked"}))
             for _ in range(10):
                 connection.socket.sendall(b"2000\r\n" + b" " * 8192 + b"\r\n")
             connection.socket.sendall(b"0\r\n\r\n")
@@ -68,7 +69,7 @@ class TestTooMuch:
         message = call("echo", text="")
         with Connection(server.url) as connection:
             before = server.resident_bytes()
-            connection.socket.sendall(_head({**headers(message), "content-length": str(10**12)}))
+            connection.socket.sendall(_head({**headers_for(message), "content-length": str(10**12)}))
             sent = _send_until_closed(connection.socket, b" " * 65_536, at_most=512 * MIB)
         assert sent < 512 * MIB, "it reads on and on"
         assert server.resident_bytes() - before < 32 * MIB
@@ -114,13 +115,13 @@ class TestTooLittle:
         message = call("echo", text="never")
         body = encode(message)
         with Connection(server.url) as connection:
-            connection.socket.sendall(_head({**headers(message), "content-length": str(len(body))}) + body[:20])
+            connection.socket.sendall(_head({**headers_for(message), "content-length": str(len(body))}) + body[:20])
             assert _status(connection.socket) == 408
 
     def test_a_body_that_trickles_is_408(self, server: ServerProcess) -> None:
         message = call("echo", text="never")
         with Connection(server.url) as connection:
-            connection.socket.sendall(_head({**headers(message), "content-length": "60000"}))
+            connection.socket.sendall(_head({**headers_for(message), "content-length": "60000"}))
             connection.socket.settimeout(0.01)
             status = None
             for _ in range(2000):

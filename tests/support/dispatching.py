@@ -8,7 +8,8 @@ import anyio
 import pytest
 
 from mcp_runtime import Context, Plugin, SyncContext
-from tests.unit.client import PREFIX, Client, RpcError
+from tests.support.dispatcher_client import Client, RpcError
+from tests.support.messages import PREFIX
 
 SERVER_INFO = PREFIX + "serverInfo"
 SECRET = "a detail that only the log may tell"

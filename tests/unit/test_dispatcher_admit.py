@@ -17,6 +17,8 @@ from mcp_runtime.config import Limits
 from mcp_runtime.methods import METHODS
 from mcp_runtime.protocol.headers import Headers
 from mcp_runtime.protocol.messages import PARAMS
+from tests.support.dispatcher_client import Client, meta, mirrored, text_of
+from tests.support.dispatcher_client import headers as headers_of
 from tests.support.dispatching import (
     NAMED,
     completion,
@@ -26,8 +28,7 @@ from tests.support.dispatching import (
     serving,
     slow,
 )
-from tests.unit.client import VERSION, Client, meta, mirrored, text_of
-from tests.unit.client import headers as headers_of
+from tests.support.messages import VERSION
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from mcp_runtime.cache import CachePolicies, CachePolicy
 from mcp_runtime.call import Reply
 from mcp_runtime.config import Limits, ServerConfig
 from tests.support.captured_log import Events, captured_log
+from tests.support.dispatcher_client import Client, text_of
 from tests.support.dispatching import (
     INCIDENT,
     KINDS,
@@ -28,7 +29,7 @@ from tests.support.dispatching import (
     serving_elsewhere,
     slow,
 )
-from tests.unit.client import VERSION, Client, text_of
+from tests.support.messages import VERSION
 
 
 @pytest.fixture

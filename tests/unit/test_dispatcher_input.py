@@ -11,6 +11,7 @@ import trio.testing
 from mcp_runtime import Context
 from mcp_runtime.config import Limits
 from tests.support.captured_log import Events, captured_log
+from tests.support.dispatcher_client import meta, text_of
 from tests.support.dispatching import (
     ELICITS,
     FORM,
@@ -20,7 +21,6 @@ from tests.support.dispatching import (
     serving,
     serving_elsewhere,
 )
-from tests.unit.client import meta, text_of
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from mcp_runtime.call import Call, Reply, Stream
 from mcp_runtime.config import Limits
 from mcp_runtime.input_required import InputNeeded
 from tests.support.captured_log import Events, captured_log
+from tests.support.dispatcher_client import Client, meta, text_of
 from tests.support.dispatching import (
     INCIDENT,
     KINDS,
@@ -27,7 +28,7 @@ from tests.support.dispatching import (
     serving_elsewhere,
     slow,
 )
-from tests.unit.client import PREFIX, Client, meta, text_of
+from tests.support.messages import PREFIX
 
 
 @pytest.fixture
