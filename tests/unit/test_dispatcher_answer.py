@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import trio
-import trio.testing
 
 from mcp_runtime import PeerError, Plugin, ToolError, ToolResult
 from mcp_runtime.cache import CachePolicies, CachePolicy

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import trio
-import trio.testing
 
 from mcp_runtime import Context
 from mcp_runtime.config import Limits
