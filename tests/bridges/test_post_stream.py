@@ -73,6 +73,7 @@ async def test_only_clients_that_poll_are_primed(server: OldServer, revision: st
     reply = await client.send(client.call("count", token=1))
     first, *others = reply.events
     assert (first.data == "", first.retry_ms) == ((True, 3000) if revision == NEWEST else (False, None))
+    assert len(others) == (4 if revision == NEWEST else 3)
     assert all(event.data and event.id and event.retry_ms is None for event in others)
     assert all(event.name is None for event in reply.events)
     assert reply.header("cache-control") == "no-store"

@@ -14,8 +14,9 @@ from typing import Final
 import pytest
 
 from tests.process.http_client import Connection, ask, get
-from tests.process.messages import Message, encode, request
+from tests.process.messages import request
 from tests.process.server_process import COMMAND, ServerProcess, clean_environment
+from tests.support.messages import Message, encode
 
 ROOT: Final = Path(__file__).parents[2]
 _PATIENCE_S: Final = 120.0

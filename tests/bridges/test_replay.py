@@ -456,3 +456,43 @@ def test_no_more_entries_are_kept_than_events_and_one_for_the_stream(loop: Any) 
             assert len(store) <= 3 + 1
 
     run(loop, test)
+
+
+async def test_an_end_without_a_message_is_no_event() -> None:
+    replay = log(room())
+    stream = replay.begin(SESSION, 1)
+    assert stream is not None
+    first = await stream.append(b"{}")
+    await stream.append(b"", ended=True)
+    place = read_event_id(first)
+    assert place is not None
+    assert await all_of(replay, replace(place, seen=0)) == [Replayed(event_id=first, message=b"{}")]
+    assert await all_of(replay, place) == []
+
+
+@pytest.mark.parametrize(("chars", "is_named"), [(190, True), (191, False)])
+async def test_a_request_is_named_as_long_as_its_name_fits(chars: int, *, is_named: bool) -> None:
+    """With its quotes 192 bytes are 256 characters of base64."""
+    request_id = "x" * chars
+    stream = log(room()).begin(SESSION, request_id)
+    assert stream is not None
+    place = read_event_id(stream.position)
+    assert place is not None
+    assert place.request_id == (request_id if is_named else None)
+
+
+@pytest.mark.parametrize(("max_age_s", "known_s"), [(60, 86_400), (200_000, 200_000)])
+async def test_a_stream_without_an_end_is_known_for_a_day_and_no_shorter_than_its_events(
+    max_age_s: float, known_s: float
+) -> None:
+    clock = [0.0]
+    store = MemoryStore(max_entries=1000, max_bytes=1_000_000, now=lambda: clock[0])
+    replay = ReplayLog(store, MemoryBus(), max_events=10, max_age_s=max_age_s, new_id=lambda: "0123456789abcdef")
+    stream = replay.begin(SESSION, 1)
+    assert stream is not None
+    await stream.append(b"{}")
+    key = f"replay/{SESSION.id}/{stream._name}"
+    clock[0] = known_s - 1
+    assert await store.get(key) is not None
+    clock[0] = known_s + 1
+    assert await store.get(key) is None

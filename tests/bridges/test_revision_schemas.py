@@ -15,18 +15,9 @@ from mcp_bridges.revisions import (
 )
 from tests.bridges import modern_messages as modern
 from tests.bridges.revision_schemas import schema_of
+from tests.support.result_types import RESULT_TYPES
 
 MODERN = "2026-07-28"
-RESULT_TYPES = {
-    "tools/list": "ListToolsResult",
-    "tools/call": "CallToolResult",
-    "resources/list": "ListResourcesResult",
-    "resources/templates/list": "ListResourceTemplatesResult",
-    "resources/read": "ReadResourceResult",
-    "prompts/list": "ListPromptsResult",
-    "prompts/get": "GetPromptResult",
-    "completion/complete": "CompleteResult",
-}
 each_revision = pytest.mark.parametrize("revision", LEGACY)
 each_method = pytest.mark.parametrize("method", modern.METHODS)
 

@@ -158,10 +158,10 @@ async def test_a_question_that_nobody_can_answer_any_more_holds_the_server_no_lo
 ) -> None:
     async with old_stdio(made(settings(stdio={"eof_grace_s": 2.0}), []), []) as client:
         await client.open()
-        call = await client.start_tool("greet")
+        await client.start_tool("greet")
         await client.question()
         assert await ended_after(client) <= 2
-        assert not any(message.get("id") == call for message in await client.arrived())
+        assert await client.arrived() == []
         assert client.runtime.dispatcher.at_work == 0
 
 
@@ -184,13 +184,25 @@ async def test_a_stop_ends_it_as_the_end_of_input_does(autojump_clock: trio.test
 
 
 @pytest.mark.parametrize(
-    "line", [b"", b"  ", b"{", b"5", b"[", b"\xff", b'{"id":1}', b'{"jsonrpc":"2.0","id":[],"method":"x"}']
+    ("line", "answers"),
+    [
+        (b"", []),
+        (b"  ", []),
+        (b"{", [(None, -32700)]),
+        (b"5", [(None, -32600)]),
+        (b"[", [(None, -32600)]),
+        (b"\xff", [(None, -32700)]),
+        (b'{"id":1}', [(1, -32600)]),
+        (b'{"jsonrpc":"2.0","id":[],"method":"x"}', [(None, -32600)]),
+    ],
 )
 @over_old_wires("stdio")
-async def test_whatever_a_line_is_the_next_one_works(client: OldClient, line: bytes) -> None:
+async def test_whatever_a_line_is_the_next_one_works(
+    client: OldClient, line: bytes, answers: list[tuple[object, int]]
+) -> None:
     await client.open()
     await client.say(line)
-    assert all("error" in message for message in await client.arrived())
+    assert [(message.get("id"), message["error"]["code"]) for message in await client.arrived()] == answers
     assert (await client.ask("ping"))["result"] == {}
 
 

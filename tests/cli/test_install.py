@@ -94,7 +94,7 @@ def test_an_editable_install_serves_the_work_tree(tmp_path: Path) -> None:
     found = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, env=env, capture_output=True, text=True, check=True
     )
-    assert all(path.startswith(str(ROOT)) for path in found.stdout.split())
+    assert [path.startswith(str(ROOT)) for path in found.stdout.split()] == [True] * 3
     listed = subprocess.run(
         [command, "tools", "--plugin", "sqlite"], cwd=tmp_path, env=env, capture_output=True, text=True, check=True
     )

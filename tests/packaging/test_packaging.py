@@ -16,8 +16,9 @@ from typing import Final
 import pytest
 
 from mcp_runtime.version import VERSION
-from tests.process.messages import call, encode
+from tests.process.messages import call
 from tests.process.server_process import clean_environment
+from tests.support.messages import encode
 
 pytestmark = pytest.mark.process
 

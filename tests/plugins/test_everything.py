@@ -9,8 +9,8 @@ import pytest
 
 from mcp_plugins.everything import plugin
 from mcp_plugins.everything.schemas import JSON_SCHEMA_2020_12
-
-from .conversation import Conversation, RpcError, conversation, text
+from tests.support.conversation import Conversation, conversation
+from tests.support.dispatcher_client import RpcError, text_of
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ async def test_simple_text_comes_first_so_that_it_can_be_called_with_nothing(cli
     tools = (await client.request("tools/list"))["tools"]
     assert tools[0]["name"] == "test_simple_text"
     result = await client.request("tools/call", name="test_simple_text")
-    assert text(result) == "This is a simple text response for testing."
+    assert text_of(result) == "This is a simple text response for testing."
 
 
 async def test_every_tool_prompt_and_resource_is_described(client: Conversation) -> None:
@@ -50,7 +50,8 @@ async def test_every_tool_prompt_and_resource_is_described(client: Conversation)
     prompts = (await client.request("prompts/list"))["prompts"]
     resources = (await client.request("resources/list"))["resources"]
     templates = (await client.request("resources/templates/list"))["resourceTemplates"]
-    assert all(entry["description"] for entry in [*tools, *prompts, *resources, *templates])
+    assert all((tools, prompts, resources, templates))
+    assert [entry for entry in [*tools, *prompts, *resources, *templates] if not entry["description"]] == []
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,7 @@ async def test_a_result_mixes_kinds_of_content(client: Conversation) -> None:
 async def test_a_tool_error_is_a_result_with_its_text(client: Conversation) -> None:
     result = await client.call("test_error_handling")
     assert result["isError"] is True
-    assert text(result) == "This tool intentionally returns an error for testing"
+    assert text_of(result) == "This tool intentionally returns an error for testing"
 
 
 async def test_log_messages_come_only_when_asked_for(client: Conversation) -> None:
@@ -107,14 +108,14 @@ async def test_progress_goes_from_0_to_100(client: Conversation) -> None:
 async def test_the_hand_written_schema_is_listed_word_for_word_and_enforced(client: Conversation) -> None:
     tools = {tool["name"]: tool for tool in (await client.request("tools/list"))["tools"]}
     assert tools["json_schema_2020_12_tool"]["inputSchema"] == JSON_SCHEMA_2020_12
-    assert text(await client.call("json_schema_2020_12_tool", name="Ada", email="a@b")) == "Reach Ada by email."
+    assert text_of(await client.call("json_schema_2020_12_tool", name="Ada", email="a@b")) == "Reach Ada by email."
     assert (await client.call("json_schema_2020_12_tool", name="Ada"))["isError"] is True
 
 
 async def test_a_parameter_is_marked_for_a_header(client: Conversation) -> None:
     tools = {tool["name"]: tool for tool in (await client.request("tools/list"))["tools"]}
     assert tools["test_x_mcp_header"]["inputSchema"]["properties"]["region"]["x-mcp-header"] == "Region"
-    assert text(await client.call("test_x_mcp_header", region="eu")) == "Region: eu"
+    assert text_of(await client.call("test_x_mcp_header", region="eu")) == "Region: eu"
 
 
 async def test_a_name_is_asked_for_and_greeted(client: Conversation) -> None:
@@ -123,7 +124,7 @@ async def test_a_name_is_asked_for_and_greeted(client: Conversation) -> None:
     schema = asked["inputRequests"]["user_name"]["params"]["requestedSchema"]
     assert schema == {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
     result = await client.answer("test_input_required_result_elicitation", asked, {"user_name": accepted(name="Alice")})
-    assert text(result) == "Hello, Alice!"
+    assert text_of(result) == "Hello, Alice!"
 
 
 @pytest.mark.parametrize("answers", [{"wrong_key": accepted(name="Alice")}, {"user_name": accepted(name=7)}, {}])
@@ -150,14 +151,14 @@ async def test_the_model_is_asked(client: Conversation) -> None:
     assert questions(asked) == {"capital_question": ("sampling/createMessage", "What is the capital of France?")}
     assert asked["inputRequests"]["capital_question"]["params"]["maxTokens"] == 100
     answers = {"capital_question": sampled("Paris.")}
-    assert text(await client.answer("test_input_required_result_sampling", asked, answers)) == "Paris."
+    assert text_of(await client.answer("test_input_required_result_sampling", asked, answers)) == "Paris."
 
 
 async def test_roots_are_asked_for_and_named(client: Conversation) -> None:
     asked = await client.call("test_input_required_result_list_roots")
     assert questions(asked)["client_roots"][0] == "roots/list"
     answers = {"client_roots": {"roots": [{"uri": "file:///a"}, {"uri": "file:///b", "name": "B"}]}}
-    assert text(await client.answer("test_input_required_result_list_roots", asked, answers)) == (
+    assert text_of(await client.answer("test_input_required_result_list_roots", asked, answers)) == (
         "Roots: file:///a, file:///b"
     )
 
@@ -165,7 +166,7 @@ async def test_roots_are_asked_for_and_named(client: Conversation) -> None:
 async def test_what_was_computed_before_a_question_is_remembered(client: Conversation) -> None:
     asked = await client.call("test_input_required_result_request_state")
     result = await client.answer("test_input_required_result_request_state", asked, {"confirm": accepted(ok=True)})
-    assert text(result) == "state-ok: begun as request 1, confirmed: True"
+    assert text_of(result) == "state-ok: begun as request 1, confirmed: True"
 
 
 async def test_three_questions_are_put_at_once(client: Conversation) -> None:
@@ -181,7 +182,7 @@ async def test_three_questions_are_put_at_once(client: Conversation) -> None:
         "greeting": sampled("Hi"),
         "client_roots": {"roots": []},
     }
-    assert text(await client.answer(tool, asked, answers)) == "Hi Alice works in 0 root(s)."
+    assert text_of(await client.answer(tool, asked, answers)) == "Hi Alice works in 0 root(s)."
 
 
 async def test_questions_follow_each_other_with_a_new_state_each_time(client: Conversation) -> None:
@@ -190,7 +191,7 @@ async def test_questions_follow_each_other_with_a_new_state_each_time(client: Co
     second = await client.answer(tool, first, {"step1": accepted(name="Alice")})
     assert list(questions(second)) == ["step2"]
     assert first["requestState"] != second["requestState"]
-    assert text(await client.answer(tool, second, {"step2": accepted(color="blue")})) == "Alice likes blue."
+    assert text_of(await client.answer(tool, second, {"step2": accepted(color="blue")})) == "Alice likes blue."
 
 
 async def test_a_state_that_was_changed_is_refused(client: Conversation) -> None:
@@ -232,7 +233,7 @@ async def test_sampling_with_a_prompt_of_the_callers(client: Conversation) -> No
     ((key, question),) = questions(asked).items()
     assert question == ("sampling/createMessage", "Say hi")
     result = await client.answer("test_sampling", asked, {key: sampled("hi")}, prompt="Say hi")
-    assert text(result) == "LLM response: hi"
+    assert text_of(result) == "LLM response: hi"
 
 
 async def test_a_form_of_two_required_fields(client: Conversation) -> None:
@@ -242,7 +243,7 @@ async def test_a_form_of_two_required_fields(client: Conversation) -> None:
     assert schema["required"] == ["username", "email"]
     answers = {key: accepted(username="ada", email="ada@example.com")}
     result = await client.answer("test_elicitation", asked, answers, message="Who are you?")
-    assert text(result).startswith("User response: action=accept")
+    assert text_of(result).startswith("User response: action=accept")
 
 
 async def test_a_form_with_a_default_of_every_type(client: Conversation) -> None:
@@ -258,7 +259,7 @@ async def test_a_form_with_a_default_of_every_type(client: Conversation) -> None
     }
     assert properties["status"]["enum"] == ["active", "inactive", "pending"]
     result = await client.answer("test_elicitation_sep1034_defaults", asked, {key: {"action": "cancel"}})
-    assert text(result) == "Elicitation completed: action=cancel, content={}"
+    assert text_of(result) == "Elicitation completed: action=cancel, content={}"
 
 
 async def test_a_form_with_choices_in_all_five_ways(client: Conversation) -> None:
@@ -272,7 +273,7 @@ async def test_a_form_with_choices_in_all_five_ways(client: Conversation) -> Non
     assert properties["titledMulti"]["items"]["anyOf"][0] == {"const": "value1", "title": "First Choice"}
     chosen = accepted(untitledMulti=["option1", "option2"], titledSingle="value1")
     result = await client.answer("test_elicitation_sep1330_enums", asked, {key: chosen})
-    assert "option2" in text(result)
+    assert "option2" in text_of(result)
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,10 @@ from mcp_plugins.sqlite.execute import confirmation_text
 from mcp_plugins.sqlite.sample import write_sample
 from mcp_plugins.sqlite.values import Blob
 from mcp_runtime.config import ConfigError
+from tests.support.conversation import Conversation, conversation
+from tests.support.dispatcher_client import RpcError, text_of
 
 from .conftest import ODDITIES
-from .conversation import Conversation, RpcError, conversation, text
 
 WEIRD_URI = "sqlite://tables/weird%20%22name%22%20--%20%27%3B%20DROP%20TABLE%20x"
 
@@ -69,7 +70,13 @@ async def test_tools_that_read_say_so_and_are_described(tmp_path: Path) -> None:
         assert tool["annotations"]["readOnlyHint"] is True
         assert tool["annotations"]["destructiveHint"] is False
         assert len(tool["description"]) > 60
-        assert all(field.get("description") for field in tool["inputSchema"]["properties"].values())
+    fields = {name: tool["inputSchema"]["properties"] for name, tool in tools.items()}
+    assert {name: list(found) for name, found in fields.items()} == {
+        "list_tables": [],
+        "describe_table": ["table"],
+        "query": ["sql", "parameters"],
+    }
+    assert [field for found in fields.values() for field in found.values() if not field.get("description")] == []
 
 
 async def test_results_are_structured_as_the_output_schemas_promise(tmp_path: Path) -> None:
@@ -83,7 +90,7 @@ async def test_results_are_structured_as_the_output_schemas_promise(tmp_path: Pa
         for name, arguments in calls:
             result = await client.call(name, **arguments)
             jsonschema_rs.validate(tools[name]["outputSchema"], result["structuredContent"])
-            assert json.loads(text(result)) == result["structuredContent"]
+            assert json.loads(text_of(result)) == result["structuredContent"]
 
 
 async def test_a_query_joins_with_named_parameters(tmp_path: Path) -> None:
@@ -134,14 +141,14 @@ async def test_a_statement_at_fault_is_an_error_the_model_can_read(
     async with serve(tmp_path) as client:
         result = await client.call("query", **arguments)
     assert result["isError"] is True
-    assert complaint in text(result)
+    assert complaint in text_of(result)
 
 
 async def test_a_table_that_is_not_there_is_an_error_naming_those_that_are(tmp_path: Path) -> None:
     async with serve(tmp_path) as client:
         result = await client.call("describe_table", table="order")
     assert result["isError"] is True
-    assert "customers, order_items, order_totals, orders, products" in text(result)
+    assert "customers, order_items, order_totals, orders, products" in text_of(result)
 
 
 async def test_a_sick_database_is_for_the_operators_log_and_not_for_the_model(tmp_path: Path) -> None:
@@ -149,8 +156,8 @@ async def test_a_sick_database_is_for_the_operators_log_and_not_for_the_model(tm
         await trio.Path(tmp_path / "shop.db").write_bytes(b"no database " * 1000)
         result = await client.call("list_tables")
     assert result["isError"] is True
-    assert "incident" in text(result)
-    assert str(tmp_path) not in text(result)
+    assert "incident" in text_of(result)
+    assert str(tmp_path) not in text_of(result)
 
 
 async def test_queries_of_one_client_run_side_by_side(tmp_path: Path) -> None:
@@ -284,7 +291,7 @@ async def test_without_consent_nothing_happens(tmp_path: Path, answers: dict[str
         asked = await client.call("execute", **statement)
         result = await client.answer("execute", asked, answers, **statement)
         assert result["isError"] is True
-        assert text(result).startswith("Not executed")
+        assert text_of(result).startswith("Not executed")
         rows = await client.call("query", sql="SELECT count(*) FROM typed")
         assert rows["structuredContent"]["rows"] == [[2]]
 
@@ -327,7 +334,7 @@ async def test_a_constraint_that_fails_after_consent_changes_nothing(tmp_path: P
     async with serve_odd(tmp_path, allow_writes=True) as client:
         asked = await client.call("execute", **statement)
         result = await client.answer("execute", asked, consent(run=True), **statement)
-    assert "FOREIGN KEY constraint failed" in text(result)
+    assert "FOREIGN KEY constraint failed" in text_of(result)
 
 
 def test_what_the_user_reads_hides_nothing() -> None:

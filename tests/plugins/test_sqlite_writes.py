@@ -118,8 +118,9 @@ def test_a_table_can_be_made_and_dropped(odd: Database) -> None:
     assert "fresh" not in [table.name for table in odd.tables()]
 
 
-def test_full_text_tables_can_be_made_and_written(odd: Database) -> None:
-    odd.execute("CREATE VIRTUAL TABLE search USING fts5(body)")
+@pytest.mark.parametrize("module", ["fts5", "FTS5", "Fts5"])
+def test_full_text_tables_can_be_made_and_written(odd: Database, module: str) -> None:
+    odd.execute(f"CREATE VIRTUAL TABLE search USING {module}(body)")
     odd.execute("INSERT INTO search VALUES ('coffee beans')")
     assert odd.query("SELECT body FROM search WHERE search MATCH 'coffee'").rows == [["coffee beans"]]
 

@@ -7,8 +7,9 @@ from http.client import HTTPResponse
 from typing import Any, Final, Protocol
 
 from tests.process.http_client import Connection
-from tests.process.messages import Message, encode, headers, request
+from tests.process.messages import request
 from tests.process.stdio_client import StdioServer
+from tests.support.messages import Message, encode, headers_for
 
 _ACCEPT: Final = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
 
@@ -109,7 +110,7 @@ class HttpWire:
             connection.send_body(encode(old(method, params, request_id)), {**_ACCEPT, **self._session})
         else:
             message = request(method, request_id, **params)
-            connection.send_body(encode(message), headers(message))
+            connection.send_body(encode(message), headers_for(message))
 
     def wait(self, request_id: str) -> Message:
         """The answer to this request."""

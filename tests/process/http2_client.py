@@ -13,8 +13,9 @@ import h2.config
 import h2.connection
 import h2.events
 
-from tests.process.messages import Message, encode, events, headers
+from tests.process.messages import events
 from tests.process.server_process import PATIENCE_S
+from tests.support.messages import Message, encode, headers_for
 
 _CANCEL: Final = 8
 """The error code of a client that lost interest. RFC 9113, section 7."""
@@ -56,7 +57,7 @@ class Http2Connection:
             (":scheme", self._scheme),
             (":authority", self._authority),
             (":path", self._path),
-            *headers(message).items(),
+            *headers_for(message).items(),
         ]
         self._h2.send_headers(stream, fields)
         self._h2.send_data(stream, encode(message), end_stream=True)

@@ -10,8 +10,9 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-from tests.process.messages import Message, encode, events, headers
+from tests.process.messages import events
 from tests.process.server_process import PATIENCE_S
+from tests.support.messages import Message, encode, headers_for
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -55,7 +56,7 @@ class Connection:
 
     def send(self, message: Message, extra: Mapping[str, str] | None = None) -> None:
         """POST `message`."""
-        self.send_body(encode(message), {**headers(message), **(extra or {})})
+        self.send_body(encode(message), {**headers_for(message), **(extra or {})})
 
     def send_body(self, body: bytes, fields: Mapping[str, str], method: str = "POST") -> None:
         """Send a request with this body and these header fields."""

@@ -2,22 +2,17 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Any
 
-VERSION: Final = "2026-07-28"
-_META: Final = "io.modelcontextprotocol/"
-SUBSCRIPTION_ID: Final = f"{_META}subscriptionId"
-_MIRRORED: Final = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
-
-Message = dict[str, Any]
+from tests.support.messages import CLIENT_CAPABILITIES, CLIENT_INFO, PROTOCOL_VERSION, VERSION, Message
 
 
 def request(method: str, request_id: int | str = 1, *, meta: Message | None = None, **params: Any) -> Message:
     """A request with a complete `_meta`; `meta` adds to it (progressToken, logLevel)."""
     own: Message = {
-        f"{_META}protocolVersion": VERSION,
-        f"{_META}clientInfo": {"name": "process-test", "version": "1"},
-        f"{_META}clientCapabilities": {"elicitation": {}, "sampling": {}, "roots": {}},
+        PROTOCOL_VERSION: VERSION,
+        CLIENT_INFO: {"name": "process-test", "version": "1"},
+        CLIENT_CAPABILITIES: {"elicitation": {}, "sampling": {}, "roots": {}},
     }
     return {
         "jsonrpc": "2.0",
@@ -35,25 +30,6 @@ def call(tool: str, request_id: int | str = 1, *, meta: Message | None = None, *
 def listen(request_id: int | str = "listening", **wanted: Any) -> Message:
     """A subscriptions/listen; by default for changes of the tool list."""
     return request("subscriptions/listen", request_id, notifications=wanted or {"toolsListChanged": True})
-
-
-def encode(message: Message) -> bytes:
-    """The message as JSON on one line."""
-    return json.dumps(message, separators=(",", ":")).encode()
-
-
-def headers(message: Message) -> dict[str, str]:
-    """The HTTP headers that go with `message`."""
-    method = message["method"]
-    own = {
-        "content-type": "application/json",
-        "accept": "application/json, text/event-stream",
-        "mcp-protocol-version": VERSION,
-        "mcp-method": method,
-    }
-    if method in _MIRRORED:
-        own["mcp-name"] = message["params"][_MIRRORED[method]]
-    return own
 
 
 def events(lines: Iterable[str]) -> Iterator[Message]:

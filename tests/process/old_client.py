@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from tests.process.http_client import Connection
-from tests.process.messages import Message, encode
+from tests.support.messages import Message, encode
 
 _ACCEPT: Final = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
 _CAPABILITIES: Final[Message] = {"elicitation": {}, "sampling": {}, "roots": {}}

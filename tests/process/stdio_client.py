@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
-from tests.process.messages import Message, encode
 from tests.process.server_process import PATIENCE_S, PROBES, ServerProcess
+from tests.support.messages import Message, encode
 
 
 class StdioServer(ServerProcess):

@@ -7,8 +7,9 @@ from typing import Final
 import pytest
 
 from tests.process.asgi_server import MOUNTED, AsgiServer
-from tests.process.messages import call, encode, headers, listen, text
+from tests.process.messages import call, listen, text
 from tests.process.old_client import SessionClient, SseClient, old_call
+from tests.support.messages import encode, headers_for
 
 pytestmark = pytest.mark.process
 
@@ -69,7 +70,7 @@ def test_clients_that_leave_alarm_nobody(server: AsgiServer) -> None:
 def _leave_in_the_middle_of_a_body(server: AsgiServer) -> None:
     message = call("echo", text="never said")
     body = encode(message)
-    fields = {**headers(message), "host": "localhost", "content-length": str(len(body))}
+    fields = {**headers_for(message), "host": "localhost", "content-length": str(len(body))}
     head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
     with server.connect() as connection:
         connection.socket.sendall(f"POST /mcp HTTP/1.1\r\n{head}\r\n".encode() + body[:10])

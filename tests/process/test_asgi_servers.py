@@ -10,9 +10,10 @@ import pytest
 
 from tests.process.asgi_server import MOUNTED, AsgiServer
 from tests.process.http_client import get
-from tests.process.messages import SUBSCRIPTION_ID, call, listen, text
+from tests.process.messages import call, listen, text
 from tests.process.server_process import PATIENCE_S, ServerProcess
 from tests.process.timing import assert_within
+from tests.support.messages import SUBSCRIPTION_ID
 
 pytestmark = pytest.mark.process
 

@@ -16,11 +16,11 @@ import pytest
 from tests.process.asgi_server import AsgiServer
 from tests.process.failing_wires import HttpWire, SseWire, StdioWire, Wire
 from tests.process.http_client import Connection
-from tests.process.messages import Message
 from tests.process.plugins.failures import CALM, KINDS
 from tests.process.server_process import ServerProcess
 from tests.process.stdio_client import StdioServer
 from tests.process.test_asgi_servers import COMMANDS
+from tests.support.messages import Message
 
 pytestmark = pytest.mark.process
 

@@ -11,9 +11,10 @@ import pytest
 
 from tests.process.certificates import make_certificates
 from tests.process.http_client import Connection, ask
-from tests.process.messages import call, encode, headers, listen, text
+from tests.process.messages import call, listen, text
 from tests.process.server_process import PATIENCE_S, PROBES, ServerProcess
 from tests.process.timing import assert_within
+from tests.support.messages import encode, headers_for
 
 pytestmark = [pytest.mark.process, pytest.mark.spec("2026-07-28/basic/transports/streamable-http#cancellation")]
 
@@ -105,7 +106,7 @@ def test_a_client_that_leaves_before_its_request_is_complete_is_no_error(tmp_pat
         for kept in (0, 10):
             with Connection(server.url) as connection:
                 body = encode(message)
-                connection.send_body(body[:kept], {**headers(message), "content-length": str(len(body))})
+                connection.send_body(body[:kept], {**headers_for(message), "content-length": str(len(body))})
         assert text(ask(server.url, call("echo", text="next"))) == "next"
         server.signal()
         assert server.exit_code() == 0

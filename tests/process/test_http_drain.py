@@ -11,8 +11,9 @@ from typing import Final, NamedTuple
 import pytest
 
 from tests.process.http_client import Connection, accepts_connections, ask
-from tests.process.messages import SUBSCRIPTION_ID, Message, call, encode, headers, listen, text
+from tests.process.messages import call, listen, text
 from tests.process.server_process import PATIENCE_S, PROBES, ServerProcess
+from tests.support.messages import SUBSCRIPTION_ID, Message, encode, headers_for
 
 pytestmark = pytest.mark.process
 
@@ -184,7 +185,7 @@ def test_a_listener_that_never_reads_cannot_hold_the_process(place: Place, tmp_p
 
 def test_clients_that_say_nothing_or_half_of_it_cannot_hold_the_process(place: Place, tmp_path: Path) -> None:
     body = encode(call("echo", text="never"))
-    head = "".join(f"{name}: {value}\r\n" for name, value in headers(call("echo", text="never")).items()).encode()
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers_for(call("echo", text="never")).items()).encode()
     start = b"POST /mcp HTTP/1.1\r\nhost: localhost\r\n"
     with _serve(tmp_path, grace_s=f"{GRACE_S}", place=place) as server, ExitStack() as stack:
         connections = [stack.enter_context(Connection(server.url)) for _ in range(3)]

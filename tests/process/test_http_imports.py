@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from tests.process.http_client import Connection, ask
-from tests.process.messages import call, encode
+from tests.process.messages import call
 from tests.process.server_process import PROBES, ServerProcess
 from tests.support.legacy_messages import opening
+from tests.support.messages import encode
 
 pytestmark = pytest.mark.process
 

@@ -13,8 +13,9 @@ import pytest
 from tests.process.certificates import Certificates, make_certificates
 from tests.process.http2_client import Http2Connection
 from tests.process.http_client import ask
-from tests.process.messages import SUBSCRIPTION_ID, call, encode, headers, listen, text
+from tests.process.messages import call, listen, text
 from tests.process.server_process import PATIENCE_S, PROBES, ServerProcess
+from tests.support.messages import SUBSCRIPTION_ID, encode, headers_for
 
 pytestmark = pytest.mark.process
 
@@ -82,7 +83,7 @@ class TestTls:
             ServerProcess(*BIND, directory=tmp_path, environment=environment) as server,
             httpx.Client(http2=True, verify=certificates.client, timeout=PATIENCE_S) as client,
         ):
-            response = client.post(server.url, content=encode(message), headers=headers(message))
+            response = client.post(server.url, content=encode(message), headers=headers_for(message))
         assert response.http_version == "HTTP/1.1"
         assert text(response.json()) == "one"
 

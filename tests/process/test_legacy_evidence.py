@@ -17,8 +17,9 @@ import pytest
 
 from mcp_bridges.deprecation.evidence import read_evidence
 from tests.process.http_client import Connection, ask, get
-from tests.process.messages import Message, call, encode
+from tests.process.messages import call
 from tests.process.server_process import COMMAND, PATIENCE_S, PROBES, ServerProcess, clean_environment
+from tests.support.messages import Message, encode
 
 pytestmark = pytest.mark.process
 

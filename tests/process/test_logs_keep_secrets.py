@@ -7,8 +7,9 @@ from typing import Final
 import pytest
 
 from tests.process.http_client import Connection, ask
-from tests.process.messages import Message, call, request
+from tests.process.messages import call, request
 from tests.process.server_process import ServerProcess
+from tests.support.messages import Message
 
 pytestmark = pytest.mark.process
 

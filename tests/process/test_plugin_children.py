@@ -10,9 +10,10 @@ import pytest
 
 from tests.process.asgi_server import AsgiServer
 from tests.process.http_client import ask
-from tests.process.messages import Message, call, text
+from tests.process.messages import call, text
 from tests.process.server_process import COMMAND, ServerProcess
 from tests.process.stdio_client import StdioServer
+from tests.support.messages import Message
 
 pytestmark = pytest.mark.process
 

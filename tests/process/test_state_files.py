@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from tests.process.http_client import Connection
-from tests.process.messages import encode
 from tests.process.server_process import COMMAND, PATIENCE_S, PROBES, ServerProcess, clean_environment
+from tests.support.messages import encode
 
 pytestmark = pytest.mark.process
 

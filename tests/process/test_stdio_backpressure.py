@@ -8,9 +8,10 @@ from typing import Final
 
 import pytest
 
-from tests.process.messages import Message, call, encode, listen, request, text
+from tests.process.messages import call, listen, request, text
 from tests.process.server_process import PROBES
 from tests.process.stdio_client import StdioServer
+from tests.support.messages import Message, encode
 
 pytestmark = [pytest.mark.process, pytest.mark.spec("2026-07-28/basic/transports/stdio")]
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.messages import Message, call, encode, request, text
+from tests.process.messages import call, request, text
 from tests.process.server_process import COMMAND, PROBES, ServerProcess
 from tests.process.stdio_client import StdioServer
+from tests.support.messages import Message, encode
 
 pytestmark = [pytest.mark.process, pytest.mark.spec("2026-07-28/basic/transports/stdio")]
 

@@ -131,15 +131,16 @@ async def test_an_accepted_notification_gets_202_and_no_body(client: HttpClient)
 @over(*HTTP)
 async def test_a_refused_notification_gets_an_http_error(client: HttpClient) -> None:
     legacy = {"mcp-protocol-version": None}
-    for headers in (
-        legacy,
-        {"mcp-protocol-version": "2025-11-25"},
-        {"content-type": "text/plain"},
-        {"accept": "text/html"},
+    for headers, status, code in (
+        (legacy, 400, -32020),
+        ({"mcp-protocol-version": "2025-11-25"}, 400, -32600),
+        ({"content-type": "text/plain"}, 415, -32600),
+        ({"accept": "text/html"}, 406, -32600),
     ):
         reply = await client.tell(notification("notifications/initialized"), headers=headers)
-        assert (reply.status or 0) >= 400
-        assert all("id" not in message for message in reply.messages)
+        assert [(reply.status, message["error"]["code"], "id" in message) for message in reply.messages] == [
+            (status, code, False)
+        ]
 
 
 @pytest.mark.spec("basic/transports/streamable-http#sending-messages", "content-types")

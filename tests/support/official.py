@@ -14,8 +14,9 @@ import jsonschema_rs
 from mcp_types import methods
 
 from tests.support.messages import SERVER_INFO, SUBSCRIPTION_ID, VERSION, Message
+from tests.support.result_types import RESULT_TYPES
 
-RESULT_TYPES: Final = frozenset({"complete", "input_required"})
+_KINDS_OF_RESULT: Final = frozenset({"complete", "input_required"})
 CACHEABLE: Final = frozenset(
     {"server/discover", "tools/list", "prompts/list", "resources/list", "resources/templates/list", "resources/read"}
 )
@@ -25,16 +26,7 @@ INPUT_REQUESTS: Final = frozenset({"elicitation/create", "sampling/createMessage
 _JSONRPC_CODES: Final = range(-32768, -31999)
 _DEFINED_CODES: Final = frozenset({-32700, -32600, -32601, -32602, -32603, -32020, -32021, -32022})
 _SCHEMA_NAMES: Final = {
-    "server/discover": "DiscoverResult",
-    "tools/list": "ListToolsResult",
-    "tools/call": "CallToolResult",
-    "resources/list": "ListResourcesResult",
-    "resources/templates/list": "ListResourceTemplatesResult",
-    "resources/read": "ReadResourceResult",
-    "prompts/list": "ListPromptsResult",
-    "prompts/get": "GetPromptResult",
-    "completion/complete": "CompleteResult",
-    "subscriptions/listen": "SubscriptionsListenResult",
+    **RESULT_TYPES,
     "notifications/progress": "ProgressNotification",
     "notifications/message": "LoggingMessageNotification",
     "notifications/cancelled": "CancelledNotification",
@@ -87,7 +79,7 @@ def check_error(message: Message) -> None:
 def check_result(method: str, result: Message) -> None:
     """The result of `method`, by the official models and by what they overlook."""
     methods.validate_server_result(method, VERSION, result)
-    assert result["resultType"] in RESULT_TYPES, result
+    assert result["resultType"] in _KINDS_OF_RESULT, result
     if result["resultType"] == "input_required":
         _check_input_required(method, result)
         return

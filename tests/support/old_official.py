@@ -15,18 +15,8 @@ from mcp_runtime.protocol.json_types import is_object
 from tests.bridges.revision_schemas import RevisionSchema, schema_of
 from tests.support import official
 from tests.support.messages import PROTOCOL_VERSION, Message
+from tests.support.result_types import OLD_RESULT_TYPES
 
-RESULT_TYPES: Final = {
-    "initialize": "InitializeResult",
-    "tools/list": "ListToolsResult",
-    "tools/call": "CallToolResult",
-    "resources/list": "ListResourcesResult",
-    "resources/templates/list": "ListResourceTemplatesResult",
-    "resources/read": "ReadResourceResult",
-    "prompts/list": "ListPromptsResult",
-    "prompts/get": "GetPromptResult",
-    "completion/complete": "CompleteResult",
-}
 EMPTY: Final = frozenset({"ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"})
 CODES: Final = frozenset({-32700, -32600, -32601, -32602, -32603, -32002, -32020, -32021, -32022})
 """What a server answers with: JSON-RPC's own codes, an unknown resource, and those of 2026-07-28 for what older revisions
@@ -101,7 +91,7 @@ def _check_result(method: str, result: Message, revision: str | None) -> None:
         # The official serializer drops what it does not know: nothing may be lost.
         assert json.loads(json.dumps(kept)) == result, (kept, result)
     else:
-        assert closed.problems(RESULT_TYPES[method], result) == [], result
+        assert closed.problems(OLD_RESULT_TYPES[method], result) == [], result
 
 
 @cache

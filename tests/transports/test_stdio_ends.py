@@ -244,6 +244,21 @@ async def test_a_client_that_sends_without_reading_is_read_no_further(
         assert len(writer.taken) == 10_000  # nothing was lost
 
 
+@pytest.mark.parametrize("limit", [1, 3])
+async def test_no_more_calls_are_taken_than_the_limit_until_their_answers_are_written(
+    autojump_clock: trio.testing.MockClock, limit: int
+) -> None:
+    """Each of these calls is over at once: what waits is its answer, and the writer has one message more."""
+    reader, writer = Endless(encode(request("server/discover", id="N")), 10), Stalled()
+    async with serving(reader, writer, settings(limits={"max_concurrent_requests": limit})) as served:
+        await trio.sleep(60)
+        assert served.runtime.dispatcher.at_work == 0
+        assert reader.handed_out == limit + 2  # the last one is refused, and its refusal is to be written, too
+        writer.allowed = 20
+        await trio.sleep(60)
+    assert sorted(json.loads(line)["id"] for line in writer.taken) == list(range(1, 11))
+
+
 async def test_a_client_that_sends_without_reading_can_fill_no_memory_with_notifications_either(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
@@ -313,4 +328,41 @@ async def test_a_reader_that_stalls_before_the_input_ended_unread_does_not_hold_
         await trio.sleep(5)
         hung_up.set()
         with trio.fail_after(2):
+            await served.ended.wait()
+
+
+@pytest.mark.parametrize("grace_s", [0.5, 3])
+async def test_a_reader_that_stalls_has_one_grace_period_and_not_a_second_one(
+    autojump_clock: trio.testing.MockClock, grace_s: float
+) -> None:
+    ours, theirs = trio.testing.memory_stream_pair()
+    hung_up = trio.Event()
+    config = settings(stdio={"eof_grace_s": grace_s})
+    async with serving(theirs, Stalled(), config) as served, trio.open_nursery() as nursery:
+        nursery.start_soon(served.stdio.stop_when_stuck, hung_up.wait)
+        await ours.send_all(b"{\n" * 10)
+        await trio.sleep(5)
+        began = trio.current_time()
+        hung_up.set()
+        await served.ended.wait()
+        assert trio.current_time() - began == pytest.approx(grace_s)
+
+
+async def test_a_reader_that_takes_something_in_each_grace_period_has_another_one(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """It is slow, not stuck: every line that it sent is answered, although that takes many grace periods."""
+    ours, theirs = trio.testing.memory_stream_pair()
+    writer, hung_up = Stalled(), trio.Event()
+    async with serving(theirs, writer, settings(stdio={"eof_grace_s": 3})) as served, trio.open_nursery() as nursery:
+        nursery.start_soon(served.stdio.stop_when_stuck, hung_up.wait)
+        await ours.send_all(b"{\n" * 10)
+        hung_up.set()
+        for taken in range(1, 10):
+            await trio.sleep(2)
+            writer.allowed = taken
+        await trio.sleep(2)
+        assert len(writer.taken) == 9
+        assert not served.ended.is_set()
+        with trio.fail_after(7):
             await served.ended.wait()

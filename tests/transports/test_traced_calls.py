@@ -14,11 +14,11 @@ from mcp_runtime.call import Reply
 from mcp_runtime.compose import build_runtime
 from mcp_runtime.protocol.jsonrpc import Request
 from tests.support.clients import Client
+from tests.support.dispatcher_client import Client as Direct
 from tests.support.messages import request
 from tests.support.settings import settings
 from tests.support.spans import facts, traced
 from tests.support.wires import EVERY_WIRE, over
-from tests.unit.client import Client as Direct
 
 OURS = "0af7651916cd43dd8448eb211c80319c"
 THEIRS = "4bf92f3577b34da6a3ce929d0e0e4736"

@@ -151,3 +151,54 @@ def test_a_client_may_be_listened_to_and_told_nothing(backend: Backend) -> None:
             assert wire.messages == []  # it was heard
 
     run(backend, test)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_disconnect_that_is_told_as_an_error_is_one(backend: Backend) -> None:
+    class Failing(Wire):
+        async def receive(self) -> Any:
+            await anyio.sleep(3)
+            raise OSError("gone")
+
+    async def test() -> None:
+        watch, wire = Watch(after_s=0.25, keep_alive_interval_s=10), Failing()
+        async with watch.running():
+            watch.enter(watched := wire.watched())
+            await anyio.sleep(5)
+            watch.leave(watched)
+        assert wire.gone_at == 3.25
+
+    run(backend, test)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_has_become_something_else_is_young_again(backend: Backend) -> None:
+    async def test() -> None:
+        watch, ages = Watch(after_s=2, keep_alive_interval_s=10), list[float]()
+        async with watch.running():
+            watched = _Ageing(ages=ages, began=anyio.current_time())
+            watch.enter(watched)
+            await anyio.sleep(4)
+            watch.enter(_Ageing(ages=[], began=anyio.current_time()))  # The watch does not sleep meanwhile.
+            await anyio.sleep(1)
+            watch.renew(watched)
+            assert not watched.is_old
+            await anyio.sleep(5)
+            watch.leave(watched)
+        assert ages == [2, 7]
+
+    run(backend, test)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_it_sleeps_where_nothing_is_at_work(backend: Backend) -> None:
+    async def test() -> None:
+        watch = Watch(after_s=2, keep_alive_interval_s=10)
+        async with watch.running():
+            watched = _Ageing(ages=[], began=anyio.current_time())
+            watch.enter(watched)
+            watch.leave(watched)
+            await anyio.sleep(5)
+            assert watch._idle is not None, "it looks again and again"
+
+    run(backend, test)

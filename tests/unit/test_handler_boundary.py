@@ -430,7 +430,7 @@ class BrokenSpans:
     def __init__(self, error: BaseException) -> None:
         self._error = error
 
-    async def around(self, call: object, dispatcher: object) -> None:
+    async def around(self, call: object, serve: object, cut_off: object) -> None:
         del call, dispatcher
         raise self._error
 
@@ -442,7 +442,7 @@ async def test_a_tracer_that_fails_fails_the_call(error: BaseException) -> None:
 
     client = serving(tool)
     spans: Any = BrokenSpans(error)
-    client.runtime.dispatcher.trace(spans)
+    client.runtime.dispatcher.trace(spans.around)
     answer = await client.dispatch(client.call("tools/call", {"name": "tool"}))
     assert isinstance(answer, Reply)
     assert INCIDENT.fullmatch(json.loads(answer.body)["error"]["message"])
@@ -452,7 +452,7 @@ def test_a_cancellation_passes_through_the_spans() -> None:
     async def talk() -> None:
         client = serving(anyio.sleep_forever)
         spans: Any = BrokenSpans(STRAY)
-        client.runtime.dispatcher.trace(spans)
+        client.runtime.dispatcher.trace(spans.around)
         with trio.CancelScope() as scope:
             scope.cancel()
             await client.tool("tool")

@@ -20,8 +20,7 @@ from mcp_runtime.protocol.headers import (
     read_headers,
     version_of,
 )
-
-from .client import headers as headers_of
+from tests.support.dispatcher_client import headers as headers_of
 
 SERVER_VALIDATION = pytest.mark.spec("basic/transports/streamable-http#server-validation")
 VALUE_ENCODING = pytest.mark.spec("basic/transports/streamable-http#value-encoding")

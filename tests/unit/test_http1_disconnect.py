@@ -14,6 +14,8 @@ from tests.unit.http1_server import PARSERS, PATIENCE_S, Parser, Peer, reply, se
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc"
+LONG = b"y" * 5_000_000
+"""More than the kernel takes from a server whose client does not read."""
 OK: Message = {"type": "http.response.start", "status": 200, "headers": []}
 DISCONNECT: Message = {"type": "http.disconnect"}
 
@@ -385,6 +387,28 @@ class TestSend:
             head = await peer.head()
             assert head.header("content-length") == "20000006"
             assert await peer.to_the_end() == b"x" * 20_000_000
+
+    @pytest.mark.parametrize("size", [65_536, 65_537])
+    async def test_a_body_that_was_not_sent_behind_its_head_ends_the_connection(self, size: int) -> None:
+        """The head alone fills what the kernel holds; a body past 64 KiB follows it in a second write."""
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            with trio.move_on_after(0.05) as timeout:
+                await reply(send, b"x" * size, headers=[(b"content-length", b"%d" % size), (b"x-long", LONG)])
+            assert timeout.cancelled_caught
+            cancelled.set()
+
+        cancelled = trio.Event()
+        async with serving(app) as server, server.peer(receive_buffer_bytes=65_536) as peer:
+            await peer.send(GET + GET)
+            with trio.fail_after(PATIENCE_S):
+                await cancelled.wait()
+                assert (await peer.head()).header("x-long") == LONG.decode()
+                await peer.end()
+                rest = await peer.to_the_end()
+        # A small body goes out with its head: it is there, and the next answer is, too. Of a large one nothing is.
+        assert rest[:size] == (b"x" * size if size <= 65_536 else b"")
+        assert (b"HTTP/1.1" in rest) is (size <= 65_536)
 
     @pytest.mark.parametrize("ending", [b"", b"Connection: close\r\n"], ids=["kept", "close"])
     async def test_the_end_of_an_answer_may_be_cancelled_too(self, ending: bytes) -> None:

@@ -245,6 +245,13 @@ def test_an_allowed_origin_is_that_scheme_host_and_port() -> None:
     )
 
 
+@pytest.mark.parametrize("written", ["https://app.example", "https://app.example/", "HTTPS://App.Example/"])
+def test_an_origin_may_be_configured_with_a_slash_at_its_end_but_no_browser_sends_one(written: str) -> None:
+    made = guard(origins=(written,))
+    assert origins(made, "https://app.example", "https://app.example/", "http://app.example") == [True, False, False]
+    assert origins(guard("app.example"), "https://app.example", "https://app.example/") == [True, False]
+
+
 def test_null_is_answered_only_where_the_operator_says_so() -> None:
     assert origins(guard(origins=("null",)), "null", "http://evil.com") == [True, False]
 
@@ -333,3 +340,10 @@ def test_a_preflight_allows_the_headers_of_the_protocol() -> None:
     assert {b"mcp-param-region", b"mcp-param-b"} <= names
     assert {b"mcp-protocol-version", b"mcp-method", b"mcp-name", b"accept", b"content-type", b"authorization"} <= names
     assert b"x-own" not in names
+
+
+@pytest.mark.parametrize("allowed", ["*", "*.example.com"])
+def test_what_is_remembered_of_hosts_is_bounded(allowed: str) -> None:
+    made = guard(allowed)
+    assert hosts(made, *(f"a{number}.example.com" for number in range(200))) == [True] * 200
+    assert len(made._known_hosts) <= 64

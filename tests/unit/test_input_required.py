@@ -1,6 +1,7 @@
 """A call that needs input ends, and its retry, the same request of the same client, takes up where it left off."""
 
 import json
+from bisect import bisect_left
 from typing import Any
 
 import msgspec
@@ -277,6 +278,24 @@ def test_a_memo_is_bounded_by_the_length_of_the_sealed_state(limit: int) -> None
         server.call().store("m", "x" * (low + 1))
 
 
+# Tokens grow in steps of four characters for three bytes, so that some lengths do not exist; these do.
+@pytest.mark.parametrize("limit", [1025, 1026, 1027, 32_769])
+def test_a_state_of_exactly_the_limit_is_sealed_and_one_byte_more_is_not(limit: int) -> None:
+    server = Server(max_request_state_bytes=limit)
+    size = bisect_left(range(limit), True, key=lambda tried: not fits(server, tried)) - 1
+    rounds = server.call()
+    rounds.store("m", "x" * size)
+    assert len(state_of(asked(rounds, "a"))) == limit
+    longer = server.call()
+    with pytest.raises(ToolError, match=rf"would take ({limit + 1}|{limit + 2}) bytes; the limit is {limit}"):
+        longer.store("m", "x" * (size + 1))
+    longer.memos["m"] = Raw(json.dumps("x" * (size + 1)).encode())
+    with pytest.raises(InputNeeded) as needed:
+        longer.answer(question("a"))
+    with pytest.raises(ToolError, match=f"the limit is {limit}"):
+        longer.require_input(needed.value.questions)
+
+
 def test_a_memo_that_did_not_fit_is_forgotten() -> None:
     rounds = Server(max_request_state_bytes=1024).call()
     rounds.store("small", 1)
@@ -405,3 +424,14 @@ def test_only_equal_requests_have_equal_bindings(one: object, other: object) -> 
     assert (bind("tools/call", one) == bind("tools/call", other)) is same
     assert bind("tools/call", one) == bind("tools/call", json.loads(json.dumps(one)))
     assert bind("tools/call", one) != bind("prompts/get", one)
+
+
+@REQUIREMENTS
+@pytest.mark.parametrize("ttl_s", [60, 3600])
+def test_a_state_expires_when_the_operator_says(ttl_s: int) -> None:
+    server = Server(request_state_ttl_s=ttl_s)
+    state = state_of(asked(server.call(), "name"))
+    server.clock.now_s += ttl_s - 1
+    assert server.call(state, name=accepted("Ada")).answer(question("name")) == "Ada"
+    server.clock.now_s += 2
+    assert refusal(server, state).message.startswith("requestState has expired")

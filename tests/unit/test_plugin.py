@@ -14,8 +14,7 @@ from mcp_runtime.config import Config
 from mcp_runtime.declarations import Declaration, Kind
 from mcp_runtime.plugin_loading import PluginLoadError
 from mcp_runtime.protocol.content import Annotations
-
-from .client import Client, text_of
+from tests.support.dispatcher_client import Client, text_of
 
 
 async def greet(name: str) -> str:

@@ -10,8 +10,7 @@ from mcp_runtime import Plugin, PluginError, SyncContext
 from mcp_runtime.compose import build_runtime
 from mcp_runtime.config import Config, ConfigError, Limits, PluginsConfig
 from mcp_runtime.plugin_loading import PluginLoadError
-
-from .client import Client, RpcError, text_of
+from tests.support.dispatcher_client import Client, RpcError, text_of
 
 Declare = Callable[["Plugin[None]"], object]
 

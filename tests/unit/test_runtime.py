@@ -11,8 +11,7 @@ from mcp_runtime import Plugin
 from mcp_runtime.compose import build_runtime
 from mcp_runtime.config import Config, ConfigError, ServerConfig
 from mcp_runtime.plugin_loading import PluginLoadError
-
-from .client import Client
+from tests.support.dispatcher_client import Client
 
 
 def with_lifespan(name: str, events: list[str]) -> "Plugin[None]":

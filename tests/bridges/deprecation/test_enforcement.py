@@ -1,13 +1,14 @@
 """Stages, lists and dry runs: who is refused, through a gate that was built from a configuration file."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mcp_bridges.deprecation.enforcement import Stage
+from mcp_bridges.deprecation.enforcement import Reason, Stage
 from mcp_bridges.deprecation.options import read_deprecation
-from tests.bridges.deprecation.parts import Station, client, config_of, sighting, station
+from tests.bridges.deprecation.parts import Station, client, config_of, sighting, station, unix
 
 SSE = "transport.http_sse"
 BROWNOUT = f"{SSE} = 2027-05-04T14:00Z for=2h every=7d"
@@ -193,3 +194,60 @@ def test_what_is_closed_to_newcomers_is_known(tmp_path: Path) -> None:
     enforcement = read_deprecation(config).enforcement
     assert [enforcement.is_closed(one) for one in ("ping", SSE, "protocol.handshake")] == [True, False, False]
     assert enforcement.stage_of("protocol.handshake") is Stage.SIGNAL
+
+
+TWO = (SSE, "ping")
+OPEN = "2027-05-04T14:00Z for=2h"
+
+
+def told(server: Station, features: Iterable[str]) -> tuple[str, str]:
+    """The feature that a client is refused for, and the reason."""
+    refusal = server.gate.admit(sighting(features=features)).refusal
+    assert refusal is not None
+    data: Any = refusal.data
+    return data["feature"], data["reason"]
+
+
+def test_a_weightier_reason_that_is_only_noted_refuses_nobody_but_a_lighter_one_does(tmp_path: Path) -> None:
+    keys: dict[str, Any] = {"brownouts": [f"{SSE} = {OPEN}"], "dry_run": ["ping"]}
+    server = station(tmp_path, at=DURING, stages=["ping = gone", f"{SSE} = brownout"], **keys)
+    for features in (TWO, TWO[::-1]):
+        assert told(server, features) == (SSE, "brownout")
+
+
+def test_of_several_reasons_the_weightiest_is_told(tmp_path: Path) -> None:
+    server = station(
+        tmp_path,
+        at=DURING,
+        stages=[f"{SSE} = brownout", "protocol.handshake = gone"],
+        brownouts=[f"{SSE} = {OPEN} status=410"],
+    )
+    for features in ((SSE, "protocol.handshake"), ("protocol.handshake", SSE)):
+        assert told(server, features) == ("protocol.handshake", "gone")
+
+
+@pytest.mark.parametrize(
+    ("begins", "order"),
+    [(("15", "14"), ["ping", SSE]), (("14", "15"), [SSE, "ping"]), (("14", "14"), ["ping", SSE])],
+)
+def test_brownouts_are_announced_in_the_order_of_their_beginnings_then_of_their_names(
+    tmp_path: Path, begins: tuple[str, str], order: list[str]
+) -> None:
+    brownouts = [
+        f"{feature} = 2027-05-04T{hour}:00Z for=2h" for feature, hour in zip((SSE, "ping"), begins, strict=True)
+    ]
+    server = station(tmp_path, at=BEFORE, stage="brownout", brownouts=brownouts)
+    told = server.headers(sighting(features=TWO))["legacy-brownout"]
+    assert [part.partition('feature="')[2].rstrip('"') for part in told.split(", ")] == order
+
+
+@pytest.mark.parametrize("at", ["2027-04-01", BEFORE, DURING, AFTER, "2027-05-06T12:00"])
+def test_what_changes_next_is_still_to_come(tmp_path: Path, at: str) -> None:
+    enforcement = read_deprecation(config_of(tmp_path, stage="brownout", brownouts=[BROWNOUT])).enforcement
+    assert enforcement.changes_at([SSE], at=unix(at)) > unix(at)
+
+
+def test_what_is_denied_is_objected_to_once(tmp_path: Path) -> None:
+    config = config_of(tmp_path, stage="refuse_new", deny=["name=cursor"], brownouts=[BROWNOUT])
+    objections = read_deprecation(config).enforcement.objections(client(), [SSE], opening=True, at=unix(DURING))
+    assert [one.reason for one in objections] == [Reason.DENIED]

@@ -4,6 +4,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from mcp_bridges.deprecation import gatekeeper
 from mcp_bridges.gate import Gate
@@ -30,6 +31,24 @@ def test_every_call_is_noted_with_its_time_and_outcome(tmp_path: Path) -> None:
         (seen[0], begin, "served"),
         (seen[1], begin + 1, "refused"),
         (seen[2], begin + 2, "would_refuse"),
+    ]
+
+
+def test_a_refused_call_counts_for_the_features_it_is_refused_for_alone(tmp_path: Path) -> None:
+    server = station(
+        tmp_path, stages=["ping = gone", "jsonrpc.batch = gone", "feature.roots = gone"], dry_run=["jsonrpc.batch"]
+    )
+    everything = sighting(features=[SSE, "jsonrpc.batch", "ping", "feature.roots"])
+    server.gate.admit(everything)
+    assert [(event, fields["feature"], fields["calls"]) for _, event, fields in server.lines.take()] == [
+        ("legacy_feature_refused", "ping", 1),
+        ("legacy_feature_refused", "feature.roots", 1),
+    ]
+    server.gate.admit(everything)
+    server.gate.admit(sighting(features=[SSE, "jsonrpc.batch"]))
+    assert [(event, fields["feature"], fields["calls"]) for _, event, fields in server.lines.take()] == [
+        ("legacy_feature_used", SSE, 1),
+        ("legacy_feature_would_be_refused", "jsonrpc.batch", 1),
     ]
 
 
@@ -83,3 +102,27 @@ def test_a_year_from_announcement_to_the_end(tmp_path: Path, announced: str) -> 
     assert told[0] == weeks[0] - timedelta(days=14)
     assert told[-1] == weeks[-1]
     assert len(told) == (weeks[-1] - told[0]).days + 1
+
+
+def test_a_preliminary_sighting_that_is_served_leaves_no_trace(tmp_path: Path) -> None:
+    server = station(tmp_path)
+    assert server.gate.admit(replace(sighting(), preliminary=True)).refusal is None
+    assert (server.notes.noted, server.lines.take()) == ([], [])
+    server.gate.admit(sighting())
+    assert [fields["calls"] for _, _, fields in server.lines.take()] == [1]
+
+
+def test_a_preliminary_sighting_that_is_refused_is_the_only_one_and_is_noted(tmp_path: Path) -> None:
+    server = station(tmp_path, stage="gone")
+    assert server.gate.admit(replace(sighting(), preliminary=True)).refusal is not None
+    assert server.notes.outcomes() == ["refused"]
+    assert server.lines.events() == ["legacy_feature_refused"]
+
+
+def test_a_client_whose_day_begins_anew_takes_nobodys_place(tmp_path: Path) -> None:
+    server = station(tmp_path, max_log_streams=1)
+    for n in range(gatekeeper._MAX_COURSES):
+        server.gate.admit(sighting(client(f"client-{n}")))
+    server.clock.set("2026-08-02")
+    server.gate.admit(sighting(client("client-7")))
+    assert len(server.gate._courses) == gatekeeper._MAX_COURSES

@@ -8,7 +8,7 @@ import pytest
 from mcp_bridges.deprecation.ledger_tallies import Tallies
 from mcp_bridges.deprecation.policy import Phase, Policy
 from mcp_bridges.deprecation.registry import FEATURES
-from mcp_bridges.deprecation.report import Report, make_report, next_steps
+from mcp_bridges.deprecation.report import Report, in_words, make_report, next_steps
 from mcp_bridges.deprecation.report_html import as_html
 from mcp_bridges.gate import LegacyClient
 from mcp_bridges.identity import AddressPrivacy
@@ -119,12 +119,48 @@ class TestNextSteps:
         policy = Policy(window_months=48, sunsets={"ping": sunset})
         assert next_steps(await story.report(policy))[0] == said
 
+    async def test_nothing_is_said_of_features_until_less_than_three_months_are_left(self, story: Story) -> None:
+        story.called(client(), "ping")
+        policy = Policy(window_months=48, sunsets={"ping": date(2027, 10, 1)})
+        report = await story.report(policy)
+        assert next(one.phase for one in report.features if one.feature.id == "ping") is Phase.REMINDED
+        assert [step for step in next_steps(report) if "no longer" in step] == []
+
     async def test_features_that_end_together_are_one_step(self, story: Story) -> None:
         for name in "abcdefg":
             story.called(client(name), "ping", "jsonrpc.batch")
         step = next_steps(await story.report())[0]
         assert step.startswith("In 27 days this will no longer be served: jsonrpc.batch, ping, revision.2025-06-18.")
         assert step.endswith(" and 2 more.")
+
+    @pytest.mark.parametrize(("count", "told"), [(5, "a/1.0, b/1.0, c/1.0, d/1.0, e/1.0."), (6, "e/1.0 and 1 more.")])
+    async def test_as_many_clients_as_a_sentence_holds_are_all_named(self, story: Story, count: int, told: str) -> None:
+        for n, name in enumerate("abcdef"[:count]):
+            story.called(client(name), "ping", days_ago=n)
+        step = next_steps(await story.report())[0]
+        assert f" {count} clients used that: a/1.0, b/1.0, " in step
+        assert step.endswith(told)
+        assert ("more" in step) is (count > 5)
+
+    @pytest.mark.parametrize(("count", "rest"), [(5, []), (6, ["So could 1 more; the table says how."])])
+    async def test_as_many_as_can_be_told_who_could_move_are_all_told(
+        self, story: Story, count: int, rest: list[str]
+    ) -> None:
+        for n in range(count):
+            story.called(client("claude-code", transport="http_sse", version=f"2.1.33{n}"), "ping", days_ago=n)
+        steps = [step for step in next_steps(await story.report()) if "could" in step]
+        assert [step.partition(" could move today")[0] for step in steps[:5]] == [
+            f"claude-code/2.1.33{n}" for n in range(5)
+        ]
+        assert steps[5:] == rest
+
+    @pytest.mark.parametrize("count", [5, 6])
+    async def test_no_more_places_are_named_than_clients(self, story: Story, count: int) -> None:
+        for n in range(count):
+            story.called(client("", version=None, peer=f"192.0.2.{n}"), "ping")
+        (step,) = [step for step in next_steps(await story.report()) if "without a name" in step]
+        places = step.partition(" They call from ")[2].rstrip(".").split(", ")
+        assert places == [f"192.0.2.{n}" for n in range(5)]
 
     async def test_who_could_move_is_told_how(self, story: Story) -> None:
         for n in range(7):
@@ -158,6 +194,10 @@ class TestNextSteps:
         await story.watched(30)
         assert not [step for step in next_steps(await story.report()) if "knows nothing" in step]
 
+    async def test_one_day_that_is_missing_is_told(self, story: Story) -> None:
+        await story.watched(29)
+        assert "The ledger knows nothing of 1 of these 30 days." in next_steps(await story.report())
+
     async def test_what_there_was_no_room_for_is_told(self, tmp_path: Path) -> None:
         story = Story(tmp_path)
         story.ledger = story.fixture.ledger(tallies=Tallies(AddressPrivacy("full"), max_tallies=1))
@@ -166,3 +206,10 @@ class TestNextSteps:
         report = await story.report()
         assert "The ledger had no room for 1 call: the numbers lack that." in next_steps(report)
         assert "It had no room for 1 call." in as_html(report)
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(0, "0 clients"), (1, "1 client"), (2, "2 clients"), (2_000, "2,000 clients")]
+)
+def test_numbers_are_as_a_sentence_has_them(count: int, said: str) -> None:
+    assert in_words(count, "client") == said

@@ -57,6 +57,22 @@ def test_the_next_window_begins_after_now(at: float, begins: int | None) -> None
     assert (window.begins_s if window else None) == begins
 
 
+@pytest.mark.parametrize(
+    ("until_s", "last"), [(1_999, 1_500), (2_000, 1_500), (2_001, 2_000), (1_000, None), (0, None)]
+)
+def test_no_window_begins_on_or_after_the_end_of_the_schedule(until_s: int, last: int | None) -> None:
+    ends = Brownout(feature="ping", begins_s=1_000, length_s=100, every_s=500, until_s=until_s)
+    begun = [window.begins_s for at in range(1_000, 3_000, 500) if (window := ends.window_at(at))]
+    found = [window.begins_s for at in range(999, 3_000, 500) if (window := ends.window_after(at))]
+    assert found == begun == [at for at in (1_000, 1_500, 2_000) if last is not None and at <= last]
+
+
+@pytest.mark.parametrize(("until_s", "begins"), [(1_000, None), (1_001, 1_000)])
+def test_a_single_window_does_not_begin_on_the_end_of_its_schedule_either(until_s: int, begins: int | None) -> None:
+    window = Brownout(feature="ping", begins_s=1_000, length_s=100, until_s=until_s).window_at(1_000)
+    assert (window.begins_s if window else None) == begins
+
+
 def test_a_single_window_has_none_after_it() -> None:
     assert ONCE.window_after(999) == Window(begins_s=1_000, ends_s=1_100)
     assert ONCE.window_after(1_000) is None
@@ -148,3 +164,15 @@ def test_the_next_hit_passes_over_windows_that_spare_the_client() -> None:
 def test_the_search_for_a_hit_ends() -> None:
     never = Brownout(feature="ping", begins_s=0, length_s=1, every_s=1, fraction=1e-15)
     assert never.next_hit(CLIENTS[0], at=0, by=math.inf) is None
+
+
+def test_the_search_for_a_hit_looks_a_hundred_windows_ahead() -> None:
+    rare = Brownout(feature="ping", begins_s=0, length_s=1, every_s=10, fraction=0.02)
+    windows = [Window(begins_s=at, ends_s=at + 1) for at in range(0, 1_200, 10)]
+    found: set[int] = set()
+    for one in CLIENTS:
+        first = next((number for number, window in enumerate(windows) if rare.hits(one, window)), len(windows))
+        hit = rare.next_hit(one, at=-1, by=math.inf)
+        assert hit == (windows[first] if first < 100 else None)
+        found.add(first)
+    assert {99, 100} <= found, "the edge is not among these clients"

@@ -12,8 +12,8 @@ from tests.clients.legacy.clients import CLIENTS, LegacyClient
 from tests.clients.legacy.programs import Target, command_of, start
 from tests.clients.legacy.raw_client import answer, call, http_client, opened
 from tests.process.messages import call as modern_call
-from tests.process.messages import headers
 from tests.process.server_process import ServerProcess
+from tests.support.messages import headers_for
 
 pytestmark = pytest.mark.clients
 
@@ -39,14 +39,15 @@ def test_the_same_handler_asks_a_2026_client_by_retry_and_a_2025_client_by_push(
 
             # The question to the old client is open while the new one is asked the same.
             message = modern_call(ASKING)
-            first = answer(http.post(server.url, json=message, headers=headers(message)))["result"]
+            first = answer(http.post(server.url, json=message, headers=headers_for(message)))["result"]
             assert first["resultType"] == "input_required"
             (key,) = first["inputRequests"]
             assert first["inputRequests"][key]["params"]["message"] == pushed["params"]["message"]
             again = {"inputResponses": {key: ANN}, "requestState": first["requestState"]}
             message = {**message, "params": {**message["params"], **again}}
             assert (
-                answer(http.post(server.url, json=message, headers=headers(message)))["result"]["content"] == GREETING
+                answer(http.post(server.url, json=message, headers=headers_for(message)))["result"]["content"]
+                == GREETING
             )
 
             session.post({"jsonrpc": "2.0", "id": pushed["id"], "result": ANN})

@@ -12,8 +12,9 @@ import pytest
 from tests.clients.conversation import PLUGIN
 from tests.clients.legacy.clients import CLIENTS, LegacyClient
 from tests.clients.legacy.programs import Target, command_of, finish, start
-from tests.process.messages import call, headers
+from tests.process.messages import call
 from tests.process.server_process import ServerProcess
+from tests.support.messages import headers_for
 
 pytestmark = pytest.mark.clients
 
@@ -33,7 +34,7 @@ def _serve(directory: Path, **deprecation: str) -> ServerProcess:
 
 def _modern_call(url: str) -> httpx.Response:
     message = call("test_simple_text")
-    return httpx.post(url, json=message, headers=headers(message))
+    return httpx.post(url, json=message, headers=headers_for(message))
 
 
 def test_a_brownout_turns_an_sse_client_away_for_a_while_and_no_modern_one(tmp_path: Path) -> None:

@@ -145,6 +145,7 @@ async def test_a_stream_begins_with_an_event_that_says_how_to_come_back(client: 
     assert first.data == ""
     assert first.id is not None
     assert first.retry_ms == 1000
+    assert len(others) == 3
     assert all(event.data and event.id for event in others)
 
 

@@ -1,68 +1,50 @@
-"""A client that speaks to a dispatcher in process. Rule: every result is checked against the official models."""
+"""A conversation with one plugin in process. Rule: every result is checked against the official models."""
 
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from mcp_types import methods
-
 from mcp_runtime import Plugin
-from mcp_runtime.call import Answer, Call, Reply, Stream
+from mcp_runtime.call import Answer, Stream
 from mcp_runtime.compose import build_runtime
 from mcp_runtime.config import load_config
-from mcp_runtime.protocol.jsonrpc import Request
-from mcp_runtime.protocol.messages import read_message
 from mcp_runtime.runtime import Runtime
+from tests.support import official
+from tests.support.dispatcher_client import Client, meta
 
-VERSION = "2026-07-28"
-FULL: dict[str, Any] = {"elicitation": {}, "sampling": {}, "roots": {}}
-
-
-class RpcError(Exception):
-    """The server answered with a JSON-RPC error."""
-
-    def __init__(self, error: dict[str, Any]) -> None:
-        super().__init__(error["message"])
-        self.code: int = error["code"]
-        self.data: Any = error.get("data")
+_EVERYTHING: dict[str, Any] = {"elicitation": {}, "sampling": {}, "roots": {}}
 
 
-@dataclass
 class Conversation:
-    """Requests to one runtime. `notifications` are those of the last request, in order."""
+    """Requests to one runtime. `capabilities` are what the client says it can do."""
 
-    runtime: Runtime
-    capabilities: dict[str, Any] = field(default_factory=lambda: dict(FULL))
-    notifications: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    ids: "count[int]" = field(default_factory=lambda: count(1))
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self.capabilities = dict(_EVERYTHING)
+        self._client = Client.of(runtime)
+        self._ids = count(1)
+
+    @property
+    def notifications(self) -> list[dict[str, Any]]:
+        """Those of the last request, in order."""
+        return self._client.notifications
+
+    def _params(self, own: dict[str, Any] | None, params: dict[str, Any]) -> dict[str, Any]:
+        self._client.notifications = []
+        return {**params, "_meta": {**meta(clientCapabilities=self.capabilities), **(own or {})}}
 
     async def send(self, method: str, meta: dict[str, Any] | None = None, **params: Any) -> Answer | None:
-        own = {"protocolVersion": VERSION, "clientCapabilities": self.capabilities}
-        namespaced = {f"io.modelcontextprotocol/{key}": value for key, value in own.items()}
-        message: dict[str, Any] = {"jsonrpc": "2.0", "id": next(self.ids), "method": method}
-        message["params"] = {**params, "_meta": {**namespaced, **(meta or {})}}
-        request = read_message(json.dumps(message).encode())
-        assert isinstance(request, Request)
-        self.notifications = []
-
-        async def notify(encoded: bytes) -> None:
-            self.notifications.append(json.loads(encoded))
-
-        call = Call(request=request, transport="stdio", notify=notify)
-        return await self.runtime.dispatcher.dispatch(call)
+        call = self._client.call(method, self._params(meta, params), id=next(self._ids))
+        return await self._client.dispatch(call)
 
     async def request(self, method: str, meta: dict[str, Any] | None = None, **params: Any) -> dict[str, Any]:
-        answer = await self.send(method, meta, **params)
-        assert isinstance(answer, Reply)
-        response = json.loads(answer.body)
-        if "error" in response:
-            raise RpcError(response["error"])
-        methods.validate_server_result(method, VERSION, response["result"])
-        return dict(response["result"])
+        """The result of a request. Raises RpcError."""
+        result = await self._client.request(method, self._params(meta, params), id=next(self._ids))
+        official.check_result(method, result)
+        return result
 
     async def call(self, tool: str, /, **arguments: Any) -> dict[str, Any]:
         return await self.request("tools/call", name=tool, arguments=arguments)
@@ -85,11 +67,6 @@ class Conversation:
             assert (await hear())["method"] == "notifications/subscriptions/acknowledged"
             yield hear
         answer.subscription.leave()
-
-
-def text(result: dict[str, Any]) -> str:
-    """The text of a tool's result."""
-    return "".join(block["text"] for block in result["content"] if block["type"] == "text")
 
 
 @asynccontextmanager

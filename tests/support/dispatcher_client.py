@@ -1,7 +1,7 @@
 """A client that speaks to the dispatcher of a real runtime. Rule: a request says all that the test leaves out."""
 
 import json
-from typing import Any
+from typing import Any, Self
 
 from mcp_runtime import Plugin
 from mcp_runtime.call import Answer, Call, Reply
@@ -10,11 +10,12 @@ from mcp_runtime.config import Config, SealConfig
 from mcp_runtime.protocol.headers import METHOD, NAME, PARAM_PREFIX, PROTOCOL_VERSION, Headers, encode_value
 from mcp_runtime.protocol.jsonrpc import Request, RequestId
 from mcp_runtime.protocol.messages import read_message
+from mcp_runtime.runtime import Runtime
 from mcp_runtime.secret import Secret
+from tests.support.messages import CLIENT_CAPABILITIES, PREFIX, VERSION
+from tests.support.messages import PROTOCOL_VERSION as VERSION_KEY
 
-VERSION = "2026-07-28"
-PREFIX = "io.modelcontextprotocol/"
-META: dict[str, Any] = {PREFIX + "protocolVersion": VERSION, PREFIX + "clientCapabilities": {}}
+META: dict[str, Any] = {VERSION_KEY: VERSION, CLIENT_CAPABILITIES: {}}
 
 
 def meta(**changes: Any) -> dict[str, Any]:
@@ -55,6 +56,13 @@ class Client:
         seal = SealConfig(keys=(Secret("a key that is long enough for a test"),))
         self.runtime = build_runtime(Config(seal=seal, **sections), plugins)
         self.notifications: list[dict[str, Any]] = []
+
+    @classmethod
+    def of(cls, runtime: Runtime) -> Self:
+        """A client of a runtime that is there already."""
+        client = cls.__new__(cls)
+        client.runtime, client.notifications = runtime, []
+        return client
 
     async def _notify(self, message: bytes) -> None:
         self.notifications.append(json.loads(message))
