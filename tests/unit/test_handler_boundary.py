@@ -20,8 +20,7 @@ from mcp_runtime import Context, PeerError, Plugin, ToolError, ToolResult
 from mcp_runtime.call import Reply
 from mcp_runtime.interruptions import is_ctrl_c, is_interruption, leaves_of
 from tests.support.captured_log import Events, captured_log
-
-from .client import Client, RpcError, meta, text_of
+from tests.support.dispatcher_client import Client, RpcError, meta, text_of
 
 INCIDENT: Final = re.compile(r"Internal error \(incident [0-9a-f]{8}; the server's log has the details\)")
 
@@ -430,8 +429,8 @@ class BrokenSpans:
     def __init__(self, error: BaseException) -> None:
         self._error = error
 
-    async def around(self, call: object, serve: object, cut_off: object) -> None:
-        del call, dispatcher
+    async def around(self, call: object, *more: object) -> None:
+        del call, more
         raise self._error
 
 
