@@ -135,8 +135,6 @@ class RawHttp2:
             outcome.reset = ErrorCodes(frame.error_code).name
         elif isinstance(frame, GoAwayFrame):
             self.goodbye = ErrorCodes(frame.error_code).name
-        elif isinstance(frame, SettingsFrame) and "ACK" not in frame.flags:
-            self.send(SettingsFrame(0, flags=["ACK"]).serialize())
         elif (increment := getattr(frame, "window_increment", None)) is not None:
             if frame.stream_id:
                 outcome.credit += increment

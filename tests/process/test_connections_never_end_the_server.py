@@ -311,10 +311,12 @@ def test_what_comes_over_http_2_is_answered_dropped_or_refused(row: str, target:
         if expected != "closed":
             peer.send(headers(LAST, get(), "END_STREAM"))
         wanted = (at_admin if target.is_admin else None) or at_endpoint
-        goes_on = peer.read_until(lambda: peer.is_over(LAST) and (not wanted or peer.is_over(1)))
-        outcome = "on" if goes_on else "closed" if expected == "closed" else peer.goodbye
+        goes_on = peer.read_until(
+            lambda: bool(peer.goodbye) or (peer.is_over(LAST) and (not wanted or peer.is_over(1)))
+        )
+        outcome = peer.goodbye or ("on" if goes_on else "closed")
         assert (str(peer.of(1)) if wanted else "", outcome) == (wanted, expected)
-        if goes_on:
+        if outcome == "on":
             assert str(peer.of(LAST)) == f"{target.plain_get} whole"
 
 

@@ -73,7 +73,7 @@ class CompleteH2Protocol(H2Protocol):
     """HTTP/2 on one connection, telling its buffers when a stream has ended."""
 
     expects_more = True
-    """Where it ends, the client may be in the middle of what it sends."""
+    """Where it ends, the client may be in the middle of what it sends; not after its goodbye."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -145,6 +145,7 @@ class CompleteH2Protocol(H2Protocol):
                 if SettingCodes.INITIAL_WINDOW_SIZE in event.changed_settings:
                     await self._window_updated(None)
             case h2.events.ConnectionTerminated():
+                self.expects_more = False
                 await self.send(Closed())
             case _:
                 pass  # Priorities too: RFC 9113 5.3.2 lets a server ignore them, and to keep them takes memory.

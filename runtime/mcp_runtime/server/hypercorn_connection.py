@@ -3,6 +3,8 @@
 Rule: it ends in bounded time, and with whatever is wrong with it raised to whoever serves it.
 """
 
+from contextlib import suppress
+from socket import SHUT_WR
 from typing import Any, cast
 
 import trio
@@ -80,22 +82,28 @@ class HypercornConnection(TCPServer):
     async def protocol_send(self, event: Event) -> None:
         """Send what the protocol says, or end the connection."""
         if isinstance(event, Closed) and cast("Any", self.protocol).expects_more:
-            await self._linger()
+            self._linger()
             await self.protocol.handle(Closed())
         else:
             await super().protocol_send(event)
 
-    async def _linger(self) -> None:
+    def _linger(self) -> None:
         """Say that nothing more comes, and drop what the client still sends: a close now may lose what it was sent."""
         if self._lingers:
             return
         self._lingers = True
         self._reading.deadline = trio.current_time() + LINGER_S
+        self._send_eof()
+
+    async def _close(self) -> None:
+        self._send_eof()
+        await self.stream.aclose()
+
+    def _send_eof(self) -> None:
+        """At once: trio's own takes a moment, in which another task's sending would be an error."""
         if not self._is_tls:
-            try:
-                await cast("trio.SocketStream", self.stream).send_eof()
-            except (*GONE, trio.BusyResourceError):
-                self._reading.cancel()
+            with suppress(OSError):
+                self._socket.shutdown(SHUT_WR)
 
     async def _idle_timeout(self) -> None:
         await cast("Tasks", self._task_group).guard(super()._idle_timeout)
