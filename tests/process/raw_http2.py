@@ -129,8 +129,8 @@ class RawHttp2:
     def _take(self, frame: Frame) -> None:
         outcome = self.of(frame.stream_id)
         if isinstance(frame, HeadersFrame):
-            fields = self._decoder.decode(frame.data)
-            outcome.status = next(str(value) for name, value in fields if name == ":status")
+            fields = self._decoder.decode(frame.data, raw=True)
+            outcome.status = next(bytes(value).decode() for name, value in fields if name == b":status")
         elif isinstance(frame, RstStreamFrame):
             outcome.reset = ErrorCodes(frame.error_code).name
         elif isinstance(frame, GoAwayFrame):

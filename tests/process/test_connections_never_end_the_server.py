@@ -134,7 +134,7 @@ UPGRADES: Final = {
     "a protocol that is no text": (WEBSOCKET + b"Sec-WebSocket-Protocol: \x80\xff\r\n", b"", PLAIN),
     "an extension that is no text": (WEBSOCKET + b"Sec-WebSocket-Extensions: \xe9; \xff\r\n", b"", PLAIN),
     "an extension that is none": (WEBSOCKET + b"Sec-WebSocket-Extensions: permessage-deflate; x=\r\n", b"", PLAIN),
-    "a WebSocket's data behind its head": (WEBSOCKET, b"\x81\x85\x00\x00\x00\x00hello", "plain, 400"),
+    "a WebSocket's data behind its head": (WEBSOCKET, b"\x81\x85\x00\x00\x00\x00hello\r\n\r\n", "plain, 400"),
     "something unheard of": (b"Connection: upgrade\r\nUpgrade: \xff/1\r\n", b"", PLAIN),
 }
 
