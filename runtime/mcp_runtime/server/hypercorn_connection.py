@@ -58,7 +58,8 @@ class HypercornConnection(TCPServer):
 
     async def _converse(self) -> None:
         await self.protocol.initiate()
-        await self.idle_task.restart(self._task_group, self._idle_timeout)
+        idle: Any = self.idle_task  # not typed in all its parts
+        await idle.restart(self._task_group, self._idle_timeout)
         await self._read_data()
 
     async def _read_data(self) -> None:
@@ -106,7 +107,7 @@ class HypercornConnection(TCPServer):
                 self._socket.shutdown(SHUT_WR)
 
     async def _idle_timeout(self) -> None:
-        await cast("Tasks", self._task_group).guard(super()._idle_timeout)
+        await self._task_group.guard(super()._idle_timeout)
 
 
 class _Protocol:

@@ -75,7 +75,7 @@ class Tasks(TaskGroup):
 
     def spawn(self, func: Callable[..., Any], *args: Any) -> None:
         """Start a task."""
-        super().spawn(self.guard, func, *args)
+        super().spawn(self.guard, func, *args)  # pyright: ignore[reportUnknownMemberType]  # Hypercorn's Callable is bare
 
     async def spawn_app(self, app: Any, config: HypercornConfig, scope: Any, send: Any) -> Callable[..., Any]:
         """Start the application on one request. Returns what leaves messages for it."""
