@@ -5,9 +5,11 @@ from typing import Any, cast
 import pytest
 import trio
 import trio.testing
+from hyperframe.frame import SettingsFrame, WindowUpdateFrame
 from starlette.types import Receive, Scope, Send
 
 from mcp_runtime.server.failures import ConnectionFailures, split
+from tests.process.raw_http2 import PREFACE, get, headers
 from tests.support.captured_log import captured_log
 from tests.unit.http1_server import PARSERS, PATIENCE_S, Parser, reply, serving, whole_body
 
@@ -48,6 +50,32 @@ async def test_one_that_fails_is_closed_and_logged_once_and_no_other_notices(par
     assert (event["level"], event["error"]) == ("error", "PanicError")
     assert 1 <= len(event["detail"]) <= 200
     assert event["at"].startswith("unit/test_connection_failures.py:")
+
+
+async def test_it_is_not_held_by_a_task_that_waits_for_its_client_to_read(parser: Parser) -> None:
+    ended = trio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await whole_body(receive)
+        if scope["path"] == "/fails":
+            raise PanicError
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            while True:
+                await send({"type": "http.response.body", "body": bytes(1_000_000), "more_body": True})
+        finally:
+            ended.set()
+
+    widest = 2**31 - 1
+    begin = PREFACE + SettingsFrame(0, {4: widest}).serialize() + WindowUpdateFrame(0, widest - 65_535).serialize()
+    with captured_log() as events:
+        async with serving(app, parser=parser) as server, server.peer(receive_buffer_bytes=65_536) as peer:
+            await peer.send(begin + headers(1, get(b"/floods"), "END_STREAM"))
+            await trio.testing.wait_all_tasks_blocked(0.1)
+            await peer.send(headers(3, get(b"/fails"), "END_STREAM"))
+            with trio.fail_after(PATIENCE_S):
+                await ended.wait()
+    assert [event["event"] for event in events()] == ["connection_failed"]
 
 
 def test_what_is_the_connections_own_and_what_is_not() -> None:

@@ -34,6 +34,7 @@ class HypercornConnection(TCPServer):
         self._socket = (stream.transport_stream if isinstance(stream, trio.SSLStream) else stream).socket
         self._reading = trio.CancelScope()
         self._lingers = False
+        self._tasks = Tasks(abort=self._socket.close)
 
     async def run(self) -> None:
         """Serve until the end."""
@@ -49,12 +50,11 @@ class HypercornConnection(TCPServer):
             ]
         except (*GONE, trio.TooSlowError):
             return
-        tasks = Tasks(abort=self._socket.close)
-        async with tasks:
+        async with self._tasks as tasks:
             self._task_group = tasks
             arguments = self.app, self.config, self.context, tasks, self.state, self._is_tls, *ends, self.protocol_send
             self.protocol = cast("Any", _Protocol(*arguments, alpn=alpn))
-            await tasks.guard(self._converse)
+            await self._tasks.guard(self._converse)
 
     async def _converse(self) -> None:
         await self.protocol.initiate()
@@ -107,7 +107,7 @@ class HypercornConnection(TCPServer):
                 self._socket.shutdown(SHUT_WR)
 
     async def _idle_timeout(self) -> None:
-        await self._task_group.guard(super()._idle_timeout)
+        await self._tasks.guard(super()._idle_timeout)
 
 
 class _Protocol:

@@ -109,5 +109,4 @@ async def _run(app: Any, config: HypercornConfig, scope: Any, inbox: Inbox, send
             await config.log.exception("Error in ASGI Framework")
         if passes is not None:
             raise passes from None
-    finally:
-        await send(None)
+    await send(None)  # Not where the connection ends with it: to send may take as long as its client likes.
