@@ -75,7 +75,8 @@ async def test_it_is_not_held_by_a_task_that_waits_for_its_client_to_read(parser
             await peer.send(headers(3, get(b"/fails"), "END_STREAM"))
             with trio.fail_after(PATIENCE_S):
                 await ended.wait()
-    assert [event["event"] for event in events()] == ["connection_failed"]
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            assert [event["event"] for event in events()] == ["connection_failed"]  # when all its tasks have ended
 
 
 def test_what_is_the_connections_own_and_what_is_not() -> None:
