@@ -169,7 +169,7 @@ def alone(head: bytes) -> RequestHead | int:
 
 def what_it_says(head: RequestHead) -> tuple[object, ...]:
     """Everything that is made use of."""
-    return head.line, head.headers, head.facts, head.comes_once, head.is_last, head.is_for_hypercorn
+    return head.line, head.headers, head.facts, head.comes_once, head.is_last
 
 
 LIKELY_LINES = (

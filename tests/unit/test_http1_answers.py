@@ -10,8 +10,12 @@ import trio
 from hypercorn.trio import serve  # pyright: ignore[reportUnknownVariableType]  # its WSGI half is not typed
 from starlette.types import Message, Receive, Scope, Send
 
+from mcp_runtime.config import Config
 from mcp_runtime.limits import Limits
-from mcp_runtime.server import connections, http1
+from mcp_runtime.server import http1
+from mcp_runtime.server.accepting import serve_listeners
+from mcp_runtime.server.connections import Connections
+from mcp_runtime.server.sockets import open_listeners
 from mcp_runtime.shortcut import SHORTCUT, Shortcut
 from tests.unit.http1_server import PARSERS, Answer, Parser, Served, reply, serving
 
@@ -299,10 +303,15 @@ async def test_the_access_log_has_what_hypercorn_writes(is_ours: bool, caplog: p
     config = http1.Http1Config()
     config.bind = ["127.0.0.1:0"]
     config.accesslog, config.errorlog = logging.getLogger("tests.access"), None
-    config.http1 = http1.Http1Server(app, config, Limits()) if is_ours else None
-    connections.install()
+    [listener] = open_listeners(Config(), "http.bind", ["127.0.0.1:0"], scheme="http")
     async with trio.open_nursery() as nursery:
-        [url] = await nursery.start(partial(serve, cast("Any", app), config, mode="asgi"))
+        if is_ours:
+            config.http1 = http1.Http1Server(app, config, Limits())
+            listening = partial(serve_listeners, Connections(app, config), [(listener, None)], grace_s=1)
+            [url] = await nursery.start(partial(listening, drain=trio.sleep_forever))
+        else:
+            listener.close()
+            [url] = await nursery.start(partial(serve, cast("Any", app), config, mode="asgi"))
         async with Served(port=int(url.rpartition(":")[2])).peer() as peer:
             for _ in range(2):  # The line of the first is written when the second is answered.
                 await peer.send(GET)

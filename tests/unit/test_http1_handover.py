@@ -1,9 +1,9 @@
-"""Connections that turn out to be no plain HTTP/1.1 are Hypercorn's, with all that was read of them; and TLS."""
+"""Connections that begin with HTTP/2 are handed over with all that was read of them, and no others; and TLS."""
 
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import h2.config
 import h2.connection
@@ -11,11 +11,14 @@ import h2.events
 import pytest
 import trio
 import trio.testing
-from hypercorn.trio import serve  # pyright: ignore[reportUnknownVariableType]  # its WSGI half is not typed
 from starlette.types import Receive, Scope, Send
 
+from mcp_runtime.config import Config
 from mcp_runtime.limits import Limits
-from mcp_runtime.server import connections, http1
+from mcp_runtime.server import http1
+from mcp_runtime.server.accepting import serve_listeners
+from mcp_runtime.server.connections import Connections
+from mcp_runtime.server.sockets import open_listeners
 from tests.process.certificates import Certificates, make_certificates
 from tests.unit.http1_server import PARSERS, PATIENCE_S, Parser, Peer, echo, reply, serving, whole_body
 
@@ -91,29 +94,34 @@ class TestHttp2:
                 await peer.send(part)
             assert await http2.read_until_ended(peer, 1) == b"{GET /two }"
 
-    @pytest.mark.parametrize("is_first", [True, False], ids=["first", "second"])
-    async def test_an_upgrade_leads_to_it(self, is_first: bool, parser: Parser) -> None:
+    async def test_its_preface_is_the_first_thing_on_a_connection_or_none(self, parser: Parser) -> None:
         http2 = Http2()
-        settings = http2.h2.initiate_upgrade_connection()
-        assert settings is not None
+        http2.h2.initiate_connection()
         async with serving(echo, parser=parser) as server, server.peer() as peer:
-            if not is_first:
-                await peer.send(GET)
-                await peer.answer()
-            await peer.send(UPGRADE + b"HTTP2-Settings: " + settings + b"\r\n\r\n" + http2.h2.data_to_send())
-            assert (await peer.head()).status == 101
-            assert await http2.read_until_ended(peer, 1) == b"{GET /upgraded }"
+            await peer.send(GET)
+            await peer.answer()
+            await peer.send(http2.h2.data_to_send())
+            assert (await peer.answer()).status == 400
+
+    async def test_its_preface_is_refused_where_it_is_switched_off(self, parser: Parser) -> None:
+        http2 = Http2()
+        http2.h2.initiate_connection()
+        async with serving(echo, parser=parser, http2=False) as server, server.peer() as peer:
+            await peer.send(http2.h2.data_to_send() + http2.request("/two"))
+            assert (await peer.answer()).status == 400
+            assert await peer.is_closed()
+
+    @pytest.mark.parametrize("settings", [b"", b"HTTP2-Settings: AAMAAABkAAQAAP__\r\n", b"HTTP2-Settings: A\r\n"])
+    async def test_an_upgrade_is_a_plain_request(self, settings: bytes, parser: Parser) -> None:
+        async with serving(echo, parser=parser) as server, server.peer() as peer:
+            await peer.send(UPGRADE + settings + b"\r\n" + GET)
+            assert [(await peer.answer()).body for _ in range(2)] == [b"{GET /upgraded }", b"{GET / }"]
 
     async def test_an_upgrade_with_a_body_is_a_plain_request(self, parser: Parser) -> None:
         data = UPGRADE.replace(b"GET", b"POST") + b"Content-Length: 3\r\n\r\nabc"
         async with serving(echo, parser=parser) as server, server.peer() as peer:
             await peer.send(data + GET)
             assert [(await peer.answer()).body for _ in range(2)] == [b"{POST /upgraded abc}", b"{GET / }"]
-
-    async def test_an_upgrade_without_connection_upgrade_is_a_plain_request(self) -> None:
-        async with serving(echo) as server, server.peer() as peer:
-            await peer.send(UPGRADE.replace(b"Upgrade, ", b"") + b"\r\n")
-            assert (await peer.answer()).status == 200
 
     async def test_an_upgrade_that_is_malformed_is_refused_first(self) -> None:
         async with serving(echo) as server, server.peer() as peer:
@@ -129,18 +137,18 @@ class TestHttp2:
             assert await http2.read_until_ended(peer, 1) == b"{GET /two }"
 
 
-async def test_a_websocket_is_the_applications_to_refuse(parser: Parser) -> None:
-    types: list[str] = []
+async def test_a_websocket_is_a_plain_request(parser: Parser) -> None:
+    seen: list[tuple[str, str]] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        types.append(scope["type"])
-        await receive()
-        await send({"type": "websocket.close", "code": 1008})
+        seen.append((scope["type"], scope["path"]))
+        await whole_body(receive)
+        await reply(send, b"plain")
 
     async with serving(app, parser=parser) as server, server.peer() as peer:
-        await peer.send(WEBSOCKET)
-        assert (await peer.answer()).status == 403
-    assert types == ["websocket"]
+        await peer.send(WEBSOCKET + GET)
+        assert [(await peer.answer()).body for _ in range(2)] == [b"plain", b"plain"]
+    assert seen == [("http", "/")] * 2
 
 
 class TestTls:
@@ -237,14 +245,17 @@ class TestTls:
     async def test_one_that_comes_after_the_drain_began_is_not_waited_for(self, certificates: Certificates) -> None:
         """Listening ends a moment later than a drain begins."""
         config = http1.Http1Config()
-        config.bind, config.errorlog = ["127.0.0.1:0"], None
+        config.errorlog = None
         config.certfile, config.keyfile = (str(file) for file in tls(certificates)[:2])
         config.http1 = http1.Http1Server(echo, config, Limits())
-        connections.install()
+        [listener] = open_listeners(Config(), "http.bind", ["127.0.0.1:0"], scheme="https")
+        port = listener.sock.getsockname()[1]
+        secured = [(listener, config.create_ssl_context())]
+        served = Connections(echo, config)
         async with trio.open_nursery() as nursery:
-            [url] = await nursery.start(partial(serve, cast("Any", echo), config, mode="asgi"))
+            await nursery.start(partial(serve_listeners, served, secured, drain=trio.sleep_forever, grace_s=1))
             config.http1.drain()
-            silent = await trio.open_tcp_stream("127.0.0.1", int(url.rpartition(":")[2]))
+            silent = await trio.open_tcp_stream("127.0.0.1", port)
             with trio.fail_after(PATIENCE_S):
                 assert await silent.receive_some() == b""
             await silent.aclose()

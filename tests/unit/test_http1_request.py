@@ -47,24 +47,24 @@ class TestRequestHead:
         assert read_head(b"CONNECT a:1 HTTP/1.1\r\nHost: a:1", LIMITS).is_last
 
     @pytest.mark.parametrize(
-        ("method", "fields", "is_for_hypercorn"),
+        ("method", "fields"),
         [
-            (b"GET", b"Connection: upgrade\r\nUpgrade: websocket\r\n", True),
-            (b"GET", b"Connection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n", True),
-            (b"POST", b"Connection: upgrade\r\nUpgrade: websocket\r\n", False),
-            (b"GET", b"Upgrade: websocket\r\n", False),
-            (b"GET", b"Connection: upgrade\r\n", False),
-            (b"GET", b"Connection: upgrade\r\nUpgrade: h2c\r\n", True),
-            (b"OPTIONS", b"Connection: upgrade\r\nUpgrade: h2c\r\n", True),
-            (b"POST", b"Connection: upgrade\r\nUpgrade: h2c\r\nContent-Length: 0\r\n", False),
-            (b"POST", b"Connection: upgrade\r\nUpgrade: h2c\r\nTransfer-Encoding: chunked\r\n", False),
-            (b"GET", b"Connection: upgrade\r\nUpgrade: h2c, websocket\r\n", False),
-            (b"GET", b"Connection: upgrade\r\nUpgrade: TLS/1.3\r\n", False),
+            (b"GET", b"Connection: upgrade\r\nUpgrade: websocket\r\n"),
+            (b"GET", b"Connection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n"),
+            (b"POST", b"Connection: upgrade\r\nUpgrade: websocket\r\n"),
+            (b"GET", b"Upgrade: websocket\r\n"),
+            (b"GET", b"Connection: upgrade\r\n"),
+            (b"GET", b"Connection: upgrade\r\nUpgrade: h2c\r\n"),
+            (b"OPTIONS", b"Connection: upgrade\r\nUpgrade: h2c\r\n"),
+            (b"POST", b"Connection: upgrade\r\nUpgrade: h2c\r\nContent-Length: 0\r\n"),
+            (b"POST", b"Connection: upgrade\r\nUpgrade: h2c\r\nTransfer-Encoding: chunked\r\n"),
+            (b"GET", b"Connection: upgrade\r\nUpgrade: h2c, websocket\r\n"),
+            (b"GET", b"Connection: upgrade\r\nUpgrade: TLS/1.3\r\n"),
         ],
     )
-    def test_what_leads_elsewhere(self, method: bytes, fields: bytes, is_for_hypercorn: bool) -> None:
+    def test_to_ask_for_another_protocol_is_to_ask_for_nothing(self, method: bytes, fields: bytes) -> None:
         head = read_head(method + b" / HTTP/1.1\r\n" + fields + b"Host: a", LIMITS)
-        assert head.is_for_hypercorn is is_for_hypercorn
+        assert (head.line.method.encode(), head.is_last, head.comes_once) == (method, False, True)
 
     @pytest.mark.parametrize(("digits", "status"), [(b"9" * 19, None), (b"0" * 20, 400), (b"0" * 5000, 400)])
     def test_a_length_has_no_more_digits_than_a_length_can_have(self, digits: bytes, status: int | None) -> None:

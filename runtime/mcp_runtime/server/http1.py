@@ -1,9 +1,9 @@
-"""HTTP/1.1 on httptools: connections of Hypercorn's trio worker that cost one task each, and nothing more a request.
+"""HTTP/1.1 on httptools: connections that cost one task each, and nothing more a request.
 
 Rule: the task that accepted a connection reads, runs the application and writes; it waits for nobody but its client.
 
-Hypercorn (0.18) keeps sockets, TLS and HTTP/2: a connection that turns out to speak something else is handed to it with
-the bytes already read. ADR 0011.
+Hypercorn (0.18) has the configuration and HTTP/2: a connection that begins with that, by ALPN or by its preface, is
+handed to its protocol class with the bytes already read. ADR 0011.
 """
 
 import os
@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Scope
 from mcp_runtime import call_log
 from mcp_runtime.limits import Limits
 from mcp_runtime.scopes import LentScope
+from mcp_runtime.server.failures import GONE
 from mcp_runtime.server.http1_answer import status_line
 from mcp_runtime.server.http1_exchange import READ_BYTES, Exchange, begin, scope_of
 from mcp_runtime.server.http1_request import (
@@ -33,14 +34,11 @@ from mcp_runtime.server.http1_request import (
 )
 from mcp_runtime.shortcut import SHORTCUT
 
-_LINGER_S: Final = 2.0
-_LINGER_BYTES: Final = 16 * 1024 * 1024
+LINGER_S: Final = 2.0
+LINGER_BYTES: Final = 16 * 1024 * 1024
 """More than the kernel holds for both ends: a close with bytes unread resets it, and the answer may be lost."""
 _LOOK_AGAIN_S: Final = 0.1
 """At least so long between two looks for late clients; a look takes as many steps as there are connections."""
-
-GONE: Final = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
-"""How it shows that a client has left."""
 
 Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 Run = Callable[[], Awaitable[None]]
@@ -90,6 +88,11 @@ class Http1Config(HypercornConfig):
     http1: Http1Server | None = None
 
 
+def speaks_http2(config: HypercornConfig) -> bool:
+    """Whether HTTP/2 is served, by whichever way a client comes to it."""
+    return "h2" in config.alpn_protocols
+
+
 class Connection:
     """One connection. `deadline` is when the client is late (trio's clock): never, while a request is at work."""
 
@@ -124,7 +127,7 @@ class Connection:
             self._scope.cancel()
 
     async def run(self) -> bytes | None:
-        """Serve until the end (None), or until the connection is for Hypercorn (what was read of it)."""
+        """Serve until the end (None), or until the connection turns out to be HTTP/2 (what was read of it)."""
         try:
             return await self._serve()
         finally:
@@ -165,12 +168,11 @@ class Connection:
             parse_socket_addr(self._socket.family, end())
             for end in (self._socket.getpeername, self._socket.getsockname)
         ]
-        while (head := await self._read_head()) is not None:
-            if head == HTTP2_PREFACE:
-                return head + EMPTY_LINE + self.unread
+        head = await self._read_head()
+        if head == HTTP2_PREFACE and self._line is None and speaks_http2(self.server.config):
+            return head + EMPTY_LINE + self.unread
+        while head is not None:
             request = self._heads.read(head)
-            if request.is_for_hypercorn:
-                return head + EMPTY_LINE + self.unread
             self.deadline = inf
             lent, fields = LentScope(self._scope), self.server.fields()
             self._exchange = exchange = begin(self, request, self.server.limits, fields, lent)
@@ -178,6 +180,7 @@ class Connection:
             del head, request  # The application may send a stream for days.
             if not await self._run(None, scope, exchange, time()):
                 break
+            head = await self._read_head()
         return None
 
     def _scope_of(self, request: RequestHead, exchange: Exchange) -> Scope:
@@ -315,7 +318,7 @@ class Connection:
         """Answer with nothing but `status`, and close."""
         self._lingers = True
         self._exchange = None
-        with trio.move_on_after(_LINGER_S):
+        with trio.move_on_after(LINGER_S):
             try:
                 head = b"%bcontent-length: 0\r\nconnection: close\r\n%b\r\n"
                 if rest := self.write(head % (status_line(status), self.server.fields())):
@@ -325,7 +328,7 @@ class Connection:
 
     async def _part(self) -> None:
         """Close, once the client has what was sent to it."""
-        with trio.move_on_after(_LINGER_S):
+        with trio.move_on_after(LINGER_S):
             if self._lingers and not self.is_gone:
                 await self._linger()
             await self._stream.aclose()
@@ -334,7 +337,7 @@ class Connection:
         try:
             if not isinstance(self._stream, trio.SSLStream):
                 await self._stream.send_eof()
-            left = _LINGER_BYTES
+            left = LINGER_BYTES
             while left > 0 and not (self._exchange and self._exchange.discard()) and await self.fill():
                 left -= len(self.unread)
                 if self._exchange is None:

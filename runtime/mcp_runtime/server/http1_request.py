@@ -81,8 +81,7 @@ class RequestHead(Struct):
 
     `headers` are all fields; `facts` the same by name, of one that comes more than once the last, or where that matters
     here every value. `comes_once` says that none comes more than once; `is_last` that no other request can follow on
-    the connection: CONNECT would turn it into a tunnel; `is_for_hypercorn` that it leads to HTTP/2, or to a WebSocket
-    to be refused.
+    the connection: CONNECT would turn it into a tunnel. To ask for another protocol is to be ignored: RFC 9110 7.8.
     """
 
     line: RequestLine
@@ -90,7 +89,6 @@ class RequestHead(Struct):
     facts: dict[bytes, bytes]
     comes_once: bool
     is_last: bool
-    is_for_hypercorn: bool
 
 
 def read_head(head: bytes, limits: Limits, lines: list[bytes] | None = None) -> RequestHead:
@@ -121,7 +119,7 @@ def read_head(head: bytes, limits: Limits, lines: list[bytes] | None = None) -> 
     connection = facts.get(b"connection")
     is_last = line.version == "1.0" or line.method == "CONNECT"
     is_last = is_last or (connection is not None and b"close" in _tokens(connection))
-    return RequestHead(line, headers, facts, comes_once, is_last, b"upgrade" in facts and _is_upgrade(line, facts))
+    return RequestHead(line, headers, facts, comes_once, is_last)
 
 
 def _check(line: RequestLine, facts: dict[bytes, bytes]) -> None:
@@ -133,14 +131,6 @@ def _check(line: RequestLine, facts: dict[bytes, bytes]) -> None:
         raise RefusedError(400)
     if coding is not None and (line.version == "1.0" or coding.lower() != b"chunked"):
         raise RefusedError(400 if line.version == "1.0" else 501)
-
-
-def _is_upgrade(line: RequestLine, facts: dict[bytes, bytes]) -> bool:
-    if b"upgrade" not in _tokens(facts.get(b"connection", b"")):
-        return False
-    upgrade = facts[b"upgrade"].lower()
-    has_body = b"content-length" in facts or b"transfer-encoding" in facts
-    return (upgrade == b"h2c" and not has_body) or (upgrade == b"websocket" and line.method == "GET")
 
 
 class Heads:
@@ -190,7 +180,7 @@ class Heads:
                     return None
                 headers[at - 1] = field
                 facts[field[0]] = field[1]
-        return RequestHead(last.line, headers, facts, True, last.is_last, last.is_for_hypercorn)  # `comes_once`
+        return RequestHead(last.line, headers, facts, True, last.is_last)  # `comes_once`
 
 
 KNOWN_LINES: Final[dict[bytes, RequestLine]] = {}

@@ -1,23 +1,24 @@
-"""Hypercorn on trio. Rule: sockets and HTTP/1.1 are ours, the rest is Hypercorn's, and a drain ends in bounded time."""
+"""The HTTP server: an application on listening sockets, for as long as it is to be served.
+
+Rule: sockets, connections and HTTP/1.1 are ours, HTTP/2 is Hypercorn's, and a drain ends in bounded time.
+"""
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, cast
+from typing import Final
 
 import trio
-from hypercorn.trio import serve  # pyright: ignore[reportUnknownVariableType]  # its WSGI half is not typed
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mcp_runtime.config import HttpConfig
 from mcp_runtime.limits import Limits
-from mcp_runtime.server import connections, http2
+from mcp_runtime.server.accepting import serve_listeners
+from mcp_runtime.server.connections import Connections
 from mcp_runtime.server.http1 import Http1Config, Http1Server
-from mcp_runtime.server.sockets import Listener, hang_up
+from mcp_runtime.server.sockets import Listener
 
 _MAX_REQUESTS_PER_CONNECTION: Final = 1_000_000
 """Hypercorn closes a connection after so many; its default of 1,000 shows as an error in clients that pipeline."""
-_AFTER_GRACE_S: Final = 0.5
-"""Time for what was cancelled at the end of the grace period to say so, before connections are cut."""
 
 
 async def serve_http(
@@ -34,45 +35,36 @@ async def serve_http(
 
     The caller runs the application's lifespan.
     """
-    addresses = [listener.sock.getsockname() for listener in listeners]
-    connections.install()
-    http2.install()
-    config = _hypercorn_config(listeners, http, limits, tls=tls)
+    config = _hypercorn_config(http, limits, tls=tls)
     draining = trio.Event()
     async with trio.open_nursery() as nursery:
         if http.parser == "httptools":
             config.http1 = Http1Server(app, config, limits)
             nursery.start_soon(config.http1.watch)
 
-        async def shutdown() -> None:
+        async def drained() -> None:
             await drain()
             draining.set()
             if config.http1 is not None:
                 config.http1.drain()
-            nursery.start_soon(_cut, addresses, http.drain_grace_s + _AFTER_GRACE_S)
 
-        await serve(
-            cast("Any", _served(app, draining)), config, shutdown_trigger=shutdown, mode="asgi", task_status=task_status
+        secured = config.create_ssl_context()
+        await serve_listeners(
+            Connections(_served(app, draining), config),
+            [(listener, None if listener.unix_path is not None else secured) for listener in listeners],
+            drain=drained,
+            grace_s=http.drain_grace_s,
+            task_status=task_status,
         )
-        nursery.cancel_scope.cancel()  # Nobody is left to be cut off.
-
-
-async def _cut(addresses: Sequence[object], delay_s: float) -> None:
-    await trio.sleep(delay_s)
-    hang_up(addresses)
+        nursery.cancel_scope.cancel()
 
 
 def _served(app: ASGIApp, draining: trio.Event) -> ASGIApp:
-    """`app` without its lifespan, which the caller runs; while draining, HTTP/1.1 clients are told not to come back."""
+    """`app` for Hypercorn's protocol classes; while draining, HTTP/1.1 clients are told not to come back."""
 
     async def served(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "lifespan":
-            send = _telling(send)
-            await app(scope, receive, _closing(send, draining) if scope["http_version"].startswith("1") else send)
-            return
-        for phase in ("startup", "shutdown"):
-            await receive()
-            await send({"type": f"lifespan.{phase}.complete"})
+        send = _telling(send)
+        await app(scope, receive, _closing(send, draining) if scope["http_version"].startswith("1") else send)
 
     return served
 
@@ -100,15 +92,9 @@ def _closing(send: Send, draining: trio.Event) -> Send:
     return closing
 
 
-def _hypercorn_config(listeners: Sequence[Listener], http: HttpConfig, limits: Limits, *, tls: bool) -> Http1Config:
+def _hypercorn_config(http: HttpConfig, limits: Limits, *, tls: bool) -> Http1Config:
     config = Http1Config()
-    # The descriptor changes hands: Hypercorn closes it.
-    descriptors = {listener: f"fd://{listener.sock.detach()}" for listener in listeners}
-    plain = [fd for listener, fd in descriptors.items() if not tls or listener.unix_path is not None]
-    secured = [fd for fd in descriptors.values() if fd not in plain]
-    config.bind = secured or plain
-    config.insecure_bind = plain if secured else []
-    if secured:
+    if tls:
         config.certfile, config.keyfile = http.tls_certificate_file, http.tls_key_file
     config.alpn_protocols = ["h2", "http/1.1"] if http.http2 else ["http/1.1"]
     config.graceful_timeout = http.drain_grace_s

@@ -1,6 +1,5 @@
 """Where to listen. Rule: an address that cannot be had is the operator's error, said before anything is served."""
 
-import os
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -107,22 +106,3 @@ def _remove_stale(path: str) -> None:
             file.unlink()
             return
     raise OSError(f"another process listens on {path}")
-
-
-def hang_up(addresses: Sequence[object]) -> None:
-    """Shut down every connection that this process accepted on `addresses` (of `getsockname`).
-
-    For the end of a drain: Hypercorn waits without limit for a client that stopped reading.
-    """
-    for entry in Path("/dev/fd").iterdir():
-        try:
-            connection = socket.socket(fileno=os.dup(int(entry.name)))
-        except OSError:
-            continue  # Not a socket, or the descriptor that listed the directory.
-        with connection:
-            try:
-                listens = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
-                if not listens and connection.getsockname() in addresses:
-                    connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                continue  # It closed by itself in the meantime.
