@@ -14,6 +14,7 @@ from mcp_runtime.invocation import as_context_manager
 from mcp_runtime.plugin import Plugin
 from mcp_runtime.plugin_loading import PluginLoadError, place_of
 from mcp_runtime.sealers import LazySealer
+from mcp_runtime.start import Start, StartCalledOff
 from mcp_runtime.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     subscriptions: Subscriptions
     plugins: tuple[Plugin[Any], ...]
     sealer: LazySealer
+    start: Start = msgspec.field(default_factory=Start)
     bridges: "Bridges | None" = None
     metrics: "Metrics | None" = None
     """What is counted, where there are admin endpoints to show it."""
@@ -39,17 +41,20 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     async def running(self) -> AsyncGenerator[None, None]:
         """Enter the plugins' lifespans, leave them in reverse at the end. Serve only inside.
 
-        Raises PluginLoadError for a plugin that fails to start, or ConfigError where that is what it says.
+        Raises PluginLoadError for a plugin that fails to start, or ConfigError where that is what it says; and
+        StartCalledOff where `start` was called off meanwhile, having left what was entered.
         """
         self.subscriptions.start()
         async with AsyncExitStack() as stack:
             stack.enter_context(SHARED.in_use())
             for plugin in self.plugins:
-                await _start(plugin, stack)
+                await _start(plugin, stack, self.start)
             if self.bridges is not None:
-                await stack.enter_async_context(self.bridges.running())
+                await self.start.enter(self.bridges.running(), stack)
             self._trace()
             yield
+            return
+        raise StartCalledOff
 
     def _trace(self) -> None:
         """After the plugins have started: one of them may be what set up OpenTelemetry."""
@@ -78,10 +83,10 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
             self.bridges.close()
 
 
-async def _start(plugin: Plugin[Any], stack: AsyncExitStack) -> None:
+async def _start(plugin: Plugin[Any], stack: AsyncExitStack, start: Start) -> None:
     try:
         for factory in plugin.declared.lifespans:
-            await stack.enter_async_context(as_context_manager(factory))
+            await start.enter(as_context_manager(factory), stack)
     except ConfigError:
         raise
     except Exception as error:  # an author's code, which may fail in any way

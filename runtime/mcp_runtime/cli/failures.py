@@ -4,20 +4,24 @@ import sys
 from typing import Any, Final, cast
 
 from mcp_runtime.cli.exit_codes import ExitCode
+from mcp_runtime.cli.host import HostError, as_host_error
 from mcp_runtime.config import ConfigError
 from mcp_runtime.plugin_loading import PluginLoadError
+from mcp_runtime.standard_streams import say
 
-EXPECTED: Final = (ConfigError, PluginLoadError, ExceptionGroup)
+EXPECTED: Final = (ConfigError, PluginLoadError, OSError, ExceptionGroup)
 """What `explain` may know; a group, because nurseries wrap what goes wrong in them."""
 
 
 def explain(error: Exception) -> ExitCode:
     """Print what `error` says to whoever can put it right, and give its exit code. Raises it again if nobody can."""
     cause = _only_leaf(error)
+    if isinstance(cause, OSError):
+        cause = as_host_error(cause) or cause
     code = _code(cause)
     if code is None:
         raise error
-    print(f"mcp-runtime: {cause}", file=sys.stderr)
+    say(f"mcp-runtime: {cause}")
     return code
 
 
@@ -28,6 +32,8 @@ def _code(error: Exception) -> ExitCode | None:
         return ExitCode.CANNOT_BIND
     if isinstance(error, ConfigError):
         return ExitCode.CONFIGURATION
+    if isinstance(error, HostError):
+        return ExitCode.HOST
     return ExitCode.PLUGIN if isinstance(error, PluginLoadError) else None
 
 

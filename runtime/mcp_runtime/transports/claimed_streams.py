@@ -13,6 +13,8 @@ from typing import Final, Protocol
 import msgspec
 import trio
 
+from mcp_runtime.standard_streams import open_missing
+
 _CHUNK_BYTES: Final = 65_536
 
 
@@ -33,8 +35,7 @@ class ClaimedStreams(msgspec.Struct, frozen=True, kw_only=True):
 
 def claim() -> ClaimedStreams:
     """Take over fd 0 and fd 1 of this process. Call once, before any plugin is imported."""
-    for fd in (0, 1, 2):
-        _ensure_open(fd)
+    open_missing()
     stdin_fd = os.dup(0)
     stdout_fd = os.dup(1)
     null = os.open(os.devnull, os.O_RDONLY)
@@ -42,15 +43,6 @@ def claim() -> ClaimedStreams:
     os.close(null)
     os.dup2(2, 1)
     return ClaimedStreams(stdin_fd=stdin_fd, stdout_fd=stdout_fd)
-
-
-def _ensure_open(fd: int) -> None:
-    """Put /dev/null where whoever started this process left nothing (`<&-` in a shell)."""
-    try:
-        os.fstat(fd)
-    except OSError:
-        # The lowest free descriptor is the one that is missing: the ones below it are there by now.
-        os.open(os.devnull, os.O_RDWR)
 
 
 def open_reader(fd: int) -> ByteStream:
