@@ -21,6 +21,7 @@ from mcp_runtime.invocation import as_context_manager
 from mcp_runtime.logging import get_logger
 from mcp_runtime.plugin import Plugin
 from mcp_runtime.plugin_loading import PluginLoadError, cause_of, place_of
+from mcp_runtime.start import Start, StartCalledOff
 
 _UNSET: Final = object()
 
@@ -52,26 +53,28 @@ class Lifespans:
         self._failed = anyio.Event()
 
     @asynccontextmanager
-    async def running(self) -> AsyncGenerator[None, None]:
+    async def running(self, start: Start) -> AsyncGenerator[None, None]:
         """Enter them in order, and leave them in reverse at the end.
 
-        Raises PluginLoadError for one that fails to start, or ConfigError where that is what it says; and in the end
-        LifespanError for one that failed later.
+        Raises PluginLoadError for one that fails to start, or ConfigError where that is what it says; StartCalledOff
+        where `start` was called off meanwhile; and in the end LifespanError for one that failed later.
         """
         self._failures, self._failed = [], anyio.Event()
         raised: BaseException | None = None
+        is_called_off = True
         try:
             async with anyio.create_task_group() as tasks, AsyncExitStack() as stack:
                 for plugin in self._plugins:
                     for factory in plugin.declared.lifespans:
-                        await self._start(_Held(plugin.name, factory, self._note), tasks, stack)
+                        await start.enter(_Held(plugin.name, factory, self._note).running(tasks), stack)
+                is_called_off = False
                 yield
         except (
             BaseExceptionGroup
         ) as group:  # The task group's own, around what was raised in here; its tasks raise nothing.
             raised = group.exceptions[0] if len(group.exceptions) == 1 else group
         else:
-            raised = self._failures.pop(0) if self._failures else None
+            raised = self._failures.pop(0) if self._failures else StartCalledOff() if is_called_off else None
         finally:
             for failure in self._failures:  # The server ends with something else.
                 failure.log()
@@ -88,11 +91,6 @@ class Lifespans:
         self._failures.append(failure)
         if not is_over:
             self._failed.set()
-
-    async def _start(self, held: "_Held", tasks: TaskGroup, stack: AsyncExitStack) -> None:
-        stack.push_async_callback(held.end)
-        tasks.start_soon(held.run)
-        _adopt(await held.started())
 
 
 class _Note(Protocol):
@@ -113,6 +111,16 @@ class _Held:
         self._scope = anyio.CancelScope(shield=True)
         self._context: Context | None = None
         self._error: BaseException | None = None
+
+    @asynccontextmanager
+    async def running(self, tasks: TaskGroup) -> AsyncGenerator[None, None]:
+        """Hold it open in a task of its own for as long as the block runs."""
+        try:
+            tasks.start_soon(self.run)
+            _adopt(await self.started())
+            yield
+        finally:
+            await self.end()
 
     async def run(self) -> None:
         """Enter it, wait until it is to be left, and leave it. Raises nothing but what comes from outside."""

@@ -13,6 +13,7 @@ from mcp_runtime.dispatcher import Dispatcher
 from mcp_runtime.lifespans import Lifespans
 from mcp_runtime.plugin import Plugin
 from mcp_runtime.sealers import LazySealer
+from mcp_runtime.start import Start, StartCalledOff
 from mcp_runtime.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     plugins: tuple[Plugin[Any], ...]
     sealer: LazySealer
     lifespans: Lifespans
+    start: Start = msgspec.field(default_factory=Start)
     bridges: "Bridges | None" = None
     metrics: "Metrics | None" = None
     """What is counted, where there are admin endpoints to show it."""
@@ -39,17 +41,20 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     async def running(self) -> AsyncGenerator[None, None]:
         """Enter the plugins' lifespans, leave them in reverse at the end. Serve only inside.
 
-        Raises PluginLoadError for a plugin that fails to start, or ConfigError where that is what it says; in the end
-        LifespanError for one that failed later. `lifespans.wait_failed` tells when it is time to end for that.
+        Raises PluginLoadError for a plugin that fails to start, or ConfigError where that is what it says;
+        StartCalledOff where `start` was called off meanwhile, having left what was entered; and in the end
+        LifespanError for a lifespan that failed later: `lifespans.wait_failed` tells when it is time to end for that.
         """
         self.subscriptions.start()
         async with AsyncExitStack() as stack:
             stack.enter_context(SHARED.in_use())
-            await stack.enter_async_context(self.lifespans.running())
+            await stack.enter_async_context(self.lifespans.running(self.start))
             if self.bridges is not None:
-                await stack.enter_async_context(self.bridges.running())
+                await self.start.enter(self.bridges.running(), stack)
             self._trace()
             yield
+            return
+        raise StartCalledOff
 
     def _trace(self) -> None:
         """After the plugins have started: one of them may be what set up OpenTelemetry."""

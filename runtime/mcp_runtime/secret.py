@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NoReturn, final
 
+from mcp_runtime.home import expanded
+
 HIDDEN: Final = "***"
 """What stands in a log, a repr or a message where a secret would."""
 
@@ -29,7 +31,7 @@ class Secret:
         kind, separator, rest = reference.partition(":")
         match kind if separator else "":
             case "file":
-                text = _from_file(directory / Path(rest).expanduser())
+                text = _from_file(directory / expanded(rest))
             case "env":
                 text = _from_environment(rest, environ)
             case _:

@@ -31,10 +31,10 @@ from hyperframe.frame import (
 from tests.process.certificates import make_certificates
 from tests.process.http_client import Connection, ask
 from tests.process.messages import call, text
-from tests.process.messages import headers as headers_of
 from tests.process.raw_http2 import PREFACE, block, data, get, headers
 from tests.process.server_process import PATIENCE_S, PROBES, ServerProcess
 from tests.support.messages import encode
+from tests.support.messages import headers_for as headers_of
 
 pytestmark = pytest.mark.process
 

@@ -1,11 +1,11 @@
 """`mcp-runtime init`. Rule: it never overwrites, and what it writes works right away."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Final
 
 from mcp_runtime.cli.exit_codes import ExitCode
+from mcp_runtime.standard_streams import say
 
 DESCRIPTION: Final = """\
 Write config.toml, with every key and what it means, and my_tools.py, a plugin to change.
@@ -74,12 +74,12 @@ def run(args: argparse.Namespace) -> ExitCode:
         directory.mkdir(parents=True, exist_ok=True)
         there = [str(directory / name) for name in texts if (directory / name).exists()]
         if there:
-            print(f"mcp-runtime: {' and '.join(there)} would be overwritten; nothing was written", file=sys.stderr)
+            say(f"mcp-runtime: {' and '.join(there)} would be overwritten; nothing was written")
             return ExitCode.UNEXPECTED
         for name, text in texts.items():
             (directory / name).write_text(text, encoding="utf-8")
     except OSError as error:
-        print(f"mcp-runtime: cannot write to {directory}: {error.strerror or error}", file=sys.stderr)
+        say(f"mcp-runtime: cannot write to {directory}: {error.strerror or error}")
         return ExitCode.UNEXPECTED
     print(_next_steps(directory))
     return ExitCode.OK

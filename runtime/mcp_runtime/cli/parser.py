@@ -33,7 +33,7 @@ def build_parser(argv: Sequence[str] | None = None) -> argparse.ArgumentParser:
     parser.add_argument(
         "--version", action="version", version=f"mcp-runtime {VERSION}", help="print the version and exit"
     )
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
     named = next((word for word in argv or () if word in COMMANDS), None)
     for name, text in COMMANDS.items():
         one = commands.add_parser(

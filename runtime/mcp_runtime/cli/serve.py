@@ -1,17 +1,21 @@
 """`mcp-runtime serve`. Rule: stdio alone imports nothing of HTTP, and prints nothing."""
 
 import argparse
+import signal
 from typing import TYPE_CHECKING, Final, get_args
 
 from mcp_runtime.cli.arguments import add_config_arguments, load_from
 from mcp_runtime.cli.exit_codes import ExitCode
+from mcp_runtime.cli.host import HostError
 from mcp_runtime.garbage import put_off_collections
+from mcp_runtime.server.signals import SIGNALS
+from mcp_runtime.standard_streams import OUTPUT, STDOUT, is_missing
 
 if TYPE_CHECKING:
     from mcp_runtime.config import Config
 
 DESCRIPTION: Final = """\
-Serve plugins over MCP until SIGTERM, SIGINT or, with --stdio, the end of standard input.
+Serve plugins over MCP until SIGTERM, SIGHUP, SIGINT or, with --stdio, the end of standard input.
 
 Without --stdio and --http the configuration decides (http.enabled, stdio.enabled);
 --stdio alone means no HTTP.
@@ -40,7 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> ExitCode:
-    """Serve. Raises ConfigError, PluginLoadError; other errors are defects."""
+    """Serve. Raises ConfigError, PluginLoadError, HostError; other errors are defects."""
+    SIGNALS.exit_code_for = _code_before_serving
+    OUTPUT.let_go()
     config = load_from(args)
     http, stdio = _transports(args, config)
     if not http:  # A client waits for it to start. A server over HTTP rather starts with no more than it needs.
@@ -48,6 +54,8 @@ def run(args: argparse.Namespace) -> ExitCode:
     # Before a plugin is imported, and before anything else could print.
     from mcp_runtime.transports.claimed_streams import claim
 
+    if stdio and is_missing(STDOUT):
+        raise HostError("standard output is closed, and the client on stdio would get its answers there")
     streams = claim() if stdio else None
     from mcp_runtime.logging import adopt_structlog, configure_logging
 
@@ -67,8 +75,17 @@ def run(args: argparse.Namespace) -> ExitCode:
     from mcp_runtime.cli.banner import announce
     from mcp_runtime.server.process import serve
 
-    trio.run(partial(serve, runtime, stdio=streams, http=http, on_ready=partial(announce, runtime)))
-    return ExitCode.OK
+    # trio must not be interrupted anywhere: what comes from here on is kept, for `serve` to hear.
+    SIGNALS.keep(patience_s=config.http.drain_grace_s if http else config.stdio.eof_grace_s)
+    called_off_by = trio.run(
+        partial(serve, runtime, stdio=streams, http=http, on_ready=partial(announce, runtime), signals=SIGNALS)
+    )
+    return ExitCode.OK if called_off_by is None else _code_before_serving(called_off_by)
+
+
+def _code_before_serving(number: int) -> ExitCode:
+    """For a signal while it starts: whoever presses Ctrl-C had something served in mind, others just want it to end."""
+    return ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.OK
 
 
 def _transports(args: argparse.Namespace, config: "Config") -> tuple[bool, bool]:

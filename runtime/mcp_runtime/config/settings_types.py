@@ -12,6 +12,7 @@ import msgspec
 from msgspec import NODEFAULT, Struct
 from msgspec.structs import fields as struct_fields
 
+from mcp_runtime.home import expanded
 from mcp_runtime.secret import Secret
 
 T = TypeVar("T")
@@ -75,7 +76,7 @@ def located(value: object, hint: Any, directory: Path, environ: Mapping[str, str
         case str() if bare is Secret:
             return Secret.parse(value, directory=directory, environ=environ)
         case str() if isinstance(bare, type) and issubclass(bare, PurePath):
-            return directory / Path(value).expanduser()
+            return directory / expanded(value)
         case _:
             return value
 

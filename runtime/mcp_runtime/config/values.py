@@ -13,6 +13,7 @@ import msgspec
 from mcp_runtime.bridge_loading import BridgesMissing, from_bridges
 from mcp_runtime.config.errors import ConfigError, nearest
 from mcp_runtime.config.keys import ConfigKey, bare_type
+from mcp_runtime.home import expanded
 from mcp_runtime.secret import HIDDEN, Secret
 
 
@@ -126,7 +127,7 @@ class _Place(NamedTuple):
 
 def _bind(item: str, place: _Place) -> str:
     if item.startswith("unix:"):
-        return f"unix:{place.directory / Path(item.removeprefix('unix:')).expanduser()}"
+        return f"unix:{place.directory / expanded(item.removeprefix('unix:'))}"
     host, _, port = item.rpartition(":")
     bare_host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     if not bare_host or (":" in bare_host and bare_host == host) or not port.isascii() or not port.isdigit():
@@ -159,7 +160,7 @@ def _origin(item: str, _: _Place) -> str:
 
 
 def _path(item: str, place: _Place) -> str:
-    return str(place.directory / Path(item).expanduser())
+    return str(place.directory / expanded(item))
 
 
 def _file(item: str, place: _Place) -> str:
@@ -176,7 +177,7 @@ def _plugin(item: str, place: _Place) -> str:
     path = name + ".py" if separator else item
     if not path.endswith(".py"):
         return item
-    return str(place.directory / Path(path).expanduser()) + (f":{attribute}" if separator else "")
+    return str(place.directory / expanded(path)) + (f":{attribute}" if separator else "")
 
 
 def _seal_key(item: str, place: _Place) -> Secret:

@@ -7,24 +7,27 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from mcp_runtime.server.progress import Stage
+
 MetricsText = Callable[[str], tuple[bytes, str]]
 """The text of all metrics for an Accept header, and its content type."""
 
 
 def admin_app(
-    is_ready: Callable[[], bool], *, metrics: MetricsText | None = None, routes: Sequence[BaseRoute] = ()
+    stage: Callable[[], Stage], *, metrics: MetricsText | None = None, routes: Sequence[BaseRoute] = ()
 ) -> Starlette:
     """`/healthz`: 200 while the process lives.
 
-    `/readyz`: 200 while it takes new calls, 503 before and while it drains. `/metrics`: what `metrics` gives, where it
-    is not None. `routes` are served beside them.
+    `/readyz`: 200, "ready", while it takes new calls; 503 before that, "starting", and "draining" from the signal on.
+    `/metrics`: what `metrics` gives, where it is not None. `routes` are served beside them.
     """
 
     async def healthz(_: Request) -> PlainTextResponse:
         return PlainTextResponse("ok\n")
 
     async def readyz(_: Request) -> PlainTextResponse:
-        return PlainTextResponse("ready\n") if is_ready() else PlainTextResponse("draining\n", status_code=503)
+        now = stage()
+        return PlainTextResponse(f"{now.value}\n", status_code=200 if now is Stage.READY else 503)
 
     own = [Route("/healthz", healthz), Route("/readyz", readyz)]
     if metrics is not None:

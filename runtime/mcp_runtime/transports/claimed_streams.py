@@ -14,6 +14,8 @@ from typing import Final, Protocol
 import msgspec
 import trio
 
+from mcp_runtime.standard_streams import open_missing
+
 _CHUNK_BYTES: Final = 65_536
 
 
@@ -34,8 +36,7 @@ class ClaimedStreams(msgspec.Struct, frozen=True, kw_only=True):
 
 def claim() -> ClaimedStreams:
     """Take over fd 0 and fd 1 of this process. Call once, before any plugin is imported."""
-    for fd in (0, 1, 2):
-        _ensure_open(fd)
+    open_missing()
     stdin_fd = os.dup(0)
     stdout_fd = os.dup(1)
     null = os.open(os.devnull, os.O_RDONLY)
@@ -64,15 +65,6 @@ def _let_go(fd: int, identity: tuple[int, int] | None) -> None:
         null = os.open(os.devnull, os.O_RDWR)
         os.dup2(null, fd, inheritable=False)
         os.close(null)
-
-
-def _ensure_open(fd: int) -> None:
-    """Put /dev/null where whoever started this process left nothing (`<&-` in a shell)."""
-    try:
-        os.fstat(fd)
-    except OSError:
-        # The lowest free descriptor is the one that is missing: the ones below it are there by now.
-        os.open(os.devnull, os.O_RDWR)
 
 
 def open_reader(fd: int) -> ByteStream:

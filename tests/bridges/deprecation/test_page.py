@@ -13,6 +13,7 @@ from mcp_bridges.deprecation.page import legacy_page
 from mcp_bridges.deprecation.policy import Policy
 from mcp_bridges.deprecation.report_html import STYLE
 from mcp_runtime.server.admin import admin_app
+from mcp_runtime.server.progress import Stage
 from tests.bridges.deprecation.ledgers import client, seconds
 from tests.bridges.deprecation.test_report import DAY, Story
 
@@ -31,7 +32,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def served(path: Path) -> Starlette:
-    return admin_app(lambda: True, routes=[legacy_page(path, Policy(), now=lambda: seconds(DAY))])
+    return admin_app(lambda: Stage.READY, routes=[legacy_page(path, Policy(), now=lambda: seconds(DAY))])
 
 
 @pytest.fixture
