@@ -14,6 +14,8 @@ from typing import Any, Final, cast
 
 import anyio
 
+from mcp_runtime.signals import AskedToEnd
+
 _RAISING: Final = ("trio._core", "asyncio.runners")
 """Modules of handlers that make a KeyboardInterrupt of Ctrl-C, beside Python's own."""
 
@@ -36,10 +38,16 @@ def is_interruption(error: BaseException) -> bool:
 
 
 def is_ctrl_c(error: BaseException) -> bool:
-    """Whether `error` is, or has in it, the KeyboardInterrupt that Python makes of Ctrl-C where nothing takes it."""
+    """Whether `error` is, or has in it, the KeyboardInterrupt that Python makes of Ctrl-C where nothing takes it.
+
+    So it is with what our own handler makes of a signal while plugins are imported.
+    """
     if isinstance(error, Exception):
         return False
-    return any(isinstance(leaf, KeyboardInterrupt) for leaf in leaves_of(error)) and _raises_on_ctrl_c()
+    leaves = leaves_of(error)
+    if any(isinstance(leaf, AskedToEnd) for leaf in leaves):
+        return True
+    return any(isinstance(leaf, KeyboardInterrupt) for leaf in leaves) and _raises_on_ctrl_c()
 
 
 def leaves_of(error: BaseException) -> list[BaseException]:

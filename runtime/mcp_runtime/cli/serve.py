@@ -8,7 +8,7 @@ from mcp_runtime.cli.arguments import add_config_arguments, load_from
 from mcp_runtime.cli.exit_codes import ExitCode
 from mcp_runtime.cli.host import HostError
 from mcp_runtime.garbage import put_off_collections
-from mcp_runtime.server.signals import SIGNALS
+from mcp_runtime.signals import SIGNALS
 from mcp_runtime.standard_streams import OUTPUT, STDOUT, is_missing
 
 if TYPE_CHECKING:

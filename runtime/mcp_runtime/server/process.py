@@ -22,7 +22,7 @@ from mcp_runtime.lifespans import Lifespans
 from mcp_runtime.logging import get_logger
 from mcp_runtime.runtime import Runtime
 from mcp_runtime.server.progress import Progress, Stage
-from mcp_runtime.server.signals import Signals
+from mcp_runtime.signals import Signals
 from mcp_runtime.start import StartCalledOff
 from mcp_runtime.transports.claimed_streams import ClaimedStreams, open_reader, open_writer, wait_hang_up
 from mcp_runtime.transports.stdio import Stdio

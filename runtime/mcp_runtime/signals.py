@@ -18,6 +18,7 @@ import os
 import select
 import signal
 import time
+import warnings
 from _thread import (  # threads that must not wait for the import of `threading`, nor be waited for
     get_ident,
     start_new_thread,
@@ -149,6 +150,8 @@ class Signals:
         os.set_blocking(writing_fd, False)
         signal.set_wakeup_fd(writing_fd, warn_on_full_buffer=False)
         self._watched_fd = writing_fd
+        # A plugin may run trio while it is imported: trio puts back what was there.
+        warnings.filterwarnings("ignore", "It looks like Trio's signal handling", RuntimeWarning)
         start_new_thread(self._watch, (reading_fd,))
 
     def _watch(self, reading_fd: int) -> None:
