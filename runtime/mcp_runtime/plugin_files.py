@@ -1,4 +1,4 @@
-"""The package that plugins given as FILE.py are modules of. Rule: a module's name says where its file is.
+"""The package that plugins given as FILE.py are modules of, though itself a file. Rule: a name says where its file is.
 
 So a process that knows nothing but the name imports the same file: a child of `multiprocessing`, which gets functions
 and classes by name. The folder of a file is a package in here, so that files beside it can be imported relatively;
@@ -14,6 +14,8 @@ from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Final
+
+__path__: list[str] = []  # which makes it a package: what is in it is found by its names alone
 
 _WORD: Final = re.compile(r"(?:[A-Za-z0-9]|_[0-9a-f]{2})+")
 _SPECIAL: Final = re.compile(rb"[^A-Za-z0-9]")
