@@ -7,8 +7,8 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mcp_runtime.limits import Limits
-from mcp_runtime.server.http1_request import (
+from mcp_runtime.config.limits import Limits
+from mcp_runtime.server.http1.request_head import (
     KNOWN_FIELDS,
     KNOWN_LINES,
     ChunkedBody,

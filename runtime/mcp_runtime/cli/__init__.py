@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from mcp_runtime.cli.exit_codes import ExitCode
 from mcp_runtime.cli.host import HostError, check_descriptors
-from mcp_runtime.signals import SIGNALS, AskedToEnd
-from mcp_runtime.standard_streams import OUTPUT, say, take_error
+from mcp_runtime.platform.signals import SIGNALS, AskedToEnd
+from mcp_runtime.platform.standard_streams import OUTPUT, say, take_error
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -4,10 +4,10 @@ import json
 import re
 from typing import Final
 
-from mcp_runtime.logging import get_logger, writes_json
-from mcp_runtime.runtime import Runtime
+from mcp_runtime.assembly.runtime import Runtime
+from mcp_runtime.platform.standard_streams import say
 from mcp_runtime.server.process import Listening
-from mcp_runtime.standard_streams import say
+from mcp_runtime.telemetry.log.log import get_logger, writes_json
 
 _NAMES_SHOWN: Final = 5
 _DEFAULT_NAME: Final = "mcp-runtime"

@@ -3,13 +3,13 @@
 import sys
 from typing import Any, Final, cast
 
+from mcp_runtime.assembly.lifespans import LifespanError
+from mcp_runtime.authoring.plugin_loading import PluginLoadError
 from mcp_runtime.cli.exit_codes import ExitCode
 from mcp_runtime.cli.host import HostError, as_host_error
 from mcp_runtime.config import ConfigError
-from mcp_runtime.lifespans import LifespanError
-from mcp_runtime.logging import writes_json
-from mcp_runtime.plugin_loading import PluginLoadError
-from mcp_runtime.standard_streams import say
+from mcp_runtime.platform.standard_streams import say
+from mcp_runtime.telemetry.log.log import writes_json
 
 EXPECTED: Final = (ConfigError, PluginLoadError, LifespanError, OSError, ExceptionGroup)
 """What `explain` may know; a group, because nurseries wrap what goes wrong in them."""
@@ -32,7 +32,7 @@ def explain(error: Exception) -> ExitCode:
 
 def _code(error: Exception) -> ExitCode | None:
     # Loaded only if something was to be bound; BindError is a ConfigError too.
-    sockets = sys.modules.get("mcp_runtime.server.sockets")
+    sockets = sys.modules.get("mcp_runtime.server.http.sockets")
     if sockets is not None and isinstance(error, sockets.BindError):
         return ExitCode.CANNOT_BIND
     if isinstance(error, ConfigError):

@@ -13,6 +13,7 @@ from mcp_runtime.config.environment import given_in_environment, plugin_variable
 from mcp_runtime.config.errors import COMMAND_LINE, ENVIRONMENT, ConfigError, nearest
 from mcp_runtime.config.file import PluginTables, given_in_file
 from mcp_runtime.config.keys import CONFIG_KEYS, CONFIG_SECTIONS, ConfigKey, ConfigSection
+from mcp_runtime.config.limits import Limits
 from mcp_runtime.config.sections import (
     AdminConfig,
     BridgesConfig,
@@ -29,8 +30,7 @@ from mcp_runtime.config.sections import (
     StdioConfig,
 )
 from mcp_runtime.config.values import Given, checked
-from mcp_runtime.home import expanded, home_directory
-from mcp_runtime.limits import Limits
+from mcp_runtime.platform.home import expanded, home_directory
 
 __all__ = [
     "CONFIG_KEYS",

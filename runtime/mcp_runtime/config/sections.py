@@ -7,10 +7,10 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct, field
 
-from mcp_runtime.cache import CachePolicies
-from mcp_runtime.limits import Limits
+from mcp_runtime.config.cache import CachePolicies
+from mcp_runtime.config.limits import Limits
+from mcp_runtime.config.secret import Secret
 from mcp_runtime.protocol.meta import LoggingLevel
-from mcp_runtime.secret import Secret
 
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 HttpParser = Literal["httptools", "h11"]

@@ -10,11 +10,11 @@ from typing import Any, Final, Literal, NamedTuple, cast, get_args, get_origin
 
 import msgspec
 
-from mcp_runtime.bridge_loading import BridgesMissing, from_bridges
+from mcp_runtime.config.bridge_loading import BridgesMissing, from_bridges
 from mcp_runtime.config.errors import ConfigError, nearest
 from mcp_runtime.config.keys import ConfigKey, bare_type
-from mcp_runtime.home import expanded
-from mcp_runtime.secret import HIDDEN, Secret
+from mcp_runtime.config.secret import HIDDEN, Secret
+from mcp_runtime.platform.home import expanded
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True):
@@ -217,13 +217,13 @@ def _of_bridges(module: str, parser: str) -> "_Check":
 
 
 _Check = Callable[[str, _Place], object]
-_OPTION_TEXTS: Final = "deprecation.option_texts"
+_OPTION_TEXTS: Final = "deprecation.decisions.option_texts"
 _KINDS: Final[Mapping[str, _Check]] = types.MappingProxyType(
     {
         "bind": _bind,
         "brownout": _of_bridges(_OPTION_TEXTS, "parse_brownout"),
         "cadence": _of_bridges(_OPTION_TEXTS, "parse_cadence"),
-        "client_rule": _of_bridges("client_rules", "parse_rule"),
+        "client_rule": _of_bridges("gate.client_rules", "parse_rule"),
         "day": _of_bridges(_OPTION_TEXTS, "parse_day"),
         "dry_run": _of_bridges(_OPTION_TEXTS, "parse_dry_run"),
         "file": _file,

@@ -17,18 +17,18 @@ from typing import TYPE_CHECKING
 import msgspec
 import trio
 
-from mcp_runtime.garbage import freeze_what_is_there, take_up_collections
-from mcp_runtime.lifespans import Lifespans
-from mcp_runtime.logging import get_logger
-from mcp_runtime.runtime import Runtime
+from mcp_runtime.assembly.lifespans import Lifespans
+from mcp_runtime.assembly.runtime import Runtime
+from mcp_runtime.assembly.start import StartCalledOff
+from mcp_runtime.platform.garbage import freeze_what_is_there, take_up_collections
+from mcp_runtime.platform.signals import Signals
 from mcp_runtime.server.progress import Progress, Stage
-from mcp_runtime.signals import Signals
-from mcp_runtime.start import StartCalledOff
-from mcp_runtime.transports.claimed_streams import ClaimedStreams, open_reader, open_writer, wait_hang_up
-from mcp_runtime.transports.stdio import Stdio
+from mcp_runtime.telemetry.log.log import get_logger
+from mcp_runtime.transports.stdio.claimed_streams import ClaimedStreams, open_reader, open_writer, wait_hang_up
+from mcp_runtime.transports.stdio.transport import Stdio
 
 if TYPE_CHECKING:
-    from mcp_runtime.server.sockets import Listener
+    from mcp_runtime.server.http.sockets import Listener
 
 
 class Listening(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,7 +156,7 @@ async def _serve_stdio(server: _Server, streams: ClaimedStreams) -> None:
 
 async def _serve_both(server: _Server, stdio: ClaimedStreams | None) -> None:
     # Imported here: stdio alone has to start at once, and needs neither Hypercorn nor Starlette.
-    from mcp_runtime.server.sockets import bind_listeners, open_listeners
+    from mcp_runtime.server.http.sockets import bind_listeners, open_listeners
 
     config = server.runtime.config
     scheme = "https" if config.http.tls_certificate_file else "http"
@@ -182,9 +182,9 @@ async def _serve_both(server: _Server, stdio: ClaimedStreams | None) -> None:
 async def _serve_endpoints(
     server: _Server, listeners: "list[Listener]", listening: Listening, stdio: ClaimedStreams | None
 ) -> None:
-    from mcp_runtime.http_app import HttpApp
-    from mcp_runtime.server.http_server import serve_http
-    from mcp_runtime.server.sockets import BindError, listen_on
+    from mcp_runtime.assembly.http_app import HttpApp
+    from mcp_runtime.server.http.http_server import serve_http
+    from mcp_runtime.server.http.sockets import BindError, listen_on
 
     runtime, asked = server.runtime, server.progress.asked
     config, http = runtime.config, runtime.config.http
@@ -216,9 +216,9 @@ async def _serve_admin(
     *,
     task_status: "trio.TaskStatus[list[str]]" = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    from mcp_runtime.prometheus_text import PrometheusText
-    from mcp_runtime.server.admin import admin_app
-    from mcp_runtime.server.http_server import serve_http
+    from mcp_runtime.server.http.admin import admin_app
+    from mcp_runtime.server.http.http_server import serve_http
+    from mcp_runtime.telemetry.prometheus_text import PrometheusText
 
     runtime = server.runtime
     app = admin_app(
