@@ -18,7 +18,7 @@ from mcp_runtime.protocol.jsonrpc import NO_PARAMS, Request
 from mcp_runtime.protocol.meta import ClientCapabilities, MetaProbe, RequestMetaObject
 from mcp_runtime.protocol.revisions import LATEST
 from mcp_runtime.telemetry.log import call_fields
-from mcp_runtime.transports.bridges import StdioWire
+from mcp_runtime.transports.stdio.bridge_port import StdioWire
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute

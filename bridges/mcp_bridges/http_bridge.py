@@ -21,7 +21,7 @@ from mcp_bridges.wires.http_sse import HttpSse
 from mcp_runtime.protocol.headers import PROTOCOL_VERSION
 from mcp_runtime.protocol.revisions import LEGACY_REVISIONS
 from mcp_runtime.state.seal.lazy_sealer import LazySealer
-from mcp_runtime.transports.bridges import LegacyExchange
+from mcp_runtime.transports.http.bridge_port import LegacyExchange
 from mcp_runtime.transports.http.request import accepts_events, path_of
 
 

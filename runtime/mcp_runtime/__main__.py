@@ -2,7 +2,7 @@
 
 import sys
 
-from mcp_runtime.cli import main
+from mcp_runtime.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -23,8 +23,8 @@ from mcp_runtime.config.sections import (
     LegacyClientsConfig,
     StdioHandshakeConfig,
 )
-from mcp_runtime.transports.bridges import StdioWire
 from mcp_runtime.transports.http.watch import Watch
+from mcp_runtime.transports.stdio.bridge_port import StdioWire
 from tests.support.legacy_sessions import OldServer as Server
 from tests.support.legacy_sessions import bridge_settings, on_both_loops, served, serving
 from tests.support.settings import NO_BRIDGES, settings

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mcp_runtime.cli import main
 from mcp_runtime.cli.exit_codes import MEANINGS, ExitCode
 from mcp_runtime.cli.failures import explain
+from mcp_runtime.cli.main import main
 from mcp_runtime.config import ConfigError
 from tests.cli.running import clean_environment, run_command
 

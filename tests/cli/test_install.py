@@ -75,7 +75,7 @@ def test_it_names_the_command_and_the_plugins(wheel: Path) -> None:
     [name] = [name for name in archive.namelist() if name.endswith("entry_points.txt")]
     entries = ConfigParser()
     entries.read_string(archive.read(name).decode())
-    assert dict(entries["console_scripts"]) == {"mcp-runtime": "mcp_runtime.cli:main"}
+    assert dict(entries["console_scripts"]) == {"mcp-runtime": "mcp_runtime.cli.main:main"}
     assert set(entries["mcp_runtime.plugins"]) == {"sqlite", "everything"}
 
 

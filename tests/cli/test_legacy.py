@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from mcp_bridges.deprecation.decisions.registry import FEATURES
-from mcp_runtime.cli import main
 from mcp_runtime.cli.exit_codes import ExitCode
+from mcp_runtime.cli.main import main
 from tests.cli.running import run_command
 
 CONFIG = """

@@ -37,8 +37,8 @@ from mcp_runtime import Plugin
 from mcp_runtime.asgi import create_app
 from mcp_runtime.assembly.compose import build_runtime
 from mcp_runtime.authoring.plugin_loading import load_plugin
-from mcp_runtime.cli import main
 from mcp_runtime.cli.banner import render
+from mcp_runtime.cli.main import main
 from mcp_runtime.config import load_config
 from mcp_runtime.server.process import Listening
 from tests.docs.pages import Block

@@ -180,7 +180,7 @@ def test_a_user_without_a_home_is_told_what_to_set(tmp_path: Path) -> None:
         pytest.skip("only root can be somebody that no password database knows")
     script = (
         "import os, sys; os.setresuid(54321, 0, 0); "  # to files it is root still: the interpreter may be root's alone
-        "from mcp_runtime.cli import main; sys.argv[1:] = ['serve', '--config', '/dev/null']; sys.exit(main())"
+        "from mcp_runtime.cli.main import main; sys.argv[1:] = ['serve', '--config', '/dev/null']; sys.exit(main())"
     )
     line = f'cd / && env -u HOME -u XDG_STATE_HOME "$PYTHON" -c "{script}"'
     _fails(line, tmp_path, CONFIGURATION, "state.directory: there is no home directory", "XDG_STATE_HOME")

@@ -14,10 +14,11 @@ from mcp_runtime.assembly.compose import build_runtime
 from mcp_runtime.protocol.errors import INVALID_REQUEST, PeerError
 from mcp_runtime.protocol.jsonrpc import Message as Decoded
 from mcp_runtime.protocol.jsonrpc import Request
-from mcp_runtime.transports.bridges import LegacyExchange, StdioWire
+from mcp_runtime.transports.http.bridge_port import LegacyExchange
 from mcp_runtime.transports.http.endpoint import StreamableHttp
 from mcp_runtime.transports.http.guard import Guard
 from mcp_runtime.transports.http.watch import Watch
+from mcp_runtime.transports.stdio.bridge_port import StdioWire
 from mcp_runtime.transports.stdio.transport import Stdio
 from tests.support.clocks import Backend, run
 from tests.support.fixture_plugin import make_plugin

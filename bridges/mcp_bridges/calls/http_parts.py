@@ -15,7 +15,7 @@ from mcp_runtime.protocol.errors import PeerError
 from mcp_runtime.protocol.jsonrpc import RequestId, encode_error
 from mcp_runtime.state.engines import State
 from mcp_runtime.telemetry.labels import TransportName
-from mcp_runtime.transports.bridges import LegacyExchange
+from mcp_runtime.transports.http.bridge_port import LegacyExchange
 from mcp_runtime.transports.http.direct import Fields
 from mcp_runtime.transports.http.response import PostResponse
 from mcp_runtime.transports.http.watch import Watch

@@ -24,7 +24,8 @@ from mcp_bridges.sessions.session import Session, stateless, with_answers
 from mcp_runtime.core.calls.call import Call, CloseStream, Notify, Reply
 from mcp_runtime.core.calls.observers import outcome_of
 from mcp_runtime.core.dispatch.dispatcher import Dispatcher
-from mcp_runtime.platform.loops import ANY_LOOP, LentScope, new_scope
+from mcp_runtime.platform.lent_scope import LentScope
+from mcp_runtime.platform.loops import ANY_LOOP, new_scope
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, PeerError
 from mcp_runtime.protocol.json_types import is_object
 from mcp_runtime.protocol.jsonrpc import (

@@ -56,7 +56,7 @@ from mcp_runtime.protocol.jsonrpc import (
 )
 from mcp_runtime.protocol.legacy import INITIALIZE
 from mcp_runtime.protocol.revisions import LEGACY_REVISIONS
-from mcp_runtime.transports.bridges import LegacyExchange
+from mcp_runtime.transports.http.bridge_port import LegacyExchange
 from mcp_runtime.transports.http.watch import Watched
 
 _EMPTY: Final = Raw(b"{}")

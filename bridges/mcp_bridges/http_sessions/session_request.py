@@ -12,7 +12,7 @@ from mcp_bridges.gate.features import FeatureId, revision_feature
 from mcp_bridges.gate.port import LegacyClient, Sighting
 from mcp_bridges.sessions.session import Session
 from mcp_bridges.sessions.session_state import SessionState
-from mcp_runtime.transports.bridges import LegacyExchange
+from mcp_runtime.transports.http.bridge_port import LegacyExchange
 
 SESSION_ID: Final = b"mcp-session-id"
 

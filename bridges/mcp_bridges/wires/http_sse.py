@@ -33,7 +33,7 @@ from mcp_runtime.protocol.jsonrpc import (
 )
 from mcp_runtime.protocol.legacy import INITIALIZE
 from mcp_runtime.protocol.messages import read_message
-from mcp_runtime.transports.bridges import LegacyExchange
+from mcp_runtime.transports.http.bridge_port import LegacyExchange
 from mcp_runtime.transports.http.event_stream import Events, serve_event_stream
 from mcp_runtime.transports.http.request import path_of, read_body_in_time
 from mcp_runtime.transports.http.server_sent_events import encode_event

@@ -9,7 +9,7 @@ from mcp_bridges.gate.port import LegacyClient, Sighting
 from mcp_bridges.gate.refusals import raise_refusal
 from mcp_bridges.wires.conversation import Conversation, Setting
 from mcp_runtime.protocol.jsonrpc import Message
-from mcp_runtime.transports.bridges import StdioWire
+from mcp_runtime.transports.stdio.bridge_port import StdioWire
 
 
 class HandshakeStdio:

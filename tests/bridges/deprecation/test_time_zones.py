@@ -17,7 +17,7 @@ from mcp_bridges.deprecation.decisions.registry import FEATURES
 from mcp_bridges.deprecation.ledger.metrics import ledger_families
 from mcp_bridges.deprecation.reports.page import legacy_page
 from mcp_bridges.deprecation.reports.report import day_in_words
-from mcp_runtime.cli import main
+from mcp_runtime.cli.main import main
 from mcp_runtime.server.http.admin import admin_app
 from mcp_runtime.server.progress import Stage
 from tests.bridges.deprecation.ledgers import client, seconds

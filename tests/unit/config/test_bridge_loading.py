@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mcp_runtime.cli import main
 from mcp_runtime.cli.exit_codes import ExitCode
+from mcp_runtime.cli.main import main
 from mcp_runtime.config.bridge_loading import BridgesMissing, from_bridges
 from tests.config.files import load_text, refusal
 

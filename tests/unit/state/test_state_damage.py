@@ -12,7 +12,7 @@ import pytest
 from mcp_bridges.deprecation.ledger.ledger import Ledger
 from mcp_bridges.deprecation.ledger.schema import LedgerUnusable
 from mcp_bridges.deprecation.reports.evidence import read_evidence
-from mcp_runtime.cli import main
+from mcp_runtime.cli.main import main
 from mcp_runtime.state import siblings
 from mcp_runtime.state.errors import StateError
 from tests.bridges.deprecation.ledgers import START, Clock, Log, client, sighting

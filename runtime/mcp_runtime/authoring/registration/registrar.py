@@ -31,14 +31,8 @@ from mcp_runtime.config.cache import CachePolicies
 from mcp_runtime.config.limits import Limits
 from mcp_runtime.core.calls.errors import ArgumentsError, PluginError
 from mcp_runtime.core.calls.subscriptions import Change, resource_updated
-from mcp_runtime.core.catalog.catalog import (
-    Catalog,
-    CompletionEntry,
-    PromptEntry,
-    ResourceEntry,
-    TemplateEntry,
-    ToolEntry,
-)
+from mcp_runtime.core.catalog.catalog import Catalog
+from mcp_runtime.core.catalog.entries import CompletionEntry, PromptEntry, ResourceEntry, TemplateEntry, ToolEntry
 from mcp_runtime.core.catalog.uri_templates import UriTemplate, UriTemplateError
 from mcp_runtime.core.handlers.context import Context
 from mcp_runtime.core.schemas.validator import SchemaError, SchemaValidator

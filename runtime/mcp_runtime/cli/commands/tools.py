@@ -8,7 +8,8 @@ from mcp_runtime.cli.arguments import add_config_arguments, load_from
 from mcp_runtime.cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from mcp_runtime.core.catalog.catalog import Catalog, PromptEntry, ResourceEntry, TemplateEntry, ToolEntry
+    from mcp_runtime.core.catalog.catalog import Catalog
+    from mcp_runtime.core.catalog.entries import PromptEntry, ResourceEntry, TemplateEntry, ToolEntry
 
     Entry = ToolEntry | ResourceEntry | TemplateEntry | PromptEntry
 

@@ -1,98 +1,30 @@
-"""What is served: entries by name, in registration order. Rule: this file knows entries, not the functions behind them.
+"""The catalog: entries by name, in registration order. Rule: every change is told to the subscribers of its list."""
 
-Every change is told to the subscribers of its list.
-"""
+from collections.abc import Callable
+from typing import Any
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Literal
-
-import msgspec
-from msgspec import Raw, UnsetType
+from msgspec import UnsetType
 
 from mcp_runtime.config.cache import CachePolicies
 from mcp_runtime.config.limits import Limits
 from mcp_runtime.core.calls.subscriptions import Change, ListName, list_changed
+from mcp_runtime.core.catalog.entries import (
+    CompletionEntry,
+    Found,
+    PromptEntry,
+    Reference,
+    ResourceEntry,
+    TemplateEntry,
+    ToolEntry,
+)
 from mcp_runtime.core.catalog.listing import Listing
-from mcp_runtime.core.catalog.uri_templates import UriTemplate
-from mcp_runtime.core.handlers.context import Context
-from mcp_runtime.protocol.content import ResourceContents
-from mcp_runtime.protocol.headers import HeaderPlan
 from mcp_runtime.protocol.messages import (
-    CallToolResult,
-    Completion,
-    GetPromptResult,
     ListPromptsResult,
     ListResourcesResult,
     ListResourceTemplatesResult,
     ListToolsResult,
-    Prompt,
-    Resource,
-    ResourceTemplate,
-    Tool,
 )
 from mcp_runtime.protocol.meta import MetaObject
-
-Reference = tuple[Literal["prompt", "resource"], str]
-
-
-class ToolEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A tool: what clients see, and how it is called.
-
-    Its arguments are parsed, it is invoked with what comes of that and a Context, or None where it takes none, and what
-    it returns is converted.
-    """
-
-    definition: Tool
-    plugin: str
-    parse: Callable[[Raw], Any]
-    invoke: Callable[[Any, Any], Awaitable[Any]]
-    convert: Callable[[Any], CallToolResult]
-    takes_context: bool
-    header_plan: HeaderPlan
-    timeout_s: float
-
-
-class ResourceEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A resource: what clients see, and how it is read, None meaning that there is no such resource after all."""
-
-    definition: Resource
-    plugin: str
-    read: Callable[[str, dict[str, str], Context], Awaitable[list[ResourceContents] | None]]
-    ttl_ms: int
-    cache_scope: Literal["public", "private"]
-
-
-class TemplateEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A family of resources: as ResourceEntry, the variables of the URI going into `read`."""
-
-    definition: ResourceTemplate
-    plugin: str
-    template: UriTemplate
-    read: Callable[[str, dict[str, str], Context], Awaitable[list[ResourceContents] | None]]
-    ttl_ms: int
-    cache_scope: Literal["public", "private"]
-
-
-class PromptEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A prompt: what clients see, and how it is filled in."""
-
-    definition: Prompt
-    plugin: str
-    get: Callable[[dict[str, str], Context], Awaitable[GetPromptResult]]
-
-
-class CompletionEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """Suggestions for one argument: from what was typed and what is settled already."""
-
-    plugin: str
-    complete: Callable[[str, dict[str, str], Context], Awaitable[Completion]]
-
-
-class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """The resource that a URI stands for, and the variables of its template (none for a plain resource)."""
-
-    entry: ResourceEntry | TemplateEntry
-    variables: dict[str, str] = msgspec.field(default_factory=dict[str, str])
 
 
 class Catalog:

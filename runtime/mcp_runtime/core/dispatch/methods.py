@@ -18,7 +18,8 @@ from mcp_runtime.core.calls.call_rate import CallRate
 from mcp_runtime.core.calls.errors import ToolError
 from mcp_runtime.core.calls.rounds import Rounds, bind
 from mcp_runtime.core.calls.subscriptions import Subscription, Subscriptions
-from mcp_runtime.core.catalog.catalog import Catalog, Reference
+from mcp_runtime.core.catalog.catalog import Catalog
+from mcp_runtime.core.catalog.entries import Reference
 from mcp_runtime.core.handlers.context import Context
 from mcp_runtime.protocol.errors import INVALID_PARAMS, METHOD_NOT_FOUND, PeerError
 from mcp_runtime.protocol.headers import check_params

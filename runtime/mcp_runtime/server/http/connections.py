@@ -14,7 +14,7 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 from starlette.types import ASGIApp
 
-from mcp_runtime.server.http.failures import GONE, ConnectionFailures, split
+from mcp_runtime.server.failures import GONE, ConnectionFailures, split
 from mcp_runtime.server.http.hypercorn_connection import HypercornConnection
 from mcp_runtime.server.http1.connection import Connection, Http1Config, Stream
 

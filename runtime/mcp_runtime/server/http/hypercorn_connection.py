@@ -15,7 +15,7 @@ from hypercorn.trio.tcp_server import MAX_RECV, TCPServer
 from hypercorn.utils import parse_socket_addr  # pyright: ignore[reportUnknownVariableType]  # a tuple of whatever
 from starlette.types import ASGIApp
 
-from mcp_runtime.server.http.failures import GONE
+from mcp_runtime.server.failures import GONE
 from mcp_runtime.server.http.http2 import CompleteH2Protocol
 from mcp_runtime.server.http.hypercorn_h11 import PlainH11Protocol
 from mcp_runtime.server.http.hypercorn_tasks import Tasks

@@ -17,7 +17,7 @@ from hypercorn.config import Config as HypercornConfig
 from hypercorn.trio.task_group import TaskGroup
 from starlette.types import Message
 
-from mcp_runtime.server.http.failures import split
+from mcp_runtime.server.failures import split
 
 _WAITING_MESSAGES: Final = 10
 """For an application over HTTP/1.1, as Hypercorn has it. Over HTTP/2 the window of its stream bounds them."""

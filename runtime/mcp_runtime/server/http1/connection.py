@@ -18,8 +18,8 @@ from hypercorn.utils import parse_socket_addr  # pyright: ignore[reportUnknownVa
 from starlette.types import ASGIApp, Scope
 
 from mcp_runtime.config.limits import Limits
-from mcp_runtime.platform.loops import LentScope
-from mcp_runtime.server.http.failures import GONE
+from mcp_runtime.platform.lent_scope import LentScope
+from mcp_runtime.server.failures import GONE
 from mcp_runtime.server.http1.answer_head import status_line
 from mcp_runtime.server.http1.exchange import READ_BYTES, Exchange, begin, scope_of
 from mcp_runtime.server.http1.request_head import (

@@ -14,7 +14,7 @@ from msgspec import Struct
 from starlette.types import Message
 
 from mcp_runtime.config.limits import Limits
-from mcp_runtime.platform.loops import LentScope
+from mcp_runtime.platform.lent_scope import LentScope
 from mcp_runtime.server.http1.answer_head import AnswerHead, answer_head, length_of
 from mcp_runtime.server.http1.request_head import ChunkedBody, RefusedError, RequestHead, RequestLine
 from mcp_runtime.transports.http.direct import Fields

@@ -6,7 +6,7 @@ It is an ASGI extension of each request, so it is not for an application behind 
 from collections.abc import Awaitable, Mapping
 from typing import Any, Final, Protocol
 
-from mcp_runtime.platform.loops import LentScope
+from mcp_runtime.platform.lent_scope import LentScope
 
 SHORTCUT: Final = "mcp_runtime.shortcut"
 """The ASGI extension that is a Shortcut."""

@@ -30,7 +30,7 @@ from mcp_runtime.protocol.legacy import refusal
 from mcp_runtime.protocol.messages import read_message
 from mcp_runtime.protocol.revisions import LEGACY_REVISIONS, MODERN_REVISIONS, Era, classify
 from mcp_runtime.telemetry.metrics import Meter
-from mcp_runtime.transports.bridges import HttpBridge, LegacyExchange
+from mcp_runtime.transports.http.bridge_port import HttpBridge, LegacyExchange
 from mcp_runtime.transports.http.direct import shortcut_of
 from mcp_runtime.transports.http.event_stream import Events, serve_event_stream
 from mcp_runtime.transports.http.exchange import Exchange

@@ -30,7 +30,7 @@ from mcp_runtime.protocol.legacy import refusal
 from mcp_runtime.protocol.messages import CancelledNotificationParams, decode_params, read_message
 from mcp_runtime.protocol.revisions import MODERN_REVISIONS, Era, classify
 from mcp_runtime.telemetry.log.log import get_logger
-from mcp_runtime.transports.bridges import StdioBridge, StdioWire
+from mcp_runtime.transports.stdio.bridge_port import StdioBridge, StdioWire
 from mcp_runtime.transports.stdio.claimed_streams import ByteStream
 from mcp_runtime.transports.stdio.lines import LineSplitter
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from mcp_runtime.cli import main
+from mcp_runtime.cli.main import main
 from tests.bridges.deprecation.ledgers import client
 from tests.bridges.deprecation.reports.test_report import DAY, Story
 from tests.cli.running import run_command

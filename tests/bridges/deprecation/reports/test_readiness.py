@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mcp_bridges.deprecation.reports.readiness import readiness
-from mcp_runtime.cli import main
+from mcp_runtime.cli.main import main
 from tests.bridges.deprecation.ledgers import client, seconds, sighting
 from tests.bridges.deprecation.reports.test_report import DAY, Story
 

@@ -9,7 +9,7 @@ import trio
 import trio.testing
 from starlette.types import Receive, Scope, Send
 
-from mcp_runtime.platform.loops import LentScope
+from mcp_runtime.platform.lent_scope import LentScope
 from mcp_runtime.transports.http.direct import SHORTCUT
 from tests.unit.server.http1.http1_server import reply, serving
 

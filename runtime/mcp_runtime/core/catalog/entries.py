@@ -1,0 +1,86 @@
+"""The entries of the catalog: what clients see of each thing on offer, and the functions that serve it.
+
+Rule: an entry never changes; what replaces it is another one.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Raw
+
+from mcp_runtime.core.catalog.uri_templates import UriTemplate
+from mcp_runtime.core.handlers.context import Context
+from mcp_runtime.protocol.content import ResourceContents
+from mcp_runtime.protocol.headers import HeaderPlan
+from mcp_runtime.protocol.messages import (
+    CallToolResult,
+    Completion,
+    GetPromptResult,
+    Prompt,
+    Resource,
+    ResourceTemplate,
+    Tool,
+)
+
+Reference = tuple[Literal["prompt", "resource"], str]
+
+
+class ToolEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A tool: what clients see, and how it is called.
+
+    Its arguments are parsed, it is invoked with what comes of that and a Context, or None where it takes none, and what
+    it returns is converted.
+    """
+
+    definition: Tool
+    plugin: str
+    parse: Callable[[Raw], Any]
+    invoke: Callable[[Any, Any], Awaitable[Any]]
+    convert: Callable[[Any], CallToolResult]
+    takes_context: bool
+    header_plan: HeaderPlan
+    timeout_s: float
+
+
+class ResourceEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A resource: what clients see, and how it is read, None meaning that there is no such resource after all."""
+
+    definition: Resource
+    plugin: str
+    read: Callable[[str, dict[str, str], Context], Awaitable[list[ResourceContents] | None]]
+    ttl_ms: int
+    cache_scope: Literal["public", "private"]
+
+
+class TemplateEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A family of resources: as ResourceEntry, the variables of the URI going into `read`."""
+
+    definition: ResourceTemplate
+    plugin: str
+    template: UriTemplate
+    read: Callable[[str, dict[str, str], Context], Awaitable[list[ResourceContents] | None]]
+    ttl_ms: int
+    cache_scope: Literal["public", "private"]
+
+
+class PromptEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A prompt: what clients see, and how it is filled in."""
+
+    definition: Prompt
+    plugin: str
+    get: Callable[[dict[str, str], Context], Awaitable[GetPromptResult]]
+
+
+class CompletionEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """Suggestions for one argument: from what was typed and what is settled already."""
+
+    plugin: str
+    complete: Callable[[str, dict[str, str], Context], Awaitable[Completion]]
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """The resource that a URI stands for, and the variables of its template (none for a plain resource)."""
+
+    entry: ResourceEntry | TemplateEntry
+    variables: dict[str, str] = msgspec.field(default_factory=dict[str, str])
