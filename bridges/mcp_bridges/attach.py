@@ -11,28 +11,28 @@ import anyio
 import msgspec
 from msgspec import Raw, Struct
 
-from mcp_runtime import call_log
-from mcp_runtime.call import Call, Reply
+from mcp_runtime.assembly.runtime import Runtime
+from mcp_runtime.core.calls.call import Call, Reply
 from mcp_runtime.protocol.errors import PeerError
 from mcp_runtime.protocol.jsonrpc import NO_PARAMS, Request
 from mcp_runtime.protocol.meta import ClientCapabilities, MetaProbe, RequestMetaObject
 from mcp_runtime.protocol.revisions import LATEST
-from mcp_runtime.runtime import Runtime
-from mcp_runtime.transports.legacy import StdioWire
+from mcp_runtime.telemetry.log import call_fields
+from mcp_runtime.transports.bridges import StdioWire
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
-    from mcp_bridges.conversation import Setting
-    from mcp_bridges.gate import Gate
-    from mcp_bridges.handshake_stdio import HandshakeStdio
+    from mcp_bridges.calls.legacy_call import LegacyServices, Waiting
+    from mcp_bridges.deprecation.retirement import Past
+    from mcp_bridges.gate.port import Gate
     from mcp_bridges.http_bridge import HttpBridges
-    from mcp_bridges.legacy_call import LegacyServices, Waiting
-    from mcp_bridges.past import Past
-    from mcp_runtime.labels import TransportName
-    from mcp_runtime.observing import Observer
+    from mcp_bridges.wires.conversation import Setting
+    from mcp_bridges.wires.stdio import HandshakeStdio
+    from mcp_runtime.core.calls.observers import Observer
     from mcp_runtime.state.engines import State
-    from mcp_runtime.transports.watch import Watch
+    from mcp_runtime.telemetry.labels import TransportName
+    from mcp_runtime.transports.http.watch import Watch
 
 _ANONYMOUS: Final[dict[str, Any]] = {"name": "server", "version": "0"}
 """Who answers `initialize` where the operator does not want to say: old revisions insist on a name."""
@@ -56,7 +56,7 @@ _discovered_decoder: Final = msgspec.json.Decoder(_Discovered)
 def attach(runtime: Runtime) -> "AttachedBridges":
     """The bridges of `runtime`, as its configuration has them. Raises ConfigError."""
     if runtime.config.bridges.clients.rules:
-        from mcp_bridges.postures import PostureGate
+        from mcp_bridges.gate.postures import PostureGate
 
         PostureGate(runtime.config)  # A rule that cannot be read is an error now, not when a client comes.
     return AttachedBridges(runtime)
@@ -89,8 +89,8 @@ class AttachedBridges:
 
     def http(self, watch: "Watch") -> "HttpBridges":
         """As the port says."""
+        from mcp_bridges.calls.http_parts import HttpParts
         from mcp_bridges.http_bridge import HttpBridges
-        from mcp_bridges.http_parts import HttpParts
         from mcp_runtime.state.engines import open_state
 
         runtime = self._runtime
@@ -111,7 +111,7 @@ class AttachedBridges:
         """As the port says."""
         if self._runtime.config.bridges.stdio_handshake.posture == "off":
             return None
-        from mcp_bridges.handshake_stdio import HandshakeStdio
+        from mcp_bridges.wires.stdio import HandshakeStdio
 
         setting, closed = self._setting("stdio"), anyio.Event()
         if self._http is None and self._known is not None:
@@ -128,7 +128,7 @@ class AttachedBridges:
         past = self._past()
         if past.ledger is None:
             return ()
-        from mcp_bridges.deprecation.page import legacy_page
+        from mcp_bridges.deprecation.reports.page import legacy_page
 
         return (legacy_page(past.ledger.path, past.policy, now=self._now),)
 
@@ -148,11 +148,11 @@ class AttachedBridges:
     def _past(self) -> "Past":
         """Evidence and decisions, made now if they were not needed before."""
         if self._known is None:
-            from mcp_bridges.past import make_past
+            from mcp_bridges.deprecation.retirement import make_past
 
             past = self._known = make_past(self._runtime.config, now=self._now)
             if self._runtime.metrics is not None and past.ledger is not None:
-                from mcp_bridges.deprecation.ledger_metrics import ledger_families
+                from mcp_bridges.deprecation.ledger.metrics import ledger_families
 
                 for family in ledger_families(past.ledger, past.policy, now=self._now):
                     self._runtime.metrics.add(family)
@@ -164,7 +164,7 @@ class AttachedBridges:
             self._http.close()
 
     def _services(self) -> "LegacyServices":
-        from mcp_bridges.legacy_call import LegacyServices, Waiting
+        from mcp_bridges.calls.legacy_call import LegacyServices, Waiting
 
         self._waiting = self._waiting or Waiting(self._runtime.config.limits.max_concurrent_requests)
         return LegacyServices(
@@ -177,8 +177,8 @@ class AttachedBridges:
         )
 
     def _setting(self, transport: "TransportName") -> "Setting":
-        from mcp_bridges.conversation import Setting
-        from mcp_bridges.features import OF_WIRE
+        from mcp_bridges.gate.features import OF_WIRE
+        from mcp_bridges.wires.conversation import Setting
 
         config = self._runtime.config
         return Setting(
@@ -201,11 +201,11 @@ class AttachedBridges:
             transport="stdio",
             notify=_drop,
         )
-        before = call_log.bind(dict)  # What the dispatcher binds is not for what this task does next.
+        before = call_fields.bind(dict)  # What the dispatcher binds is not for what this task does next.
         try:
             reply = cast("Reply", await self._runtime.dispatcher.serve(call))  # Nobody abandons it.
         finally:
-            call_log.unbind(before)
+            call_fields.unbind(before)
         found = _discovered_decoder.decode(reply.body)
         if found.error is not None:
             raise PeerError(

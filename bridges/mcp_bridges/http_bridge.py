@@ -8,20 +8,21 @@ from contextlib import asynccontextmanager
 
 import anyio
 
-from mcp_bridges import http_sse, session_ids
-from mcp_bridges.calls_at_work import CallsAtWork
-from mcp_bridges.conversation import Setting
-from mcp_bridges.http_parts import HttpParts
-from mcp_bridges.http_sse import HttpSse
-from mcp_bridges.session_ids import SessionIds
-from mcp_bridges.session_state import SessionStates
-from mcp_bridges.session_visit import SESSION_ID
-from mcp_bridges.sessions_http import SessionsHttp
+from mcp_bridges.calls.calls_at_work import CallsAtWork
+from mcp_bridges.calls.http_parts import HttpParts
+from mcp_bridges.http_sessions.endpoint import SessionsHttp
+from mcp_bridges.http_sessions.session_request import SESSION_ID
+from mcp_bridges.sessions import session_ids
+from mcp_bridges.sessions.session_ids import SessionIds
+from mcp_bridges.sessions.session_state import SessionStates
+from mcp_bridges.wires import http_sse
+from mcp_bridges.wires.conversation import Setting
+from mcp_bridges.wires.http_sse import HttpSse
 from mcp_runtime.protocol.headers import PROTOCOL_VERSION
 from mcp_runtime.protocol.revisions import LEGACY_REVISIONS
-from mcp_runtime.sealers import LazySealer
-from mcp_runtime.transports.http_request import accepts_events, path_of
-from mcp_runtime.transports.legacy import LegacyExchange
+from mcp_runtime.state.seal.lazy_sealer import LazySealer
+from mcp_runtime.transports.bridges import LegacyExchange
+from mcp_runtime.transports.http.request import accepts_events, path_of
 
 
 class HttpBridges:

@@ -4,8 +4,8 @@ from typing import Final
 
 from docs.generate import markdown
 from docs.generate.markdown import code, plain, table
-from mcp_bridges.deprecation.policy import MONTHS_BEFORE_SUNSET, Phase, Policy
-from mcp_bridges.deprecation.registry import FEATURES, Feature
+from mcp_bridges.deprecation.decisions.policy import MONTHS_BEFORE_SUNSET, Phase, Policy
+from mcp_bridges.deprecation.decisions.registry import FEATURES, Feature
 
 _INTRODUCTION: Final = """
 What of MCP is on its way out, and what the specification says of each part. The ids are those of the log, of

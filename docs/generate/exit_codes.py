@@ -13,5 +13,5 @@ def page() -> str:
         "What `mcp-runtime` gives back to the shell, whatever the command. The message on standard error says what to "
         "do.",
         table(["Code", "Meaning"], rows),
-        "A second SIGTERM or SIGINT ends `serve` at once, without the grace period. That still is code `0`.",
+        "A second SIGTERM, SIGHUP or SIGINT ends `serve` at once, without the grace period. That still is code `0`.",
     )

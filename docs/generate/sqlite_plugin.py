@@ -8,10 +8,10 @@ from docs.generate import markdown
 from docs.generate.markdown import code, plain, table
 from mcp_plugins.sqlite.execute import execute
 from mcp_plugins.sqlite.settings import SqliteSettings
-from mcp_runtime.catalog import Catalog
-from mcp_runtime.compose import build_runtime
+from mcp_runtime.assembly.compose import build_runtime
 from mcp_runtime.config import load_config
 from mcp_runtime.config.template import toml_value
+from mcp_runtime.core.catalog.catalog import Catalog
 
 MODULE: Final = "mcp_plugins.sqlite"
 

@@ -10,13 +10,16 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from mcp_runtime.asyncio_thread import run_asyncio as run_asyncio
-    from mcp_runtime.completions import Completions as Completions
-    from mcp_runtime.context import Context as Context
-    from mcp_runtime.elicitation_forms import Elicitation as Elicitation
-    from mcp_runtime.errors import PluginError as PluginError
-    from mcp_runtime.errors import ToolError as ToolError
-    from mcp_runtime.plugin import Plugin as Plugin
+    from mcp_runtime.authoring.plugin import Plugin as Plugin
+    from mcp_runtime.authoring.returns.completions import Completions as Completions
+    from mcp_runtime.authoring.returns.results import ToolResult as ToolResult
+    from mcp_runtime.config.secret import Secret as Secret
+    from mcp_runtime.core.calls.errors import PluginError as PluginError
+    from mcp_runtime.core.calls.errors import ToolError as ToolError
+    from mcp_runtime.core.handlers.context import Context as Context
+    from mcp_runtime.core.handlers.elicitation_forms import Elicitation as Elicitation
+    from mcp_runtime.core.handlers.sync_context import SyncContext as SyncContext
+    from mcp_runtime.platform.asyncio_thread import run_asyncio as run_asyncio
     from mcp_runtime.protocol.content import Annotations as Annotations
     from mcp_runtime.protocol.content import AudioContent as AudioContent
     from mcp_runtime.protocol.content import BlobResourceContents as BlobResourceContents
@@ -32,18 +35,15 @@ if TYPE_CHECKING:
     from mcp_runtime.protocol.errors import PeerError as PeerError
     from mcp_runtime.protocol.messages import ToolAnnotations as ToolAnnotations
     from mcp_runtime.protocol.meta import Icon as Icon
-    from mcp_runtime.results import ToolResult as ToolResult
-    from mcp_runtime.secret import Secret as Secret
-    from mcp_runtime.sync_context import SyncContext as SyncContext
 
 _HOMES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
-        "asyncio_thread": ("run_asyncio",),
-        "completions": ("Completions",),
-        "context": ("Context",),
-        "elicitation_forms": ("Elicitation",),
-        "errors": ("PluginError", "ToolError"),
-        "plugin": ("Plugin",),
+        "platform.asyncio_thread": ("run_asyncio",),
+        "authoring.returns.completions": ("Completions",),
+        "core.handlers.context": ("Context",),
+        "core.handlers.elicitation_forms": ("Elicitation",),
+        "core.calls.errors": ("PluginError", "ToolError"),
+        "authoring.plugin": ("Plugin",),
         "protocol.content": (
             "Annotations",
             "AudioContent",
@@ -61,9 +61,9 @@ _HOMES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "protocol.errors": ("PeerError",),
         "protocol.messages": ("ToolAnnotations",),
         "protocol.meta": ("Icon",),
-        "results": ("ToolResult",),
-        "secret": ("Secret",),
-        "sync_context": ("SyncContext",),
+        "authoring.returns.results": ("ToolResult",),
+        "config.secret": ("Secret",),
+        "core.handlers.sync_context": ("SyncContext",),
     }
 )
 """The modules of this package that have what is exported, as type checkers read it above. A test compares the two."""

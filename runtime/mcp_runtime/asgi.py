@@ -10,11 +10,11 @@ import os
 from functools import cache
 from typing import Any
 
-from mcp_runtime.compose import build_runtime
+from mcp_runtime.assembly.compose import build_runtime
+from mcp_runtime.assembly.http_app import HttpApp
+from mcp_runtime.authoring.plugin import Plugin
 from mcp_runtime.config import Config, load_config
-from mcp_runtime.http_app import HttpApp
-from mcp_runtime.logging import adopt_structlog, configure_logging
-from mcp_runtime.plugin import Plugin
+from mcp_runtime.telemetry.log.log import adopt_structlog, configure_logging
 
 __all__ = ["HttpApp", "configure_logging", "create_app"]
 

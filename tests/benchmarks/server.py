@@ -18,6 +18,9 @@ from tests.benchmarks.pinning import SERVER_CORE, pinned_to
 
 PATIENCE_S: Final = 30.0
 _POLL_S: Final = 0.002
+_LOOKS: Final = 2
+"""One thread may be about to wake the other when both are seen asleep."""
+_LOOK_S: Final = 0.0002
 
 
 class PeerError(Exception):
@@ -124,6 +127,15 @@ class _Process:
         """Seconds of processor that the process and those it started have used so far."""
         return sum(_cpu_s(pid) for pid in _with_children(self.process.pid))
 
+    def wait_until_asleep(self) -> None:
+        """Wait until all threads of the process wait for something, at two looks in a row. Raises PeerError."""
+        deadline, looks = time.monotonic() + PATIENCE_S, 0
+        while looks < _LOOKS:
+            if time.monotonic() > deadline:
+                raise self.failure(f"was busy for {PATIENCE_S:g} s")
+            looks = looks + 1 if _is_asleep(self.process.pid) else 0
+            time.sleep(_LOOK_S)
+
     def open_descriptors(self) -> int:
         """Files, pipes and sockets that the process has open."""
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
@@ -203,6 +215,12 @@ def _with_children(pid: int) -> list[int]:
 def _cpu_s(pid: int) -> float:
     """In nanoseconds from the scheduler, a thread at a time: /proc/PID/stat counts ticks of 10 ms."""
     return sum(int(path.read_text().split()[0]) for path in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
+
+
+def _is_asleep(pid: int) -> bool:
+    """Whether no thread of the process runs, or could: the letter behind the name, which may have spaces in it."""
+    files = Path(f"/proc/{pid}/task").glob("*/stat")
+    return all(path.read_text().rpartition(")")[2].split()[0] == "S" for path in files)
 
 
 def _resident_bytes(pid: int) -> int:

@@ -170,6 +170,7 @@ def test_an_environment_has_its_tree_s_code_version_and_entry_points_and_this_on
         asked = [str(environment / "bin" / "python"), "-c", _ASKED]
         said = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
         assert said == f"{version} {version} ['mine']\n"
+        assert list((tmp_path / version).rglob("*.pyc")), "it is compiled once, not at each start"
 
 
 @pytest.mark.process

@@ -61,6 +61,9 @@ def install(tree: Path, environment: Path) -> None:
         _run([sys.executable, "-c", _BUILD, made], tree)
         for wheel in Path(made).glob("*.whl"):
             zipfile.ZipFile(wheel).extractall(own)
+    roots = (own / f"_{_OWN}.pth").read_text().splitlines()
+    # Where PYTHONDONTWRITEBYTECODE is set, a tree that nobody has run yet would be compiled at each start.
+    _run([str(environment / "bin" / "python"), "-m", "compileall", "-q", *roots], environment)
     (environment / ".installed").write_text(f"{tree}\n")
 
 

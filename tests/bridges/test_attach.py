@@ -13,9 +13,9 @@ import pytest
 import trio
 
 from mcp_bridges.attach import AttachedBridges, attach
-from mcp_bridges.gate import SERVE, Sighting, Verdict
-from mcp_bridges.handshake_stdio import HandshakeStdio
-from mcp_runtime.compose import build_runtime
+from mcp_bridges.gate.port import SERVE, Sighting, Verdict
+from mcp_bridges.wires.stdio import HandshakeStdio
+from mcp_runtime.assembly.compose import build_runtime
 from mcp_runtime.config import BridgesConfig, ConfigError, LedgerConfig
 from mcp_runtime.config.sections import (
     HttpSessionsConfig,
@@ -23,8 +23,8 @@ from mcp_runtime.config.sections import (
     LegacyClientsConfig,
     StdioHandshakeConfig,
 )
-from mcp_runtime.transports.legacy import StdioWire
-from mcp_runtime.transports.watch import Watch
+from mcp_runtime.transports.bridges import StdioWire
+from mcp_runtime.transports.http.watch import Watch
 from tests.support.legacy_sessions import OldServer as Server
 from tests.support.legacy_sessions import bridge_settings, on_both_loops, served, serving
 from tests.support.settings import NO_BRIDGES, settings
@@ -65,7 +65,7 @@ async def test_one_bridge_is_enough(on: str, posture: Any) -> None:
 def test_with_every_bridge_off_nothing_of_them_is_imported() -> None:
     code = (
         "import sys\n"
-        "from mcp_runtime.compose import build_runtime\n"
+        "from mcp_runtime.assembly.compose import build_runtime\n"
         "from tests.support.settings import NO_BRIDGES, settings\n"
         "assert build_runtime(settings(bridges=NO_BRIDGES), ()).bridges is None\n"
         "print([name for name in sys.modules if name.startswith('mcp_bridges')])\n"

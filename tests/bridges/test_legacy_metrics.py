@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from mcp_runtime.config import AdminConfig, DeprecationConfig
-from mcp_runtime.metrics import Family, Metrics
+from mcp_runtime.telemetry.metrics import Family, Metrics
 from tests.support.http_client import HttpClient
 from tests.support.legacy_messages import old
 from tests.support.legacy_sessions import SESSION_REVISIONS, OldServer, on_both_loops, serving

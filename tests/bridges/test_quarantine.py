@@ -59,7 +59,7 @@ def absent(tmp_path: Path) -> str:
 
 
 def test_the_quarantine_holds(absent: str) -> None:
-    code = "import mcp_runtime\ntry:\n import mcp_bridges.gate\nexcept ModuleNotFoundError as e: print(e.name)"
+    code = "import mcp_runtime\ntry:\n import mcp_bridges.gate.port\nexcept ModuleNotFoundError as e: print(e.name)"
     environment = {**os.environ, "PYTHONPATH": absent}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout == "mcp_bridges\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mcp_runtime.cli.completion import SHELLS
+from mcp_runtime.cli.commands.completion import SHELLS
 from mcp_runtime.cli.exit_codes import ExitCode
 from tests.cli.running import run_command
 

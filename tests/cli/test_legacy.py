@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mcp_bridges.deprecation.registry import FEATURES
+from mcp_bridges.deprecation.decisions.registry import FEATURES
 from mcp_runtime.cli import main
 from mcp_runtime.cli.exit_codes import ExitCode
 from tests.cli.running import run_command

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import structlog
 
-from mcp_runtime import call_log
 from mcp_runtime.config import LoggingConfig
-from mcp_runtime.logging import configure_logging, get_logger, writes_json
-from mcp_runtime.secret import Secret
+from mcp_runtime.config.secret import Secret
+from mcp_runtime.telemetry.log import call_fields
+from mcp_runtime.telemetry.log.log import configure_logging, get_logger, writes_json
 
 Events = Callable[[], list[dict[str, Any]]]
 
@@ -123,11 +123,11 @@ def test_events_below_the_level_are_not_written() -> None:
 
 
 def test_every_event_carries_the_fields_of_its_call(events: Events) -> None:
-    token = call_log.bind(lambda: {"method": "tools/call", "request_id": 7})
+    token = call_fields.bind(lambda: {"method": "tools/call", "request_id": 7})
     get_logger().info("mine")
     logging.getLogger("lib").info("theirs")
     get_logger().info("own_value_wins", method="x")
-    call_log.unbind(token)
+    call_fields.unbind(token)
     get_logger().info("outside")
     found = [(event["event"], event.get("method"), event.get("request_id")) for event in events()]
     assert found == [
@@ -142,9 +142,9 @@ def test_the_fields_of_a_call_that_logs_nothing_are_never_asked_for(events: Even
     def fields() -> dict[str, object]:
         raise AssertionError
 
-    token = call_log.bind(fields)
+    token = call_fields.bind(fields)
     get_logger().debug("below_the_level")
-    call_log.unbind(token)
+    call_fields.unbind(token)
     assert events() == []
 
 
@@ -221,7 +221,7 @@ def test_structlog_is_imported_with_the_first_event_that_is_written() -> None:
     program = """
 import sys
 from mcp_runtime.config import LoggingConfig
-from mcp_runtime.logging import configure_logging, get_logger
+from mcp_runtime.telemetry.log.log import configure_logging, get_logger
 configure_logging(LoggingConfig(level="warning"))
 get_logger().info("quiet")
 assert "structlog" not in sys.modules
@@ -236,7 +236,7 @@ assert "structlog" in sys.modules
 def test_without_configuration_a_hosts_logging_is_left_alone() -> None:
     program = """
 import logging, structlog
-from mcp_runtime.logging import get_logger
+from mcp_runtime.telemetry.log.log import get_logger
 get_logger().info("embedded")
 assert not structlog.is_configured()
 assert logging.getLogger().handlers == []

@@ -8,9 +8,9 @@ import msgspec
 import pydantic
 import pytest
 
+from mcp_runtime.authoring.settings.plugin_settings import plugin_settings, unclaimed_plugin_settings
 from mcp_runtime.config import ConfigError
-from mcp_runtime.config.plugin_settings import plugin_settings, unclaimed_plugin_settings
-from mcp_runtime.secret import Secret
+from mcp_runtime.config.secret import Secret
 from tests.config.files import load_text
 
 

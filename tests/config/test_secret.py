@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mcp_runtime.secret import Secret
+from mcp_runtime.config.secret import Secret
 
 
 @pytest.mark.parametrize("form", ["{}", "{!s}", "{!r}", "{0:>20}", "{0.__class__}"])

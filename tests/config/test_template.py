@@ -8,8 +8,8 @@ from typing import cast
 import pytest
 
 from mcp_plugins.sqlite.settings import SqliteSettings
+from mcp_runtime.authoring.settings.plugin_settings import plugin_settings
 from mcp_runtime.config import CONFIG_KEYS, CONFIG_SECTIONS, Config, load_config
-from mcp_runtime.config.plugin_settings import plugin_settings
 from mcp_runtime.config.template import render, toml_value
 from tests.config.files import load_text
 from tests.config.shipped import CONFIG_FILE, VALUES, shipped_text

@@ -35,11 +35,11 @@ from mcp.client.streamable_http import streamable_http_client
 
 from mcp_runtime import Plugin
 from mcp_runtime.asgi import create_app
+from mcp_runtime.assembly.compose import build_runtime
+from mcp_runtime.authoring.plugin_loading import load_plugin
 from mcp_runtime.cli import main
 from mcp_runtime.cli.banner import render
-from mcp_runtime.compose import build_runtime
 from mcp_runtime.config import load_config
-from mcp_runtime.plugin_loading import load_plugin
 from mcp_runtime.server.process import Listening
 from tests.docs.pages import Block
 

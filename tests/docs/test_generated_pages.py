@@ -10,7 +10,7 @@ from docs.generate import DOCS, PAGES
 from docs.generate.errors import CAUSES, REFUSALS
 from docs.generate.plugin_api import GROUPS
 from mcp_runtime.cli.exit_codes import MEANINGS, ExitCode
-from mcp_runtime.methods import METHODS
+from mcp_runtime.core.dispatch.methods import METHODS
 from mcp_runtime.protocol.errors import ERRORS
 from tests.docs.sources import SOURCES, tree_of
 

@@ -7,8 +7,8 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mcp_runtime.limits import Limits
-from mcp_runtime.server.http1_request import (
+from mcp_runtime.config.limits import Limits
+from mcp_runtime.server.http1.request_head import (
     KNOWN_FIELDS,
     KNOWN_LINES,
     ChunkedBody,
@@ -169,7 +169,7 @@ def alone(head: bytes) -> RequestHead | int:
 
 def what_it_says(head: RequestHead) -> tuple[object, ...]:
     """Everything that is made use of."""
-    return head.line, head.headers, head.facts, head.comes_once, head.is_last, head.is_for_hypercorn
+    return head.line, head.headers, head.facts, head.comes_once, head.is_last
 
 
 LIKELY_LINES = (

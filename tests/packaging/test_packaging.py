@@ -15,7 +15,7 @@ from typing import Final
 
 import pytest
 
-from mcp_runtime.version import VERSION
+from mcp_runtime.platform.version import VERSION
 from tests.process.messages import call
 from tests.process.server_process import clean_environment
 from tests.support.messages import encode

@@ -15,7 +15,7 @@ from mcp_plugins.sqlite.resources import table_uri
 from mcp_plugins.sqlite.schema import quoted
 from mcp_plugins.sqlite.settings import SqliteSettings
 from mcp_plugins.sqlite.values import from_sqlite, to_sqlite
-from mcp_runtime.uri_templates import UriTemplate
+from mcp_runtime.core.catalog.uri_templates import UriTemplate
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1).filter(

@@ -24,7 +24,7 @@ def test_ready_from_the_first_call_that_is_taken_to_the_signal_and_healthy_all_a
     with ServerProcess(*BIND, directory=tmp_path, environment=environment) as server:
         server.said("lifespan waits")
         assert get(admin, "/healthz") == (200, "ok\n")
-        assert get(admin, "/readyz")[0] == 503
+        assert get(admin, "/readyz") == (503, "starting\n")
 
         start.write_text("go")
         assert server.event("listening")["admin_urls"] == [admin]

@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 import httpx
 import pytest
 
-from mcp_bridges.deprecation.evidence import read_evidence
+from mcp_bridges.deprecation.reports.evidence import read_evidence
 from tests.process.http_client import Connection, ask, get
 from tests.process.messages import call
 from tests.process.server_process import COMMAND, PATIENCE_S, PROBES, ServerProcess, clean_environment

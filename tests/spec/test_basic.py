@@ -10,8 +10,8 @@ import pytest
 from mcp_types import methods
 
 from mcp_runtime import PeerError, Plugin
-from mcp_runtime.compose import build_runtime
-from mcp_runtime.runtime import Runtime
+from mcp_runtime.assembly.compose import build_runtime
+from mcp_runtime.assembly.runtime import Runtime
 from tests.support import official
 from tests.support.clients import Client
 from tests.support.clocks import run

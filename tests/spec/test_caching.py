@@ -6,8 +6,8 @@ import pytest
 from msgspec import ValidationError, convert
 
 from mcp_runtime import Plugin
-from mcp_runtime.cache import CachePolicies, CachePolicy
-from mcp_runtime.compose import build_runtime
+from mcp_runtime.assembly.compose import build_runtime
+from mcp_runtime.config.cache import CachePolicies, CachePolicy
 from tests.support.clients import Client
 from tests.support.messages import Message, accepted
 from tests.support.settings import settings

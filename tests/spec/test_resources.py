@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mcp_runtime import Plugin
-from mcp_runtime.compose import build_runtime
+from mcp_runtime.assembly.compose import build_runtime
 from tests.support.clients import Client
 from tests.support.clocks import run
 from tests.support.fixture_plugin import PIXEL, SECRET, bare_plugin, make_plugin

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from mcp_runtime import Plugin
-from mcp_runtime.compose import build_runtime
+from mcp_runtime.assembly.compose import build_runtime
 from tests.support.http_client import HttpClient, HttpOpened
 from tests.support.messages import LOG_LEVEL, PROTOCOL_VERSION, VERSION, Message, notification, request
 from tests.support.settings import NO_BRIDGES, settings

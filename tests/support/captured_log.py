@@ -8,7 +8,7 @@ from io import StringIO
 from typing import Any
 
 from mcp_runtime.config import LoggingConfig
-from mcp_runtime.logging import configure_logging
+from mcp_runtime.telemetry.log.log import configure_logging
 
 Events = Callable[[], list[dict[str, Any]]]
 """What the log says so far, an object an event."""

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import anyio
 
-from mcp_runtime.runtime import Runtime
+from mcp_runtime.assembly.runtime import Runtime
 from tests.support import official
 from tests.support.messages import Message, encode, request
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from mcp_runtime import Plugin
-from mcp_runtime.call import Answer, Stream
-from mcp_runtime.compose import build_runtime
+from mcp_runtime.assembly.compose import build_runtime
+from mcp_runtime.assembly.runtime import Runtime
 from mcp_runtime.config import load_config
-from mcp_runtime.runtime import Runtime
+from mcp_runtime.core.calls.call import Answer, Stream
 from tests.support import official
 from tests.support.dispatcher_client import Client, meta
 

@@ -4,14 +4,14 @@ import json
 from typing import Any, Self
 
 from mcp_runtime import Plugin
-from mcp_runtime.call import Answer, Call, Reply
-from mcp_runtime.compose import build_runtime
+from mcp_runtime.assembly.compose import build_runtime
+from mcp_runtime.assembly.runtime import Runtime
 from mcp_runtime.config import Config, SealConfig
+from mcp_runtime.config.secret import Secret
+from mcp_runtime.core.calls.call import Answer, Call, Reply
 from mcp_runtime.protocol.headers import METHOD, NAME, PARAM_PREFIX, PROTOCOL_VERSION, Headers, encode_value
 from mcp_runtime.protocol.jsonrpc import Request, RequestId
 from mcp_runtime.protocol.messages import read_message
-from mcp_runtime.runtime import Runtime
-from mcp_runtime.secret import Secret
 from tests.support.messages import CLIENT_CAPABILITIES, PREFIX, VERSION
 from tests.support.messages import PROTOCOL_VERSION as VERSION_KEY
 

@@ -19,12 +19,12 @@ from anyio.abc import TaskGroup
 from msgspec.structs import replace
 
 from mcp_bridges.attach import AttachedBridges
-from mcp_bridges.gate import Gate
-from mcp_runtime.compose import build_runtime
+from mcp_bridges.gate.port import Gate
+from mcp_runtime.assembly.compose import build_runtime
+from mcp_runtime.assembly.http_app import HttpApp
+from mcp_runtime.assembly.runtime import Runtime
 from mcp_runtime.config import BridgesConfig, Config
 from mcp_runtime.config.sections import HttpSessionsConfig, HttpSseConfig, LegacyClientsConfig
-from mcp_runtime.http_app import HttpApp
-from mcp_runtime.runtime import Runtime
 from mcp_runtime.state.engines import State
 from tests.support.asgi import Exchange, Response
 from tests.support.clocks import Backend, Clock, run

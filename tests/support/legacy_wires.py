@@ -25,11 +25,11 @@ import trio.testing
 from msgspec.structs import replace
 
 from mcp_bridges.attach import AttachedBridges
-from mcp_bridges.gate import Gate, Headers, Refusal, Sighting, Verdict
-from mcp_runtime.compose import build_runtime
+from mcp_bridges.gate.port import Gate, Headers, Refusal, Sighting, Verdict
+from mcp_runtime.assembly.compose import build_runtime
+from mcp_runtime.assembly.runtime import Runtime
 from mcp_runtime.config import Config
-from mcp_runtime.runtime import Runtime
-from mcp_runtime.transports.stdio import Stdio
+from mcp_runtime.transports.stdio.transport import Stdio
 from tests.support.asgi import Exchange, Response
 from tests.support.clocks import Backend, run
 from tests.support.fixture_plugin import make_plugin

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 
 import anyio
 
-from mcp_runtime.runtime import Runtime
+from mcp_runtime.assembly.runtime import Runtime
 from tests.support import old_official
 from tests.support.messages import Message, encode, notification
 from tests.support.old_events import Event

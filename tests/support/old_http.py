@@ -9,8 +9,8 @@ import anyio
 from anyio.abc import TaskGroup
 from starlette.types import ASGIApp
 
-from mcp_runtime.http_app import HttpApp
-from mcp_runtime.runtime import Runtime
+from mcp_runtime.assembly.http_app import HttpApp
+from mcp_runtime.assembly.runtime import Runtime
 from tests.support.asgi import Exchange, Response
 from tests.support.http_client import merged
 from tests.support.messages import headers_for

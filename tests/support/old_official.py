@@ -12,7 +12,7 @@ import pytest
 from mcp_types import methods
 
 from mcp_runtime.protocol.json_types import is_object
-from tests.bridges.revision_schemas import RevisionSchema, schema_of
+from tests.bridges.revisions.revision_schemas import RevisionSchema, schema_of
 from tests.support import official
 from tests.support.messages import PROTOCOL_VERSION, Message
 from tests.support.result_types import OLD_RESULT_TYPES

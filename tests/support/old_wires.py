@@ -11,9 +11,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from functools import partial
 from typing import Any, Final, Literal
 
-from mcp_runtime.compose import build_runtime
+from mcp_runtime.assembly.compose import build_runtime
+from mcp_runtime.assembly.runtime import Runtime
 from mcp_runtime.config import Config
-from mcp_runtime.runtime import Runtime
 from tests.support.clocks import Backend, run
 from tests.support.fixture_plugin import make_plugin
 from tests.support.old_client import OldClient

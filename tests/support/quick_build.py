@@ -7,10 +7,10 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
-from mcp_runtime import registration
-from mcp_runtime.arguments import Arguments
-from mcp_runtime.limits import Limits
-from mcp_runtime.signatures import Signature
+from mcp_runtime.authoring.registration import registrar
+from mcp_runtime.authoring.registration.arguments import Arguments
+from mcp_runtime.authoring.registration.signatures import Signature
+from mcp_runtime.config.limits import Limits
 
 _remembered: dict[tuple[Any, ...], Arguments] = {}
 
@@ -26,8 +26,8 @@ def _arguments(signature: Signature, limits: Limits) -> Arguments:
 @contextmanager
 def quick_build() -> Generator[None, None, None]:
     """Build runtimes of the fixture plugin faster within the block."""
-    setattr(registration, "Arguments", _arguments)  # noqa: B010  # mypy takes the plain form for a new type
+    setattr(registrar, "Arguments", _arguments)  # noqa: B010  # mypy takes the plain form for a new type
     try:
         yield
     finally:
-        setattr(registration, "Arguments", Arguments)  # noqa: B010
+        setattr(registrar, "Arguments", Arguments)  # noqa: B010

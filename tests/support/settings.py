@@ -13,8 +13,8 @@ from mcp_runtime.config import (
     StateConfig,
     StdioConfig,
 )
+from mcp_runtime.config.secret import Secret
 from mcp_runtime.config.sections import HttpSessionsConfig, HttpSseConfig, StdioHandshakeConfig
-from mcp_runtime.secret import Secret
 
 SEAL_KEY: Final = "a key for tests, as long as a key has to be"
 

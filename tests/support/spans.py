@@ -4,10 +4,10 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from mcp_runtime.call_spans import CallSpans
-from mcp_runtime.opentelemetry_tracing import OpenTelemetryTracer
-from mcp_runtime.runtime import Runtime
-from mcp_runtime.tracing import TracedRequest, Tracer
+from mcp_runtime.assembly.runtime import Runtime
+from mcp_runtime.core.dispatch.tracing_dispatcher import CallSpans
+from mcp_runtime.telemetry.tracing.opentelemetry import OpenTelemetryTracer
+from mcp_runtime.telemetry.tracing.port import TracedRequest, Tracer
 
 
 class Spans:

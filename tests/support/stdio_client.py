@@ -8,8 +8,8 @@ from typing import Any
 import trio
 import trio.testing
 
-from mcp_runtime.runtime import Runtime
-from mcp_runtime.transports.stdio import Stdio
+from mcp_runtime.assembly.runtime import Runtime
+from mcp_runtime.transports.stdio.transport import Stdio
 from tests.support import official
 from tests.support.clients import Answer, Client, Opened, RawReply
 from tests.support.mailbox import Mailbox

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 import pytest
 
 from mcp_runtime import Plugin
-from mcp_runtime.compose import build_runtime
+from mcp_runtime.assembly.compose import build_runtime
 from mcp_runtime.config import Config
 from tests.support.clients import Client
 from tests.support.clocks import Backend, Clock, run

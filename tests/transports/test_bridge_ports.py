@@ -10,15 +10,15 @@ import pytest
 import trio
 import trio.testing
 
-from mcp_runtime.compose import build_runtime
+from mcp_runtime.assembly.compose import build_runtime
 from mcp_runtime.protocol.errors import INVALID_REQUEST, PeerError
 from mcp_runtime.protocol.jsonrpc import Message as Decoded
 from mcp_runtime.protocol.jsonrpc import Request
-from mcp_runtime.transports.http_guard import Guard
-from mcp_runtime.transports.legacy import LegacyExchange, StdioWire
-from mcp_runtime.transports.stdio import Stdio
-from mcp_runtime.transports.streamable_http import StreamableHttp
-from mcp_runtime.transports.watch import Watch
+from mcp_runtime.transports.bridges import LegacyExchange, StdioWire
+from mcp_runtime.transports.http.endpoint import StreamableHttp
+from mcp_runtime.transports.http.guard import Guard
+from mcp_runtime.transports.http.watch import Watch
+from mcp_runtime.transports.stdio.transport import Stdio
 from tests.support.clocks import Backend, run
 from tests.support.fixture_plugin import make_plugin
 from tests.support.http_client import HttpClient

@@ -11,13 +11,13 @@ import trio
 import trio.testing
 
 from mcp_runtime import Plugin
-from mcp_runtime.call import Call
-from mcp_runtime.compose import build_runtime
+from mcp_runtime.assembly.compose import build_runtime
+from mcp_runtime.assembly.http_app import HttpApp
 from mcp_runtime.config import Config
-from mcp_runtime.http_app import HttpApp
+from mcp_runtime.core.calls.call import Call
 from tests.support.messages import encode, headers_for, request
 from tests.support.settings import settings
-from tests.unit.http1_server import Answer, Peer, serving
+from tests.unit.server.http1.http1_server import Answer, Peer, serving
 
 
 def modern(text: str, *, id: str = "a", **changed: str) -> bytes:

@@ -18,13 +18,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mcp_runtime import Plugin
 from mcp_runtime.asgi import create_app
-from mcp_runtime.http_app import HttpApp
+from mcp_runtime.assembly.http_app import HttpApp
 from tests.support.asgi import Exchange, Gone
 from tests.support.clocks import Backend, run
 from tests.support.fixture_plugin import make_plugin
 from tests.support.messages import encode, headers_for, request
 from tests.support.settings import settings
-from tests.unit.http1_server import Peer, serving
+from tests.unit.server.http1.http1_server import Peer, serving
 
 NAP: Final = request("tools/call", {"name": "nap", "arguments": {}})
 ECHO: Final = request("tools/call", {"name": "echo", "arguments": {"text": "x" * 2000}})

@@ -62,7 +62,7 @@ async def test_hosts_that_clients_make_up_are_not_remembered(client: HttpClient)
     for number in range(300):
         await client.tell(DISCOVER, headers={"host": f"localhost:{number}"})
         await client.tell(DISCOVER, headers={"host": f"evil{number}.example"})
-    from mcp_runtime.http_app import HttpApp
+    from mcp_runtime.assembly.http_app import HttpApp
 
     assert isinstance(client.app, HttpApp)
     assert len(client.app._endpoint._guard._known_hosts) <= 64

@@ -8,8 +8,8 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from mcp_runtime.compose import build_runtime
-from mcp_runtime.http_app import HttpApp
+from mcp_runtime.assembly.compose import build_runtime
+from mcp_runtime.assembly.http_app import HttpApp
 from tests.support.asgi import Exchange
 from tests.support.clocks import Backend, run
 from tests.support.fixture_plugin import make_plugin

@@ -10,10 +10,10 @@ import pytest
 import trio
 import trio.testing
 
-from mcp_runtime.compose import build_runtime
+from mcp_runtime.assembly.compose import build_runtime
+from mcp_runtime.assembly.runtime import Runtime
 from mcp_runtime.config import Config
-from mcp_runtime.runtime import Runtime
-from mcp_runtime.transports.stdio import Stdio
+from mcp_runtime.transports.stdio.transport import Stdio
 from tests.support.fixture_plugin import make_plugin
 from tests.support.messages import Message, encode, notification, request
 from tests.support.settings import settings

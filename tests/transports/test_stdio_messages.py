@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from mcp_runtime import Context, Plugin
-from mcp_runtime.transports.lines import LineSplitter
+from mcp_runtime.transports.stdio.lines import LineSplitter
 from tests.support.clients import Client
 from tests.support.messages import Message, encode, notification, request
 from tests.support.settings import settings

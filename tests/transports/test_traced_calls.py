@@ -10,8 +10,8 @@ from opentelemetry import trace
 from opentelemetry.trace import StatusCode
 
 from mcp_runtime import Plugin
-from mcp_runtime.call import Reply
-from mcp_runtime.compose import build_runtime
+from mcp_runtime.assembly.compose import build_runtime
+from mcp_runtime.core.calls.call import Reply
 from mcp_runtime.protocol.jsonrpc import Request
 from tests.support.clients import Client
 from tests.support.dispatcher_client import Client as Direct

@@ -8,7 +8,7 @@ from typing import Any, Final
 import anyio
 import pytest
 
-from mcp_runtime.transports.watch import Watch, Watched
+from mcp_runtime.transports.http.watch import Watch, Watched
 from tests.support.clocks import Backend, run
 
 BACKENDS: Final[tuple[Backend, ...]] = ("trio", "asyncio")

@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mcp_runtime.cli.host import check_working_directory
+
 if TYPE_CHECKING:
     from mcp_runtime.config import Config
 
@@ -31,7 +33,8 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def load_from(args: argparse.Namespace) -> "Config":
-    """The configuration that these arguments ask for. Raises ConfigError."""
+    """The configuration that these arguments ask for. Raises ConfigError, HostError."""
+    check_working_directory()
     from mcp_runtime.config import load_config
 
     options: dict[str, Any] = vars(args)

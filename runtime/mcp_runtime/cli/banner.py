@@ -2,12 +2,12 @@
 
 import json
 import re
-import sys
 from typing import Final
 
-from mcp_runtime.logging import get_logger, writes_json
-from mcp_runtime.runtime import Runtime
+from mcp_runtime.assembly.runtime import Runtime
+from mcp_runtime.platform.standard_streams import say
 from mcp_runtime.server.process import Listening
+from mcp_runtime.telemetry.log.log import get_logger, writes_json
 
 _NAMES_SHOWN: Final = 5
 _DEFAULT_NAME: Final = "mcp-runtime"
@@ -24,7 +24,7 @@ def announce(runtime: Runtime, listening: Listening) -> None:
     if writes_json():
         get_logger().info("listening", urls=list(listening.urls), admin_urls=list(listening.admin_urls))
     if runtime.config.logging.format != "json":
-        print(render(runtime, listening), file=sys.stderr, flush=True)
+        say(render(runtime, listening))
 
 
 def render(runtime: Runtime, listening: Listening) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any, Final
 
-from mcp_runtime.version import VERSION
+from mcp_runtime.platform.version import VERSION
 
 COMMANDS: Final[Mapping[str, str]] = {
     "serve": "serve over HTTP, stdio or both",
@@ -33,14 +33,14 @@ def build_parser(argv: Sequence[str] | None = None) -> argparse.ArgumentParser:
     parser.add_argument(
         "--version", action="version", version=f"mcp-runtime {VERSION}", help="print the version and exit"
     )
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
     named = next((word for word in argv or () if word in COMMANDS), None)
     for name, text in COMMANDS.items():
         one = commands.add_parser(
             name, help=text, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
         )
         if named in (None, name):
-            command: Any = import_module(f"mcp_runtime.cli.{name}")
+            command: Any = import_module(f"mcp_runtime.cli.commands.{name}")
             one.description = command.DESCRIPTION
             command.add_arguments(one)
             one.set_defaults(run=command.run)

@@ -10,9 +10,10 @@ from typing import Any, Final, TypeVar
 from msgspec import Struct, structs
 
 from mcp_runtime.config.environment import given_in_environment, plugin_variables
-from mcp_runtime.config.errors import COMMAND_LINE, ConfigError, nearest
+from mcp_runtime.config.errors import COMMAND_LINE, ENVIRONMENT, ConfigError, nearest
 from mcp_runtime.config.file import PluginTables, given_in_file
 from mcp_runtime.config.keys import CONFIG_KEYS, CONFIG_SECTIONS, ConfigKey, ConfigSection
+from mcp_runtime.config.limits import Limits
 from mcp_runtime.config.sections import (
     AdminConfig,
     BridgesConfig,
@@ -29,7 +30,7 @@ from mcp_runtime.config.sections import (
     StdioConfig,
 )
 from mcp_runtime.config.values import Given, checked
-from mcp_runtime.limits import Limits
+from mcp_runtime.platform.home import expanded, home_directory
 
 __all__ = [
     "CONFIG_KEYS",
@@ -62,12 +63,18 @@ S = TypeVar("S", bound=Struct)
 
 
 def find_config_file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
-    """The file to read: `path`, else what MCP_RUNTIME_CONFIG names, else ./config.toml if there is one."""
+    """The file to read: `path`, else what MCP_RUNTIME_CONFIG names, else ./config.toml if there is one.
+
+    Raises ConfigError for a variable with a ~ that means nothing.
+    """
     if path is not None:
         return path.absolute()
     named = environ.get("MCP_RUNTIME_CONFIG")
     if named:
-        return Path(named).expanduser().absolute()
+        try:
+            return expanded(named).absolute()
+        except ValueError as error:
+            raise ConfigError(ENVIRONMENT, "MCP_RUNTIME_CONFIG", str(error), "name a file that is there") from None
     default = Path(DEFAULT_FILE).absolute()
     return default if default.is_file() else None
 
@@ -147,11 +154,14 @@ def _check_together(config: Config, given: Mapping[str, Given]) -> None:
 
 
 def default_state_directory(environ: Mapping[str, str]) -> Path:
-    """Where the runtime keeps files of its own, unless `state.directory` says otherwise."""
+    """Where the runtime keeps files of its own, unless `state.directory` says otherwise. Raises ConfigError."""
     # The XDG specification: a relative path there is to be ignored.
     base = Path(environ.get("XDG_STATE_HOME", ""))
+    if base.is_absolute():
+        return base / "mcp-runtime"
     try:
-        home = Path(environ["HOME"]) if environ.get("HOME") else Path.home()
-    except RuntimeError:  # A number without an entry in /etc/passwd: containers say "/" there, too.
-        home = Path("/")
-    return (base if base.is_absolute() else home / ".local" / "state") / "mcp-runtime"
+        return home_directory(environ) / ".local" / "state" / "mcp-runtime"
+    except ValueError as error:
+        problem = f"there is no home directory to keep state in: {error}"
+        fix = "set state.directory, or HOME or XDG_STATE_HOME in the environment, to a directory that can be written"
+        raise ConfigError("defaults", "state.directory", problem, fix) from None

@@ -7,10 +7,10 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct, field
 
-from mcp_runtime.cache import CachePolicies
-from mcp_runtime.limits import Limits
+from mcp_runtime.config.cache import CachePolicies
+from mcp_runtime.config.limits import Limits
+from mcp_runtime.config.secret import Secret
 from mcp_runtime.protocol.meta import LoggingLevel
-from mcp_runtime.secret import Secret
 
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 HttpParser = Literal["httptools", "h11"]
@@ -60,10 +60,10 @@ class HttpConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         str, Meta(description="PEM certificate chain; with tls_key_file it turns on HTTPS.", extra={"kind": "file"})
     ] = ""
     tls_key_file: Annotated[str, Meta(description="PEM private key.", extra={"kind": "file"})] = ""
-    http2: Annotated[bool, Meta(description="Offer HTTP/2.")] = True
+    http2: Annotated[bool, Meta(description="Serve HTTP/2: over TLS, and to clients that begin with it.")] = True
     parser: Annotated[
         HttpParser,
-        Meta(description='What serves HTTP/1.1: "httptools" is fast and strict, "h11" is Hypercorn as it comes.'),
+        Meta(description='What serves HTTP/1.1: "httptools" is fast and strict, "h11" is lenient, for old clients.'),
     ] = "httptools"
     keep_alive_interval_s: Annotated[
         float, Meta(gt=0, description="Time between the comments that keep a quiet stream open through proxies.")

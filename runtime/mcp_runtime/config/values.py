@@ -10,10 +10,11 @@ from typing import Any, Final, Literal, NamedTuple, cast, get_args, get_origin
 
 import msgspec
 
-from mcp_runtime.bridge_loading import BridgesMissing, from_bridges
+from mcp_runtime.config.bridge_loading import BridgesMissing, from_bridges
 from mcp_runtime.config.errors import ConfigError, nearest
 from mcp_runtime.config.keys import ConfigKey, bare_type
-from mcp_runtime.secret import HIDDEN, Secret
+from mcp_runtime.config.secret import HIDDEN, Secret
+from mcp_runtime.platform.home import expanded
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,7 +127,7 @@ class _Place(NamedTuple):
 
 def _bind(item: str, place: _Place) -> str:
     if item.startswith("unix:"):
-        return f"unix:{place.directory / Path(item.removeprefix('unix:')).expanduser()}"
+        return f"unix:{place.directory / expanded(item.removeprefix('unix:'))}"
     host, _, port = item.rpartition(":")
     bare_host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     if not bare_host or (":" in bare_host and bare_host == host) or not port.isascii() or not port.isdigit():
@@ -159,7 +160,7 @@ def _origin(item: str, _: _Place) -> str:
 
 
 def _path(item: str, place: _Place) -> str:
-    return str(place.directory / Path(item).expanduser())
+    return str(place.directory / expanded(item))
 
 
 def _file(item: str, place: _Place) -> str:
@@ -176,7 +177,7 @@ def _plugin(item: str, place: _Place) -> str:
     path = name + ".py" if separator else item
     if not path.endswith(".py"):
         return item
-    return str(place.directory / Path(path).expanduser()) + (f":{attribute}" if separator else "")
+    return str(place.directory / expanded(path)) + (f":{attribute}" if separator else "")
 
 
 def _seal_key(item: str, place: _Place) -> Secret:
@@ -216,13 +217,13 @@ def _of_bridges(module: str, parser: str) -> "_Check":
 
 
 _Check = Callable[[str, _Place], object]
-_OPTION_TEXTS: Final = "deprecation.option_texts"
+_OPTION_TEXTS: Final = "deprecation.decisions.option_texts"
 _KINDS: Final[Mapping[str, _Check]] = types.MappingProxyType(
     {
         "bind": _bind,
         "brownout": _of_bridges(_OPTION_TEXTS, "parse_brownout"),
         "cadence": _of_bridges(_OPTION_TEXTS, "parse_cadence"),
-        "client_rule": _of_bridges("client_rules", "parse_rule"),
+        "client_rule": _of_bridges("gate.client_rules", "parse_rule"),
         "day": _of_bridges(_OPTION_TEXTS, "parse_day"),
         "dry_run": _of_bridges(_OPTION_TEXTS, "parse_dry_run"),
         "file": _file,

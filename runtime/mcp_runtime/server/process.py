@@ -2,10 +2,12 @@
 
 Rule: whoever asks it to end, by a signal or end of input, it drains once.
 
-EOF on stdin, SIGTERM, SIGINT and a lifespan that fails do the same: no new work, listen streams get their final result,
-running calls finish within the grace period, plugins leave their lifespans. A second signal ends it at once.
+EOF on stdin, SIGTERM, SIGHUP, SIGINT and a lifespan that fails do the same: no new work, listen streams get their final
+result, running calls finish within the grace period, plugins leave their lifespans. A signal during the start calls it
+off: the lifespan that is starting is cancelled, those before it are left. A second signal ends it at once.
 """
 
+import math
 import signal
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -15,15 +17,18 @@ from typing import TYPE_CHECKING
 import msgspec
 import trio
 
-from mcp_runtime.garbage import freeze_what_is_there, take_up_collections
-from mcp_runtime.lifespans import Lifespans
-from mcp_runtime.logging import get_logger
-from mcp_runtime.runtime import Runtime
-from mcp_runtime.transports.claimed_streams import ClaimedStreams, open_reader, open_writer, wait_hang_up
-from mcp_runtime.transports.stdio import Stdio
+from mcp_runtime.assembly.lifespans import Lifespans
+from mcp_runtime.assembly.runtime import Runtime
+from mcp_runtime.assembly.start import StartCalledOff
+from mcp_runtime.platform.garbage import freeze_what_is_there, take_up_collections
+from mcp_runtime.platform.signals import Signals
+from mcp_runtime.server.progress import Progress, Stage
+from mcp_runtime.telemetry.log.log import get_logger
+from mcp_runtime.transports.stdio.claimed_streams import ClaimedStreams, open_reader, open_writer, wait_hang_up
+from mcp_runtime.transports.stdio.transport import Stdio
 
 if TYPE_CHECKING:
-    from mcp_runtime.server.sockets import Listener
+    from mcp_runtime.server.http.sockets import Listener
 
 
 class Listening(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,56 +39,84 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
     stdio: bool = False
 
 
-class Progress(msgspec.Struct, kw_only=True):
-    """How far the process is: whether it has started, whether it was asked to end."""
+class _Server(msgspec.Struct, frozen=True, kw_only=True):
+    """What every part of one process is about."""
 
-    started: trio.Event = msgspec.field(default_factory=trio.Event)
-    asked: trio.Event = msgspec.field(default_factory=trio.Event)
+    runtime: Runtime
+    signals: Signals
+    progress: Progress
+    on_ready: Callable[[Listening], None]
 
-    @property
-    def is_ready(self) -> bool:
-        """Whether new calls are welcome."""
-        return self.started.is_set() and not self.asked.is_set()
+    def is_up(self, listening: Listening) -> bool:
+        """The start is over. Returns whether there is anything to serve: not if it was asked to end meanwhile."""
+        if not self.progress.is_up():
+            return False
+        self.signals.is_up()
+        self.on_ready(listening)
+        return True
 
 
 async def serve(
-    runtime: Runtime, *, stdio: ClaimedStreams | None, http: bool, on_ready: Callable[[Listening], None]
-) -> None:
+    runtime: Runtime,
+    *,
+    stdio: ClaimedStreams | None,
+    http: bool,
+    on_ready: Callable[[Listening], None],
+    signals: Signals,
+) -> int | None:
     """Serve until asked to end. `on_ready` is called once, when every transport takes messages.
 
-    Raises BindError before anything is served where an address cannot be had, and LifespanError in the end where it
-    ended for that.
+    Returns the signal that came before that, None if none did. Raises BindError before anything is served where an
+    address cannot be had, and LifespanError in the end where it ended for that.
     """
-    progress = Progress()
+    server = _Server(runtime=runtime, signals=signals, progress=Progress(), on_ready=on_ready)
+    called_off_by: list[int] = []
     async with trio.open_nursery() as nursery:
-        await nursery.start(_heed_signals, progress, nursery.cancel_scope)
-        nursery.start_soon(_heed_lifespans, runtime.lifespans, progress)
-        if http:
-            await _serve_both(runtime, stdio, progress, on_ready)
-        elif stdio is not None:
-            async with runtime.running():
-                take_up_collections()
-                on_ready(Listening(stdio=True))
-                await _serve_stdio(runtime, stdio, progress)
+        await nursery.start(_heed_signals, server, called_off_by, nursery.cancel_scope)
+        nursery.start_soon(_heed_lifespans, runtime.lifespans, server.progress)
+        try:
+            if http:
+                await _serve_both(server, stdio)
+            elif stdio is not None:
+                async with runtime.running():
+                    take_up_collections()
+                    if server.is_up(Listening(stdio=True)):
+                        await _serve_stdio(server, stdio)
+        except* StartCalledOff:
+            pass  # It has ended in order.
         nursery.cancel_scope.cancel()
+    return next(iter(called_off_by), None)
 
 
 async def _heed_signals(
-    progress: Progress, everything: trio.CancelScope, *, task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED
+    server: _Server,
+    called_off_by: list[int],
+    everything: trio.CancelScope,
+    *,
+    task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+    token = trio.lowlevel.current_trio_token()
+    arrive, arrived = trio.open_memory_channel[int](math.inf)
+    progress = server.progress
+    server.signals.hear(lambda number: token.run_sync_soon(arrive.send_nowait, number))
+    try:
         task_status.started()
-        async for number in signals:
+        async for number in arrived:
             name = signal.Signals(number).name
             if progress.asked.is_set():
                 get_logger().warning("stopping_at_once", signal=name)
                 everything.cancel()
                 return
-            progress.asked.set()
+            if progress.stage is Stage.STARTING:
+                called_off_by.append(number)
+                server.runtime.start.call_off()
+            progress.ask()
             # The grace period begins before the event is written: the first one of a process imports structlog.
             for _ in range(3):
                 await trio.lowlevel.checkpoint()
             get_logger().info("stopping", signal=name)
+    finally:
+        server.signals.stop_hearing()
 
 
 async def _heed_lifespans(lifespans: Lifespans, progress: Progress) -> None:
@@ -91,11 +124,12 @@ async def _heed_lifespans(lifespans: Lifespans, progress: Progress) -> None:
     failure = await lifespans.wait_failed()
     failure.log()
     if not progress.asked.is_set():
-        progress.asked.set()
+        progress.ask()
         get_logger().info("stopping", plugin=failure.plugin)
 
 
-async def _serve_stdio(runtime: Runtime, streams: ClaimedStreams, progress: Progress) -> None:
+async def _serve_stdio(server: _Server, streams: ClaimedStreams) -> None:
+    runtime, progress = server.runtime, server.progress
     config = runtime.config
     transport = Stdio(
         runtime.dispatcher,
@@ -117,19 +151,17 @@ async def _serve_stdio(runtime: Runtime, streams: ClaimedStreams, progress: Prog
         nursery.start_soon(transport.stop_when_stuck, partial(wait_hang_up, streams.stdin_fd))
         await transport.serve()
         nursery.cancel_scope.cancel()
-    progress.asked.set()
+    progress.ask()
 
 
-async def _serve_both(
-    runtime: Runtime, stdio: ClaimedStreams | None, progress: Progress, on_ready: Callable[[Listening], None]
-) -> None:
+async def _serve_both(server: _Server, stdio: ClaimedStreams | None) -> None:
     # Imported here: stdio alone has to start at once, and needs neither Hypercorn nor Starlette.
-    from mcp_runtime.server.sockets import open_listeners
+    from mcp_runtime.server.http.sockets import bind_listeners, open_listeners
 
-    config = runtime.config
+    config = server.runtime.config
     scheme = "https" if config.http.tls_certificate_file else "http"
     with ExitStack() as sockets:
-        endpoints = open_listeners(config, "http.bind", config.http.bind, scheme=scheme)
+        endpoints = bind_listeners(config, "http.bind", config.http.bind, scheme=scheme)
         for listener in endpoints:
             sockets.callback(listener.close)
         admin = open_listeners(config, "admin.bind", config.admin.bind, scheme="http")
@@ -142,51 +174,55 @@ async def _serve_both(
         )
         async with trio.open_nursery() as health:
             if admin:
-                await health.start(_serve_admin, runtime, admin, progress)
-            await _serve_endpoints(runtime, endpoints, stdio, progress, partial(on_ready, listening))
+                await health.start(_serve_admin, server, admin)
+            await _serve_endpoints(server, endpoints, listening, stdio)
             health.cancel_scope.cancel()  # The admin endpoints answer until the last call has ended.
 
 
 async def _serve_endpoints(
-    runtime: Runtime,
-    listeners: "list[Listener]",
-    stdio: ClaimedStreams | None,
-    progress: Progress,
-    on_ready: Callable[[], None],
+    server: _Server, listeners: "list[Listener]", listening: Listening, stdio: ClaimedStreams | None
 ) -> None:
-    from mcp_runtime.http_app import HttpApp
-    from mcp_runtime.server.http_server import serve_http
+    from mcp_runtime.assembly.http_app import HttpApp
+    from mcp_runtime.server.http.http_server import serve_http
+    from mcp_runtime.server.http.sockets import BindError, listen_on
 
+    runtime, asked = server.runtime, server.progress.asked
     config, http = runtime.config, runtime.config.http
     app = HttpApp(runtime, bind_hosts=[listener.host for listener in listeners if listener.host])
 
     async def drain() -> None:
-        await progress.asked.wait()
+        await asked.wait()
         runtime.close_streams()
 
+    refused: BindError | None = None
     async with app.lifespan(), trio.open_nursery() as serving:
         tls = bool(http.tls_certificate_file)
-        await serving.start(partial(serve_http, app, listeners, http, limits=config.limits, tls=tls, drain=drain))
-        freeze_what_is_there()
-        progress.started.set()
-        on_ready()
-        if stdio is not None:
-            await _serve_stdio(runtime, stdio, progress)
+        try:
+            listen_on(config, "http.bind", listeners)
+        except BindError as error:
+            refused = error
+        else:
+            await serving.start(partial(serve_http, app, listeners, http, limits=config.limits, tls=tls, drain=drain))
+            freeze_what_is_there()
+            if server.is_up(listening) and stdio is not None:
+                await _serve_stdio(server, stdio)
+    if refused is not None:
+        raise refused  # Only now: to the plugins' lifespans it is an end like any other.
 
 
 async def _serve_admin(
-    runtime: Runtime,
+    server: _Server,
     listeners: "list[Listener]",
-    progress: Progress,
     *,
     task_status: "trio.TaskStatus[list[str]]" = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    from mcp_runtime.prometheus_text import PrometheusText
-    from mcp_runtime.server.admin import admin_app
-    from mcp_runtime.server.http_server import serve_http
+    from mcp_runtime.server.http.admin import admin_app
+    from mcp_runtime.server.http.http_server import serve_http
+    from mcp_runtime.telemetry.prometheus_text import PrometheusText
 
+    runtime = server.runtime
     app = admin_app(
-        lambda: progress.is_ready,
+        lambda: server.progress.stage,
         metrics=None if runtime.metrics is None else PrometheusText(runtime.metrics).text,
         routes=() if runtime.bridges is None else runtime.bridges.admin_routes(),
     )

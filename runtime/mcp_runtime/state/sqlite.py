@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import anyio
 from anyio import to_thread
 
-from mcp_runtime.logging import get_logger
 from mcp_runtime.state.errors import StateError, WouldWait
+from mcp_runtime.telemetry.log.log import get_logger
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger

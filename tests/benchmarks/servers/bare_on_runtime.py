@@ -10,8 +10,8 @@ import trio
 from bare import app  # type: ignore[import-not-found]  # pyright: ignore[reportMissingImports]  # beside this program
 
 from mcp_runtime.config import load_config
-from mcp_runtime.server.http_server import serve_http
-from mcp_runtime.server.sockets import open_listeners
+from mcp_runtime.server.http.http_server import serve_http
+from mcp_runtime.server.http.sockets import open_listeners
 
 
 async def main() -> None:

@@ -17,9 +17,9 @@ from runtime_plugin import (  # type: ignore[import-not-found]  # pyright: ignor
 )
 
 from mcp_runtime.asgi import create_app
-from mcp_runtime.call import Call, Reply
+from mcp_runtime.assembly.http_app import HttpApp
 from mcp_runtime.config import load_config
-from mcp_runtime.http_app import HttpApp
+from mcp_runtime.core.calls.call import Call, Reply
 from mcp_runtime.protocol.headers import read_headers
 from mcp_runtime.protocol.jsonrpc import Request
 from mcp_runtime.protocol.messages import read_message

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import anyio
 
-from mcp_bridges.deprecation.ledger import Ledger
+from mcp_bridges.deprecation.ledger.ledger import Ledger
 from tests.bridges.deprecation.ledgers import client, sighting
 
 A_ROUND = 20

@@ -12,10 +12,10 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final, cast
 
-from mcp_bridges.deprecation.evidence import Evidence, read_evidence
-from mcp_bridges.deprecation.ledger import Ledger
-from mcp_bridges.gate import LegacyClient, Sighting
-from mcp_runtime.labels import TransportName
+from mcp_bridges.deprecation.ledger.ledger import Ledger
+from mcp_bridges.deprecation.reports.evidence import Evidence, read_evidence
+from mcp_bridges.gate.port import LegacyClient, Sighting
+from mcp_runtime.telemetry.labels import TransportName
 
 NOBODY: Final = 65534
 START: Final = date(2026, 8, 1)

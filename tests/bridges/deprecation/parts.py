@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from mcp_bridges.deprecation.build_gate import build_gate
-from mcp_bridges.deprecation.gatekeeper import DeprecationGate
-from mcp_bridges.gate import ANSWERED, LegacyClient, Sighting, UseOutcome
+from mcp_bridges.deprecation.gatekeeping.build_gate import build_gate
+from mcp_bridges.deprecation.gatekeeping.gatekeeper import DeprecationGate
+from mcp_bridges.gate.port import ANSWERED, LegacyClient, Sighting, UseOutcome
 from mcp_runtime.config import Config, load_config
 from mcp_runtime.config.template import toml_value
-from mcp_runtime.labels import TransportName
+from mcp_runtime.telemetry.labels import TransportName
 
 LEVEL_NAMES: Final = {level: name.lower() for name, level in logging.getLevelNamesMapping().items() if name != "WARN"}
 

@@ -10,18 +10,19 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from mcp_bridges.deprecation.days import day_of
-from mcp_bridges.deprecation.ledger_metrics import ledger_families
-from mcp_bridges.deprecation.options import read_deprecation
-from mcp_bridges.deprecation.page import legacy_page
-from mcp_bridges.deprecation.policy import Policy
-from mcp_bridges.deprecation.registry import FEATURES
-from mcp_bridges.deprecation.report import day_in_words
+from mcp_bridges.deprecation.decisions.days import day_of
+from mcp_bridges.deprecation.decisions.options import read_deprecation
+from mcp_bridges.deprecation.decisions.policy import Policy
+from mcp_bridges.deprecation.decisions.registry import FEATURES
+from mcp_bridges.deprecation.ledger.metrics import ledger_families
+from mcp_bridges.deprecation.reports.page import legacy_page
+from mcp_bridges.deprecation.reports.report import day_in_words
 from mcp_runtime.cli import main
-from mcp_runtime.server.admin import admin_app
+from mcp_runtime.server.http.admin import admin_app
+from mcp_runtime.server.progress import Stage
 from tests.bridges.deprecation.ledgers import client, seconds
 from tests.bridges.deprecation.parts import config_of, sighting, station, unix
-from tests.bridges.deprecation.test_report import DAY, Story
+from tests.bridges.deprecation.reports.test_report import DAY, Story
 from tests.support.time_zones import FAR_ZONES, time_zone
 
 EDGES = ("2027-05-04T00:00:00", "2027-05-04T23:59:59")
@@ -74,7 +75,7 @@ async def test_the_page_goes_up_to_the_day_in_utc(tmp_path: Path, hour: float) -
     story.called(client(), "ping")
     await story.ledger.flush()
     page = legacy_page(story.fixture.path, Policy(), now=lambda: seconds(DAY, hour))
-    shown = TestClient(admin_app(lambda: True, routes=[page])).get("/legacy").text
+    shown = TestClient(admin_app(lambda: Stage.READY, routes=[page])).get("/legacy").text
     assert max(re.findall(r"<title>(\d{4}-\d\d-\d\d): ", shown)) == "2027-07-01"
     assert "27 days" in shown  # to the sunset
 

@@ -16,11 +16,11 @@ import pytest
 import trio
 
 from mcp_bridges.attach import AttachedBridges
-from mcp_bridges.deprecation.evidence import read_evidence
-from mcp_bridges.deprecation.policy import Phase, Policy
-from mcp_bridges.deprecation.readiness import readiness
-from mcp_bridges.deprecation.registry import FEATURES
-from mcp_bridges.deprecation.report import make_report
+from mcp_bridges.deprecation.decisions.policy import Phase, Policy
+from mcp_bridges.deprecation.decisions.registry import FEATURES
+from mcp_bridges.deprecation.reports.evidence import read_evidence
+from mcp_bridges.deprecation.reports.readiness import readiness
+from mcp_bridges.deprecation.reports.report import make_report
 from mcp_runtime.config import LedgerConfig, LoggingConfig
 from tests.bridges.deprecation.ledgers import seconds
 from tests.support.captured_log import captured_log

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
-from mcp_bridges.gate import LegacyClient
-from mcp_runtime.labels import TransportName
+from mcp_bridges.gate.port import LegacyClient
+from mcp_runtime.telemetry.labels import TransportName
 from tests.bridges.deprecation.ledgers import client
 
 FIRST_DAY: Final = date(2026, 8, 1)

@@ -1,4 +1,4 @@
 """What `mcp-runtime legacy` does, a module a subcommand: `run(args, config)`. Rule: standard output is the answer.
 
-The options of each are declared in `mcp_runtime.cli.legacy`, which finds these modules by the subcommand's name.
+`mcp_runtime.cli.commands.legacy` declares the options of each, and finds these modules by the subcommand's name.
 """

@@ -6,8 +6,8 @@ from datetime import date
 from typing import Any
 
 from mcp_bridges.deprecation.cli.output import write
-from mcp_bridges.deprecation.options import Deprecation, read_deprecation
-from mcp_bridges.deprecation.registry import FEATURES, Feature
+from mcp_bridges.deprecation.decisions.options import Deprecation, read_deprecation
+from mcp_bridges.deprecation.decisions.registry import FEATURES, Feature
 from mcp_runtime.config import Config
 
 

@@ -10,11 +10,11 @@ from typing import Final
 import msgspec
 
 from mcp_bridges.deprecation.cli.output import write
-from mcp_bridges.deprecation.enforcement import Enforcement, Stage
-from mcp_bridges.deprecation.options import Deprecation, read_deprecation
-from mcp_bridges.deprecation.policy import Phase
-from mcp_bridges.deprecation.registry import FEATURES
-from mcp_bridges.deprecation.schedule import Brownout
+from mcp_bridges.deprecation.decisions.enforcement import Enforcement, Stage
+from mcp_bridges.deprecation.decisions.options import Deprecation, read_deprecation
+from mcp_bridges.deprecation.decisions.policy import Phase
+from mcp_bridges.deprecation.decisions.registry import FEATURES
+from mcp_bridges.deprecation.decisions.schedule import Brownout
 from mcp_runtime.config import Config
 
 _WIDTH: Final = 100

@@ -6,12 +6,12 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Final
 
-from mcp_bridges.deprecation.cli.asking import evidence_of, known
+from mcp_bridges.deprecation.cli.ledger_queries import evidence_of, known
 from mcp_bridges.deprecation.cli.output import write
-from mcp_bridges.deprecation.options import read_deprecation
-from mcp_bridges.deprecation.report import Report, make_report
-from mcp_bridges.deprecation.report_formats import as_csv, as_json, as_table
-from mcp_bridges.deprecation.report_html import as_html
+from mcp_bridges.deprecation.decisions.options import read_deprecation
+from mcp_bridges.deprecation.reports.formats import as_csv, as_json, as_table
+from mcp_bridges.deprecation.reports.html import as_html
+from mcp_bridges.deprecation.reports.report import Report, make_report
 from mcp_runtime.config import Config
 
 FORMATS: Final[Mapping[str, Callable[[Report], str]]] = MappingProxyType(

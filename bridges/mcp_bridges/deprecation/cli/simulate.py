@@ -5,11 +5,11 @@ import json
 from datetime import date, timedelta
 from typing import Final
 
-from mcp_bridges.deprecation.cli.asking import evidence_of, known
-from mcp_bridges.deprecation.cli.hits import hit_json, hit_lines
+from mcp_bridges.deprecation.cli.affected_clients import hit_json, hit_lines
+from mcp_bridges.deprecation.cli.ledger_queries import evidence_of, known
 from mcp_bridges.deprecation.cli.output import write
-from mcp_bridges.deprecation.readiness import Readiness, readiness
-from mcp_bridges.deprecation.report import in_words
+from mcp_bridges.deprecation.reports.readiness import Readiness, readiness
+from mcp_bridges.deprecation.reports.report import in_words
 from mcp_runtime.config import Config
 
 ESTIMATE_DAYS: Final = 30

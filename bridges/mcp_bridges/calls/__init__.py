@@ -1,0 +1,1 @@
+"""Calls of old clients: an old request at work."""

@@ -1,0 +1,1 @@
+"""Decisions: what the operator has decided about the past, and the specification."""

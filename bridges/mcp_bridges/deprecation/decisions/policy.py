@@ -1,0 +1,91 @@
+"""When each feature ends here. Rule: dates are calendar days in UTC, and a month is a month of the calendar.
+
+A sunset is the first day without the feature.
+"""
+
+import calendar
+import enum
+from collections.abc import Mapping
+from datetime import date, timedelta
+from types import MappingProxyType
+from typing import Final
+
+import msgspec
+
+from mcp_bridges.deprecation.decisions.registry import FEATURES, Feature
+
+
+class Phase(enum.Enum):
+    """How much is left of a feature's window."""
+
+    ANNOUNCED = "announced"
+    REMINDED = "reminded"
+    URGENT = "urgent"
+    FINAL = "final"
+    PAST = "past"
+
+
+MONTHS_BEFORE_SUNSET: Final[Mapping[Phase, int]] = MappingProxyType(
+    {Phase.PAST: 0, Phase.FINAL: 1, Phase.URGENT: 3, Phase.REMINDED: 6}
+)
+"""A feature is in a phase when less than so many months are left; in the first of these that holds."""
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """The operator's window: `announced`, so many months long, and sunsets of features that have one of their own."""
+
+    announced: date = date(2026, 7, 28)
+    window_months: int = 12
+    sunsets: Mapping[str, date] = msgspec.field(default_factory=dict[str, date])
+
+    def sunset(self, feature_id: str) -> date:
+        """The first day without the feature. Raises KeyError for one that is not in the registry."""
+        own = self.sunsets.get(FEATURES[feature_id].id)
+        return months_after(self.announced, self.window_months) if own is None else own
+
+    def days_left(self, feature_id: str, today: date) -> int:
+        """Days on which it is still served, `today` among them; zero on the sunset, less than zero after it."""
+        return (self.sunset(feature_id) - today).days
+
+    def phase(self, feature_id: str, today: date) -> Phase:
+        """The phase on `today`. A month before 31 March is the last day of February."""
+        sunset = self.sunset(feature_id)
+        if today >= sunset:
+            return Phase.PAST
+        return next(
+            (phase for phase, months in MONTHS_BEFORE_SUNSET.items() if today > months_after(sunset, -months)),
+            Phase.ANNOUNCED,
+        )
+
+    def begins(self, feature_id: str) -> dict[Phase, date]:
+        """The first day of each phase from `announced` on, in their order; a short window begins in a late one."""
+        sunset = self.sunset(feature_id)
+        later = {
+            phase: months_after(sunset, -months) + timedelta(days=1 if months else 0)
+            for phase, months in sorted(MONTHS_BEFORE_SUNSET.items(), key=lambda item: -item[1])
+        }
+        return {self.phase(feature_id, self.announced): self.announced} | {
+            phase: day for phase, day in later.items() if day > self.announced
+        }
+
+    def advice(self) -> list[str]:
+        """Where these sunsets and the specification's dates part: a sentence for each such feature."""
+        return [
+            said for feature in FEATURES.values() if (said := _advice(feature, self.sunset(feature.id))) is not None
+        ]
+
+
+def _advice(feature: Feature, sunset: date) -> str | None:
+    earliest = feature.earliest_removal
+    if earliest is None or sunset == earliest:
+        return None
+    ends = f"{feature.id} ends here on {sunset}"
+    if sunset < earliest:
+        return f"{ends}, but every revision has it until {earliest} at least ({feature.source})"
+    return f"{ends}, but new revisions may come without it from {earliest} on ({feature.source})"
+
+
+def months_after(day: date, months: int) -> date:
+    """`day` so many months later (or earlier, for less than zero): the same day of the month, or the month's last."""
+    year, month0 = divmod(day.year * 12 + day.month - 1 + months, 12)
+    return date(year, month0 + 1, min(day.day, calendar.monthrange(year, month0 + 1)[1]))

@@ -1,0 +1,1 @@
+"""Gatekeeping: what becomes of each use of the past."""

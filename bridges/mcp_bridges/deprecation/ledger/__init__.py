@@ -1,0 +1,1 @@
+"""The ledger: who still speaks the old protocol, what of it, and how often."""

@@ -1,0 +1,1 @@
+"""Reports: what the ledger says, for people and programs."""

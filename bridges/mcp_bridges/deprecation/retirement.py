@@ -1,0 +1,99 @@
+"""What one process knows of the past, and what it has decided about it. Rule: made when the past first shows.
+
+A client of 2026-07-28 on stdio waits for none of this.
+"""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
+
+import anyio
+import msgspec
+from msgspec.structs import replace
+
+from mcp_bridges.deprecation.decisions.options import read_deprecation
+from mcp_bridges.deprecation.decisions.policy import Policy
+from mcp_bridges.deprecation.gatekeeping.build_gate import build_gate
+from mcp_bridges.deprecation.gatekeeping.gatekeeper import DeprecationGate, Notebook
+from mcp_bridges.deprecation.ledger.ledger import Ledger
+from mcp_bridges.deprecation.ledger.modern_clients import ModernWatch
+from mcp_bridges.deprecation.ledger.options import build_ledger
+from mcp_bridges.gate.port import Gate, Sighting, UseOutcome, Verdict
+from mcp_bridges.gate.postures import PostureGate
+from mcp_runtime.config import Config
+from mcp_runtime.telemetry.log.log import get_logger
+
+LOGGER: Final = "mcp_bridges.deprecation"
+
+
+class _NoNotebook:
+    """Where the operator keeps no ledger."""
+
+    def note(self, sighting: Sighting, *, at: float, outcome: UseOutcome) -> None:
+        """Forget it."""
+
+
+class PosturesFirst:
+    """A Gate that refuses by posture, and lets `then` decide on the rest; the ledger hears of both.
+
+    Either way the client is told what `then` has to say of the features it uses.
+    """
+
+    def __init__(self, postures: Gate, then: DeprecationGate, notebook: Notebook, *, now: Callable[[], float]) -> None:
+        self._postures = postures
+        self._then = then
+        self._notebook = notebook
+        self._now = now
+
+    def admit(self, sighting: Sighting) -> Verdict:
+        """As the port says."""
+        verdict = self._postures.admit(sighting)
+        if verdict.refusal is None:
+            return self._then.admit(sighting)
+        at = self._now()
+        self._notebook.note(sighting, at=at, outcome="refused")
+        return replace(verdict, headers=self._then.headers(sighting, at))
+
+
+class Past(msgspec.Struct, frozen=True, kw_only=True):
+    """The gate of all bridges, and the evidence behind it: `ledger` and `modern` are None where none is kept."""
+
+    gate: Gate
+    policy: Policy
+    deprecation: DeprecationGate
+    ledger: Ledger | None
+    modern: ModernWatch | None
+    flush_interval_s: float
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None, None]:
+        """Keep the ledger written for as long as the block runs; at the end, write and log what is left."""
+        async with AsyncExitStack() as stack:
+            if self.ledger is not None and self.modern is not None:
+                await stack.enter_async_context(self.ledger.running())
+                tasks = await stack.enter_async_context(anyio.create_task_group())
+                tasks.start_soon(self._keep_handing_over, self.modern)
+                stack.callback(self.modern.hand_over)
+                stack.callback(tasks.cancel_scope.cancel)
+            stack.callback(self.deprecation.close)
+            yield
+
+    async def _keep_handing_over(self, modern: ModernWatch) -> None:
+        while True:
+            await anyio.sleep(self.flush_interval_s)
+            modern.hand_over()
+
+
+def make_past(config: Config, *, now: Callable[[], float]) -> Past:
+    """What `config` asks for; `now` gives Unix seconds. Raises ConfigError."""
+    ledger = build_ledger(config, now=now) if config.ledger.enabled else None
+    notebook: Notebook = _NoNotebook() if ledger is None else ledger
+    deprecation = build_gate(config, notebook=notebook, now=now, log=get_logger(LOGGER))
+    return Past(
+        gate=PosturesFirst(PostureGate(config), deprecation, notebook, now=now),
+        policy=read_deprecation(config).policy,
+        deprecation=deprecation,
+        ledger=ledger,
+        modern=None if ledger is None else ModernWatch(ledger, now=now),
+        flush_interval_s=config.ledger.flush_interval_s,
+    )

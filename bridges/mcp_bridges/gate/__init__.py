@@ -1,0 +1,1 @@
+"""The gate: who may still use the past, and how a refusal looks."""

@@ -1,0 +1,1 @@
+"""Sessions over HTTP, whose session is their id."""

@@ -1,0 +1,38 @@
+"""One request within an old session. Rule: who it is, what it may use, and how to answer are settled before it is read.
+
+Spec: 2025-11-25/basic/transports#session-management
+"""
+
+from typing import Final
+
+from msgspec import Struct
+
+from mcp_bridges.calls.http_parts import LegacyResponse
+from mcp_bridges.gate.features import FeatureId, revision_feature
+from mcp_bridges.gate.port import LegacyClient, Sighting
+from mcp_bridges.sessions.session import Session
+from mcp_bridges.sessions.session_state import SessionState
+from mcp_runtime.transports.bridges import LegacyExchange
+
+SESSION_ID: Final = b"mcp-session-id"
+
+
+class Visit(Struct, frozen=True, kw_only=True):
+    """A request in `session`, which stands at `state`, from `client`; it came as `exchange` and `response` answers."""
+
+    exchange: LegacyExchange
+    response: LegacyResponse
+    session: Session
+    client: LegacyClient
+    state: SessionState
+
+    def admit(self, *features: str, method: str | None = None) -> None:
+        """Ask the gate about this use of the session, and of `features` beside. Raises RefusedError."""
+        self.response.admit(
+            Sighting(
+                client=self.client,
+                revision=self.session.revision,
+                features=(FeatureId.SESSION_ID, *features, revision_feature(self.session.revision)),
+                method=method,
+            )
+        )

@@ -1,0 +1,1 @@
+"""Revisions: a message of 2026-07-28 in an older revision."""

@@ -1,0 +1,1 @@
+"""Sessions: what an old conversation is, as values."""

@@ -1,0 +1,1 @@
+"""Conversations whose session is their wire: stdio, and HTTP+SSE."""

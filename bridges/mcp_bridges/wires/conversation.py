@@ -1,0 +1,348 @@
+"""An old conversation on one wire, stdio or an HTTP+SSE stream. Rule: its facts last as long as its wire does.
+
+Messages go in one by one; whatever is to be sent comes out of `send`, in whatever order it becomes ready.
+"""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+from typing import Any, Final, assert_never
+
+import anyio
+import msgspec
+from anyio.streams.memory import MemoryObjectSendStream
+from msgspec import Raw
+
+from mcp_bridges.calls.legacy_call import LegacyCall, LegacyServices
+from mcp_bridges.calls.listening import Listening, ListenRefusedError, encode_change
+from mcp_bridges.gate.features import OF_METHOD, FeatureId, revision_feature
+from mcp_bridges.gate.port import LegacyClient, Sighting
+from mcp_bridges.sessions.batches import join, not_here, read_batch
+from mcp_bridges.sessions.session import (
+    Forward,
+    Opening,
+    Pong,
+    Session,
+    SetLevel,
+    Subscribe,
+    Unsubscribe,
+    cancelled_request,
+    has_batches,
+    initialize_result,
+    plan,
+    read_initialize,
+)
+from mcp_bridges.sessions.session_state import subscribed
+from mcp_runtime.config.limits import Limits
+from mcp_runtime.core.calls.subscriptions import Subscriptions
+from mcp_runtime.core.dispatch.dispatcher import too_many_requests
+from mcp_runtime.protocol.errors import INVALID_PARAMS, INVALID_REQUEST, PeerError
+from mcp_runtime.protocol.jsonrpc import (
+    MalformedMessageError,
+    Message,
+    Notification,
+    Request,
+    RequestId,
+    Response,
+    encode_error,
+    encode_result,
+)
+from mcp_runtime.protocol.legacy import INITIALIZE
+from mcp_runtime.protocol.meta import LoggingLevel
+from mcp_runtime.telemetry.labels import TransportName
+from mcp_runtime.telemetry.log.log import get_logger
+
+_EMPTY: Final = Raw(b"{}")
+INITIALIZED: Final = "notifications/initialized"
+
+
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
+    """What conversations on one kind of wire have in common.
+
+    `discover` gives a DiscoverResult, `server` is who to be where that does not say. `features` are those that every
+    message on this wire is a use of. `max_batch` is messages in a batch.
+    """
+
+    services: LegacyServices
+    subscriptions: Subscriptions
+    limits: Limits
+    transport: TransportName
+    features: tuple[str, ...]
+    discover: Callable[[], Awaitable[dict[str, Any]]]
+    server: dict[str, Any]
+    log_level: LoggingLevel
+    max_batch: int
+
+
+class Conversation:
+    """One client on one wire. `send` writes one encoded message, `start` runs something beside the others.
+
+    `assumed` is the session of a client that never says `initialize`; None where that is an error.
+    """
+
+    def __init__(
+        self,
+        setting: Setting,
+        *,
+        client: LegacyClient,
+        send: Callable[[bytes], Awaitable[None]],
+        start: Callable[[Callable[[], Awaitable[None]]], None],
+        assumed: Session | None = None,
+    ) -> None:
+        self._setting = setting
+        self._client = client
+        self._send = send
+        self._start = start
+        self._session = assumed
+        self._log_level: LoggingLevel = setting.log_level
+        self._uris: dict[str, None] = {}
+        self._calls: dict[RequestId, LegacyCall] = {}
+        self._answers: dict[str, MemoryObjectSendStream[Response]] = {}
+        self._listening: Listening | None = None
+        self._is_telling = False
+        self._at_work = 0
+        self._idle = anyio.Event()
+
+    @property
+    def revision(self) -> str | None:
+        """The revision agreed on, None before that."""
+        return None if self._session is None else self._session.revision
+
+    def close(self) -> None:
+        """The wire takes no more messages: end what would go on forever."""
+        if self._listening is not None:
+            self._listening.close()
+
+    async def take(self, message: Message) -> None:
+        """Take one message; what takes time goes on beside. Raises PeerError, for the transport to answer a request."""
+        match message:
+            case Request():
+                with self._counted(message):
+                    await self._request(message)
+            case Notification():
+                self._notification(message)
+            case Response():
+                self._response(message)
+            case _:
+                assert_never(message)
+
+    async def take_batch(self, body: bytes) -> None:
+        """Take several messages in one body; their responses are sent as one, too. Raises PeerError."""
+        if self.revision is None or not has_batches(self.revision):
+            raise not_here(self.revision)
+        messages = read_batch(body, max_messages=self._setting.max_batch)
+        self._check_room()
+        self._begin(lambda: self._serve_batch(messages))
+
+    async def _serve_batch(self, messages: Sequence[Message | MalformedMessageError]) -> None:
+        responses: list[bytes] = []
+        for message in messages:
+            if isinstance(message, MalformedMessageError):
+                responses.append(encode_error(message.id, message))
+                continue
+            try:
+                if isinstance(message, Request):
+                    responses += await self._respond_in_batch(message)
+                else:
+                    await self.take(message)
+            except PeerError as error:
+                responses.append(encode_error(message.id if isinstance(message, Request) else None, error))
+        if responses:
+            await self._send(join(responses))
+
+    async def _respond_in_batch(self, request: Request) -> list[bytes]:
+        with self._counted(request):
+            self._setting.services.check_method(self._client, self.revision, request.method)
+            return await self._respond(request)
+
+    @contextmanager
+    def _counted(self, request: Request) -> Generator[None]:
+        """Count a request that comes to nothing within the block."""
+        try:
+            yield
+        except PeerError as error:
+            self._setting.services.failed(self.revision or "", self._setting.transport, request.method, error)
+            raise
+
+    def sighting(self, message: Message | None) -> Sighting:
+        """What a message (None: a batch) is a use of; an `initialize`, by the client that it names."""
+        method = message.method if isinstance(message, Request | Notification) else None
+        client, revision = self._client, self.revision
+        if isinstance(message, Request) and method == INITIALIZE:
+            with suppress(PeerError):  # What is wrong with it is said when it is taken.
+                opening = read_initialize(message)
+                client, revision = self._named(opening), opening.revision
+        more = (FeatureId.BATCH,) if message is None else OF_METHOD.get(method or "", ())
+        features = (*self._setting.features, *more)
+        return Sighting(
+            client=client,
+            revision=revision,
+            features=features if revision is None else (*features, revision_feature(revision)),
+            method=method,
+            opening=method == INITIALIZE,
+        )
+
+    def _named(self, opening: Opening) -> LegacyClient:
+        return self._client.named(opening.client_name, opening.client_version)
+
+    async def _request(self, request: Request) -> None:
+        self._check_id(request)
+        session = self._session
+        if session is None or request.method == INITIALIZE or not isinstance(plan(request), Forward):
+            # However busy: nothing of it goes on beside, and a ping asks for no more than a sign of life.
+            for response in await self._respond(request):
+                await self._send(response)
+            return
+        self._check_room()
+        call = self._new_call(session, request)
+        self._begin(lambda: self._serve(call))
+
+    def _check_id(self, request: Request) -> None:
+        if request.id in self._calls:
+            raise PeerError(INVALID_REQUEST, "Invalid request: a request with this id is still being served")
+
+    def _check_room(self) -> None:
+        limit = self._setting.limits.max_concurrent_requests
+        if self._at_work >= limit:
+            raise too_many_requests(limit)
+
+    def _begin(self, work: Callable[[], Awaitable[None]]) -> None:
+        self._at_work += 1
+        self._start(lambda: self._work(work))
+
+    async def _work(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        finally:
+            self._at_work -= 1
+            self._idle.set()
+
+    async def _serve(self, call: LegacyCall) -> None:
+        try:
+            reply = await call.run()
+            if reply is not None:
+                await self._send(reply.body)
+        finally:
+            del self._calls[call.request.id]
+
+    async def wait_idle(self) -> None:
+        """Return once everything that was begun is done, and said. Call after `close`."""
+        while self._at_work or self._is_telling:
+            self._idle = anyio.Event()
+            await self._idle.wait()
+
+    async def _respond(self, request: Request) -> list[bytes]:
+        """The response to a request, as a list of one; of none where the client gave up. Raises PeerError."""
+        if request.method == INITIALIZE:
+            return [await self._initialize(request)]
+        session = self._session
+        if session is None:
+            return [_answer_early(request)]
+        step = plan(request)
+        match step:
+            case Forward():
+                self._check_id(request)
+                call = self._new_call(session, request)
+                try:
+                    reply = await call.run()
+                finally:
+                    del self._calls[request.id]
+                return [] if reply is None else [reply.body]
+            case SetLevel(level):
+                self._log_level = level
+            case Subscribe(uri):
+                self._subscribe(uri)
+            case Unsubscribe(uri):
+                self._uris.pop(uri, None)
+                self._rewire()
+            case Pong():
+                pass
+            case _:
+                assert_never(step)
+        self._setting.services.answered(session.revision, self._setting.transport, request.method)
+        return [encode_result(request.id, _EMPTY)]
+
+    def _new_call(self, session: Session, request: Request) -> LegacyCall:
+        call = LegacyCall(
+            services=self._setting.services,
+            session=session,
+            client=self._client,
+            request=request,
+            transport=self._setting.transport,
+            log_level=self._log_level,
+            notify=self._send,
+            ask=self._ask,
+        )
+        self._calls[request.id] = call
+        return call
+
+    async def _initialize(self, request: Request) -> bytes:
+        opening = read_initialize(request)
+        self._client = self._named(opening)
+        self._session = opening.in_process()
+        result = initialize_result(await self._setting.discover(), opening.revision, self._setting.server)
+        self._setting.services.answered(opening.revision, self._setting.transport, INITIALIZE)
+        return encode_result(request.id, result)
+
+    def _notification(self, notification: Notification) -> None:
+        if notification.method == INITIALIZED and self._session is not None and self._listening is None:
+            listening = self._listening = Listening(
+                self._setting.services.dispatcher,
+                self._setting.subscriptions,
+                transport=self._setting.transport,
+                uris=self._uris,
+            )
+            self._is_telling = True
+            self._start(lambda: self._listen(listening))
+            return
+        cancelled = cancelled_request(notification)
+        call = None if cancelled is None else self._calls.get(cancelled)
+        if call is not None:
+            get_logger().info("request_cancelled", request_id=cancelled)
+            call.abandon()
+
+    async def _listen(self, listening: Listening) -> None:
+        try:
+            async with aclosing(listening.changes()) as changes:
+                async for change in changes:
+                    await self._send(encode_change(change))
+        except ListenRefusedError:
+            # The client is served all the same; it only does not hear of changes.
+            get_logger().warning("legacy_changes_not_told", transport=self._setting.transport)
+        finally:
+            self._is_telling = False
+            self._idle.set()
+
+    def _subscribe(self, uri: str) -> None:
+        self._uris = dict.fromkeys(subscribed(self._uris, uri, self._setting.limits))
+        self._rewire()
+
+    def _rewire(self) -> None:
+        if self._listening is not None:
+            self._listening.want(self._uris)
+
+    @asynccontextmanager
+    async def _ask(self, question_id: str) -> AsyncGenerator[Callable[[], Awaitable[Response]]]:
+        answered, answer = anyio.create_memory_object_stream[Response](1)
+        self._answers[question_id] = answered
+        with answered, answer:
+            try:
+                yield answer.receive
+            finally:
+                del self._answers[question_id]
+
+    def _response(self, response: Response) -> None:
+        """An answer that comes too late, twice, or that nobody asked for, is dropped."""
+        answered = self._answers.get(response.id) if isinstance(response.id, str) else None
+        if answered is not None:
+            with suppress(anyio.WouldBlock):
+                answered.send_nowait(response)
+
+
+def _answer_early(request: Request) -> bytes:
+    """Before `initialize` a client may ask whether anybody is there, and no more. Spec: 2025-11-25/basic/lifecycle"""
+    if request.method != "ping":
+        raise PeerError(
+            INVALID_PARAMS,
+            f"Invalid params: {request.method} came before initialize, and without the _meta of MCP 2026-07-28",
+        )
+    return encode_result(request.id, _EMPTY)

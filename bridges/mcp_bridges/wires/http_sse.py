@@ -1,0 +1,268 @@
+"""HTTP+SSE of 2024-11-05: a stream at one path, messages posted to another. Rule: the stream is the conversation.
+
+The process that holds the stream takes all its messages; one that is posted to another process goes there over the bus.
+Nothing is kept of a stream that has ended.
+Spec: 2024-11-05/basic/transports#http-with-sse
+"""
+
+import posixpath
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from typing import Final
+from urllib.parse import parse_qs
+
+import anyio
+from anyio.abc import TaskGroup
+
+from mcp_bridges.calls.http_parts import HttpParts, LegacyResponse, client_of
+from mcp_bridges.gate.features import OF_METHOD, OF_WIRE, FeatureId
+from mcp_bridges.gate.port import LegacyClient, Sighting
+from mcp_bridges.gate.refusals import RefusedError, raise_refusal
+from mcp_bridges.sessions.batches import is_batch
+from mcp_bridges.sessions.session import Opening, Session
+from mcp_bridges.sessions.session_ids import SessionGoneError, SessionIds, session_gone
+from mcp_bridges.wires.conversation import Conversation, Setting
+from mcp_runtime.protocol.errors import INTERNAL_ERROR, INVALID_REQUEST, PeerError
+from mcp_runtime.protocol.jsonrpc import (
+    MalformedMessageError,
+    Message,
+    Notification,
+    Request,
+    RequestId,
+    encode_error,
+)
+from mcp_runtime.protocol.legacy import INITIALIZE
+from mcp_runtime.protocol.messages import read_message
+from mcp_runtime.transports.bridges import LegacyExchange
+from mcp_runtime.transports.http.event_stream import Events, serve_event_stream
+from mcp_runtime.transports.http.request import path_of, read_body_in_time
+from mcp_runtime.transports.http.server_sent_events import encode_event
+
+PURPOSE: Final = "http_sse"
+REVISION: Final = "2024-11-05"
+_UNKNOWN: Final = Opening(revision=REVISION, client_name="", client_version="", capabilities={})
+"""What is assumed of a client whose stream broke: it opens another one, and does not initialize again."""
+_MAX_PENDING: Final = 16
+"""Messages that wait for a conversation to take them; together they may be as long as one body may be."""
+
+
+class SseStream:
+    """One open stream and the conversation on it."""
+
+    def __init__(self, setting: Setting, client: LegacyClient, session: Session, tasks: TaskGroup) -> None:
+        self._tasks = tasks
+        # No buffer: whoever has something to say waits until the stream takes it, so a slow reader slows its own calls.
+        self._outgoing, self._outbox = anyio.create_memory_object_stream[bytes](0)
+        self._incoming, self._inbox = anyio.create_memory_object_stream[bytes](_MAX_PENDING)
+        self._room_bytes = setting.limits.max_body_bytes
+        self._services = setting.services
+        self.conversation = Conversation(setting, client=client, send=self._send, start=self._start, assumed=session)
+        self._closing = False
+
+    def offer(self, body: bytes) -> bool:
+        """Hand over one posted body; whether there was room for it."""
+        if len(body) > self._room_bytes:
+            return False
+        try:
+            self._incoming.send_nowait(body)
+        except anyio.WouldBlock:
+            return False
+        self._room_bytes -= len(body)
+        return True
+
+    def close(self) -> None:
+        """Take no more messages, and end the stream once what is at work is done."""
+        if not self._closing:
+            self._closing = True
+            self.conversation.close()
+            self._tasks.start_soon(self._wind_up)
+
+    async def _wind_up(self) -> None:
+        await self.conversation.wait_idle()
+        await self._outgoing.aclose()
+
+    def hang_up(self) -> None:
+        """The client is gone, or was told all: whoever still has something to say does not wait for it to be heard."""
+        for end in (self._outgoing, self._outbox, self._incoming, self._inbox):
+            end.close()
+
+    async def _send(self, message: bytes) -> None:
+        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):  # Nobody is there to hear it.
+            await self._outgoing.send(message)
+
+    def _start(self, run: Callable[[], Awaitable[None]]) -> None:
+        self._tasks.start_soon(_run, run)
+
+    async def take_all(self) -> None:
+        """Take what was handed over, one after the other, forever."""
+        async for body in self._inbox:
+            self._room_bytes += len(body)
+            await self._take(body)
+
+    async def take_from(self, messages: AsyncIterator[bytes]) -> None:
+        """Take what was posted to other processes, forever. Here shows who posted it, so here the gate is asked."""
+        async for body in messages:
+            await self._take(body, admit=self._admit)
+
+    async def _take(self, body: bytes, *, admit: Callable[[Message | None], None] | None = None) -> None:
+        message: Message | None = None
+        try:
+            message = None if is_batch(body) else read_message(body)
+            if admit is not None:
+                admit(message)
+            await (self.conversation.take_batch(body) if message is None else self.conversation.take(message))
+        except RefusedError as error:
+            await self.refuse(message, error)
+        except PeerError as error:
+            await self._send(encode_error(message.id if isinstance(message, Request) else None, error))
+
+    def _admit(self, message: Message | None) -> None:
+        raise_refusal(self._services.admit(self.conversation.sighting(message)))
+
+    async def refuse(self, message: Message | None, error: RefusedError) -> None:
+        """Say so on the stream, where an answer is due to the message (None: a batch)."""
+        if message is None or isinstance(message, Request):
+            await self._send(encode_error(None if message is None else message.id, error))
+
+    async def events(self, endpoint: str) -> Events:
+        """Where to post, then everything that is said."""
+        yield encode_event(endpoint.encode(), name="endpoint")
+        async for message in self._outbox:
+            yield encode_event(message, name="message")
+
+
+class HttpSse:
+    """Serves streams, and what is posted to them."""
+
+    def __init__(self, parts: HttpParts, setting: Setting, ids: SessionIds) -> None:
+        self._parts = parts
+        self._setting = setting
+        self._ids = ids
+        self._config = parts.config.bridges.http_sse
+        self._open: dict[str, SseStream] = {}
+        self._closing = False
+
+    def close(self) -> None:
+        """The server is stopping: no new streams, and those that are open end once their calls are done."""
+        self._closing = True
+        for stream in list(self._open.values()):
+            stream.close()
+
+    async def stream(self, exchange: LegacyExchange) -> None:
+        """Open a stream, and hold it until the client leaves or the server stops."""
+        response = LegacyResponse(exchange, self._parts.services)
+        client = client_of(exchange, "http_sse")
+        try:
+            response.admit(
+                Sighting(client=client, revision=None, features=OF_WIRE["http_sse"], opening=True, preliminary=True)
+            )
+            if self._closing or len(self._open) >= self._config.max_streams:
+                raise _no_room(self._config.max_streams)
+        except PeerError as error:
+            await response.refuse(None, error)
+            return
+        token, session = self._ids.issue(_UNKNOWN, principal=client.principal)
+        endpoint = _relative(path_of(exchange.scope), self._config.messages_path)
+        channel = _channel(session)
+        async with anyio.create_task_group() as tasks:
+            # Before anything is waited for: it counts, and a stop finds it.
+            stream = self._open[session.id] = SseStream(self._setting, client, session, tasks)
+            try:
+                bus, services = self._parts.state.bus, self._parts.services
+                async with bus.subscribe(channel, max_pending=_MAX_PENDING) as messages:
+                    tasks.start_soon(stream.take_all)
+                    tasks.start_soon(stream.take_from, messages)
+                    with services.open_stream("http_sse"):
+                        await serve_event_stream(
+                            stream.events(f"{endpoint}?session_id={token}"),
+                            exchange.receive,
+                            response.open(),
+                            watch=self._parts.watch,
+                        )
+            finally:
+                del self._open[session.id]
+                tasks.cancel_scope.cancel()
+                stream.hang_up()
+
+    async def post(self, exchange: LegacyExchange) -> None:
+        """Take a message for a stream."""
+        response = LegacyResponse(exchange, self._parts.services)
+        request_id: RequestId | None = None
+        try:
+            session = self._session(exchange)
+            body = await read_body_in_time(exchange.request_headers, exchange.receive, self._parts.config.limits)
+            message = None if is_batch(body) else read_message(body)
+            request_id = message.id if isinstance(message, Request) else None
+            stream = self._open.get(session.id)
+            try:
+                response.admit(self._sighting(exchange, stream, message))
+                await self._deliver(session, stream, body)
+            except RefusedError as error:
+                if not error.is_answer:
+                    raise
+                # Answers go over the stream; the process that holds it will refuse this, too.
+                await (self._deliver(session, None, body) if stream is None else stream.refuse(message, error))
+            await response.accepted()
+        except PeerError as error:
+            await response.refuse(error.id if isinstance(error, MalformedMessageError) else request_id, error)
+
+    def _session(self, exchange: LegacyExchange) -> Session:
+        query = parse_qs(exchange.scope["query_string"].decode("latin-1"))
+        tokens = query.get("session_id", [])
+        if len(tokens) != 1:
+            raise PeerError(INVALID_REQUEST, "Invalid request: session_id is missing; it is in the endpoint event")
+        try:
+            return self._ids.open(tokens[0], principal=client_of(exchange, "http_sse").principal)
+        except SessionGoneError as error:
+            raise session_gone(error.reason) from None
+
+    def _sighting(self, exchange: LegacyExchange, stream: SseStream | None, message: Message | None) -> Sighting:
+        """What a message (None: a batch) is a use of."""
+        if stream is not None:
+            return stream.conversation.sighting(message)
+        method = message.method if isinstance(message, Request | Notification) else None
+        # What other methods stand for is asked about once, by the process that answers them.
+        more = (FeatureId.BATCH,) if message is None else OF_METHOD[INITIALIZE] if method == INITIALIZE else ()
+        return Sighting(
+            client=client_of(exchange, "http_sse"),
+            revision=None,
+            features=(*OF_WIRE["http_sse"], *more),
+            method=method,
+            opening=method == INITIALIZE,
+            preliminary=True,  # The process that holds the stream knows who it is.
+        )
+
+    async def _deliver(self, session: Session, stream: SseStream | None, body: bytes) -> None:
+        if stream is not None:
+            if not stream.offer(body):
+                raise PeerError(
+                    INTERNAL_ERROR, "The stream has messages waiting; try again", http_status=503, retry_after_s=1
+                )
+        elif not await self._parts.state.bus.publish(_channel(session), body):
+            raise PeerError(
+                INVALID_REQUEST,
+                "Session not found: its stream has ended, or is open in another process, which takes a shared store; "
+                "open another stream",
+                http_status=404,
+            )
+
+
+async def _run(run: Callable[[], Awaitable[None]]) -> None:
+    await run()
+
+
+def _channel(session: Session) -> str:
+    return f"sse/{session.id}"
+
+
+def _no_room(limit: int) -> PeerError:
+    text = f"The server has its {limit} streams open, or is stopping; try again later"
+    return PeerError(INTERNAL_ERROR, text, http_status=503, retry_after_s=5)
+
+
+def _relative(stream: str, messages: str) -> str:
+    """Where messages go, as seen from the stream: so it holds behind a proxy that puts a prefix in front of both."""
+    relative = posixpath.relpath(messages, posixpath.dirname(stream))
+    if ":" in relative.partition("/")[0]:
+        relative = f"./{relative}"  # What stands before a colon would be taken for a scheme. RFC 3986 4.2
+    return f"{relative}/" if messages.endswith("/") else relative

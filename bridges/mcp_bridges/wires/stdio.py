@@ -1,0 +1,41 @@
+"""`initialize` on stdin. Rule: one process, one conversation; yet each message says for itself which era it is of.
+
+Spec: 2025-11-25/basic/transports#stdio
+"""
+
+from collections.abc import Callable
+
+from mcp_bridges.gate.port import LegacyClient, Sighting
+from mcp_bridges.gate.refusals import raise_refusal
+from mcp_bridges.wires.conversation import Conversation, Setting
+from mcp_runtime.protocol.jsonrpc import Message
+from mcp_runtime.transports.bridges import StdioWire
+
+
+class HandshakeStdio:
+    """The old conversation of this process. `closed` is called when its input has ended."""
+
+    def __init__(self, setting: Setting, wire: StdioWire, *, closed: Callable[[], None]) -> None:
+        self._services = setting.services
+        self._closed = closed
+        self._conversation = Conversation(
+            setting, client=LegacyClient(transport="stdio"), send=wire.send, start=wire.start
+        )
+
+    async def serve(self, message: Message) -> None:
+        """As the port says."""
+        self._admit(self._conversation.sighting(message))
+        await self._conversation.take(message)
+
+    async def serve_batch(self, line: bytes) -> None:
+        """As the port says."""
+        self._admit(self._conversation.sighting(None))
+        await self._conversation.take_batch(line)
+
+    def close(self) -> None:
+        """As the port says."""
+        self._conversation.close()
+        self._closed()
+
+    def _admit(self, sighting: Sighting) -> None:
+        raise_refusal(self._services.admit(sighting))

@@ -1,0 +1,1 @@
+"""Authoring: from an author's Python function to an entry of the catalog."""

@@ -1,0 +1,1 @@
+"""Registration: a function's signature, arguments and invocation as an entry of the catalog."""

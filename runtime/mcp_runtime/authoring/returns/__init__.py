@@ -1,0 +1,1 @@
+"""Returns: from what a function returned to a result of the protocol."""

@@ -1,0 +1,1 @@
+"""Settings of plugins: a table of the configuration as a typed value."""

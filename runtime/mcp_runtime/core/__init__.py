@@ -1,0 +1,1 @@
+"""The core: one stateless request in, notifications and one result out."""

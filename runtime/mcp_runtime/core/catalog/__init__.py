@@ -1,0 +1,1 @@
+"""The catalog: what is registered, in pages, and who hears of changes."""

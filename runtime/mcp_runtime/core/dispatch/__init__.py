@@ -1,0 +1,1 @@
+"""The dispatcher: from a request to the handler that serves it, and back to an answer."""

@@ -1,0 +1,1 @@
+"""Schemas of arguments and results: made of types, and checked."""

@@ -1,0 +1,107 @@
+"""JSON Schema 2020-12, compiled once. Rule: a schema that reaches outside itself or past the bounds never gets in.
+
+Spec: 2026-07-28/basic#json-schema-usage
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from mcp_runtime.config.limits import Limits
+from mcp_runtime.protocol.json_types import is_array, is_object
+
+DIALECTS: Final = frozenset(
+    {"https://json-schema.org/draft/2020-12/schema", "https://json-schema.org/draft/2020-12/schema#"}
+)
+_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+_MAPS: Final = frozenset({"properties", "$defs", "definitions", "patternProperties", "dependentSchemas"})
+_DATA_KEYWORDS: Final = frozenset({"const", "default", "enum", "examples"})
+MAX_REPORTED_ERRORS: Final = 5
+"""How many problems one refusal names: enough to fix a call, short enough to read."""
+
+
+class SchemaError(ValueError):
+    """A JSON Schema that cannot be used; the text says why."""
+
+
+class SchemaValidator:
+    """A compiled schema. Safe to use from any thread."""
+
+    def __init__(self, schema: dict[str, Any], limits: Limits) -> None:
+        """Raises SchemaError for another dialect, an outside `$ref`, a schema past the bounds, or an invalid one."""
+        _check_dialect(schema)
+        check_bounds(schema, limits)
+        import jsonschema_rs  # Three megabytes: for servers that have schemas of their own.
+
+        try:
+            # offline: no $ref is ever fetched. Spec: 2026-07-28/basic#ref-resolution
+            self._compiled = jsonschema_rs.Draft202012Validator(schema, offline=True)
+        except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
+            raise SchemaError(_first_line(error)) from None
+
+    def accepts(self, value: object) -> bool:
+        """Whether `value`, decoded JSON, fits."""
+        return self._compiled.is_valid(value)
+
+    def problems(self, value: object) -> list[str]:
+        """What is wrong with `value`: a line each, naming the place, at most MAX_REPORTED_ERRORS; empty if it fits."""
+        found: list[str] = []
+        for error in self._compiled.iter_errors(value):
+            found.append(f"{_place(error.instance_path)}{error.message}")
+            if len(found) == MAX_REPORTED_ERRORS:
+                break
+        return found
+
+
+def _place(path: list[str | int]) -> str:
+    if not path:
+        return ""
+    text = str(path[0]) + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path[1:])
+    return f"`{text}`: "
+
+
+def _check_dialect(schema: dict[str, Any]) -> None:
+    for inner in _schemas(schema):
+        dialect = inner.get("$schema", _DIALECT)
+        if not (isinstance(dialect, str) and dialect in DIALECTS):
+            raise SchemaError(f"JSON Schema dialect {dialect!r} is not supported; use 2020-12 (or leave $schema out)")
+
+
+def check_bounds(schema: dict[str, Any], limits: Limits) -> None:
+    """Raises SchemaError for a schema past `limits.max_schema_depth` or `limits.max_subschemas`."""
+    for count, (_, depth) in enumerate(_objects(schema, 1), start=1):
+        if depth > limits.max_schema_depth:
+            raise SchemaError(f"the schema is nested deeper than limits.max_schema_depth = {limits.max_schema_depth}")
+        if count > limits.max_subschemas:
+            raise SchemaError(f"the schema has more than limits.max_subschemas = {limits.max_subschemas} subschemas")
+
+
+def _objects(schema: object, depth: int) -> Iterator[tuple[dict[str, Any], int]]:
+    """Every object in the schema with its depth. An explicit stack: the input may be nested past Python's own."""
+    stack: list[tuple[object, int]] = [(schema, depth)]
+    while stack:
+        current, level = stack.pop()
+        if is_object(current):
+            yield current, level
+            stack.extend((inner, level + 1) for inner in current.values())
+        elif is_array(current):
+            stack.extend((inner, level) for inner in current)
+
+
+def _schemas(schema: object) -> Iterator[dict[str, Any]]:
+    """Every object in the schema that is a schema itself: neither data nor a map of schemas by name."""
+    stack: list[object] = [schema]
+    while stack:
+        current = stack.pop()
+        if is_array(current):
+            stack.extend(current)
+        elif is_object(current):
+            yield current
+            for keyword, inner in current.items():
+                if keyword in _MAPS and is_object(inner):
+                    stack.extend(inner.values())
+                elif keyword not in _DATA_KEYWORDS:
+                    stack.append(inner)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

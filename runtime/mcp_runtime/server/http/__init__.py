@@ -1,0 +1,1 @@
+"""HTTP servers: Hypercorn, and what stands in its place."""

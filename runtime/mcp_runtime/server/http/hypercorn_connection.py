@@ -1,0 +1,135 @@
+"""A connection on Hypercorn's protocol classes: HTTP/2, and HTTP/1.1 where `http.parser` is "h11".
+
+Rule: it ends in bounded time, and with whatever is wrong with it raised to whoever serves it.
+"""
+
+from contextlib import suppress
+from socket import SHUT_WR
+from typing import Any, cast
+
+import trio
+from hypercorn.config import Config as HypercornConfig
+from hypercorn.events import Closed, Event, RawData
+from hypercorn.protocol.h11 import H2ProtocolAssumedError
+from hypercorn.trio.tcp_server import MAX_RECV, TCPServer
+from hypercorn.utils import parse_socket_addr  # pyright: ignore[reportUnknownVariableType]  # a tuple of whatever
+from starlette.types import ASGIApp
+
+from mcp_runtime.server.http.failures import GONE
+from mcp_runtime.server.http.http2 import CompleteH2Protocol
+from mcp_runtime.server.http.hypercorn_h11 import PlainH11Protocol
+from mcp_runtime.server.http.hypercorn_tasks import Tasks
+from mcp_runtime.server.http1.connection import LINGER_BYTES, LINGER_S, Stream, speaks_http2
+
+
+class HypercornConnection(TCPServer):
+    """One connection, beginning with what was read already. `run` raises whatever goes wrong."""
+
+    def __init__(
+        self, app: ASGIApp, config: HypercornConfig, context: Any, state: Any, stream: Stream, *, begun: bytes
+    ) -> None:
+        super().__init__(cast("Any", app), config, context, state, cast("Any", stream))
+        self._begun = begun
+        self._is_tls = isinstance(stream, trio.SSLStream)
+        self._socket = (stream.transport_stream if isinstance(stream, trio.SSLStream) else stream).socket
+        self._reading = trio.CancelScope()
+        self._lingers = False
+        self._tasks = Tasks(abort=self._socket.close)
+
+    async def run(self) -> None:
+        """Serve until the end."""
+        alpn = None
+        try:
+            if self._is_tls:
+                with trio.fail_after(self.config.ssl_handshake_timeout):
+                    await self.stream.do_handshake()
+                alpn = self.stream.selected_alpn_protocol()
+            ends = [
+                parse_socket_addr(self._socket.family, end())
+                for end in (self._socket.getpeername, self._socket.getsockname)
+            ]
+        except (*GONE, trio.TooSlowError):
+            return
+        async with self._tasks as tasks:
+            self._task_group = tasks
+            arguments = self.app, self.config, self.context, tasks, self.state, self._is_tls, *ends, self.protocol_send
+            self.protocol = cast("Any", _Protocol(*arguments, alpn=alpn))
+            await self._tasks.guard(self._converse)
+
+    async def _converse(self) -> None:
+        await self.protocol.initiate()
+        idle: Any = self.idle_task  # not typed in all its parts
+        await idle.restart(self._task_group, self._idle_timeout)
+        await self._read_data()
+
+    async def _read_data(self) -> None:
+        data, dropped = self._begun, 0
+        with self._reading:
+            while dropped <= LINGER_BYTES:
+                if self._lingers:
+                    dropped += len(data)
+                elif data:
+                    await self.protocol.handle(RawData(data))
+                try:
+                    data = bytes(await self.stream.receive_some(MAX_RECV))
+                except GONE:
+                    break
+                if not data:
+                    if not self._lingers:
+                        await self.protocol.handle(RawData(b""))
+                    break
+        await self.protocol.handle(Closed())
+
+    async def protocol_send(self, event: Event) -> None:
+        """Send what the protocol says, or end the connection."""
+        if isinstance(event, Closed) and cast("Any", self.protocol).expects_more:
+            self._linger()
+            await self.protocol.handle(Closed())
+        else:
+            await super().protocol_send(event)
+
+    def _linger(self) -> None:
+        """Say that nothing more comes, and drop what the client still sends: a close now may lose what it was sent."""
+        if self._lingers:
+            return
+        self._lingers = True
+        self._reading.deadline = trio.current_time() + LINGER_S
+        self._send_eof()
+
+    async def _close(self) -> None:
+        self._send_eof()
+        await self.stream.aclose()
+
+    def _send_eof(self) -> None:
+        """At once: trio's own takes a moment, in which another task's sending would be an error."""
+        if not self._is_tls:
+            with suppress(OSError):
+                self._socket.shutdown(SHUT_WR)
+
+    async def _idle_timeout(self) -> None:
+        await self._tasks.guard(super()._idle_timeout)
+
+
+class _Protocol:
+    """What the connection speaks: HTTP/1.1, unless TLS or its first bytes choose HTTP/2."""
+
+    def __init__(self, *arguments: Any, alpn: str | None) -> None:
+        self._arguments = arguments
+        self._current: Any = (CompleteH2Protocol if alpn == "h2" else PlainH11Protocol)(*arguments)
+        if isinstance(self._current, PlainH11Protocol):
+            self._current.speaks_http2 = speaks_http2(arguments[1])
+
+    @property
+    def expects_more(self) -> bool:
+        return bool(self._current.expects_more)
+
+    async def initiate(self) -> None:
+        await self._current.initiate()
+
+    async def handle(self, event: Event) -> None:
+        try:
+            await self._current.handle(event)
+        except H2ProtocolAssumedError as error:
+            self._current = CompleteH2Protocol(*self._arguments)
+            await self._current.initiate()
+            await self._current.handle(RawData(error.data))

@@ -1,0 +1,32 @@
+"""The stage a server process is in. Rule: it only goes forward, and what the outside is told of it is read off it."""
+
+from enum import Enum
+
+import msgspec
+import trio
+
+
+class Stage(Enum):
+    """How far a server process is. `/readyz` says the value."""
+
+    STARTING = "starting"
+    READY = "ready"
+    DRAINING = "draining"
+
+
+class Progress(msgspec.Struct, kw_only=True):
+    """How far this one is. `asked` is set once it was asked to end, in whatever stage."""
+
+    stage: Stage = Stage.STARTING
+    asked: trio.Event = msgspec.field(default_factory=trio.Event)
+
+    def is_up(self) -> bool:
+        """The start is over. Returns whether calls are welcome: not where the server was asked to end meanwhile."""
+        if self.stage is Stage.STARTING:
+            self.stage = Stage.READY
+        return self.stage is Stage.READY
+
+    def ask(self) -> None:
+        """Ask the server to end."""
+        self.stage = Stage.DRAINING
+        self.asked.set()

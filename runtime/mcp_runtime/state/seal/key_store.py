@@ -1,0 +1,74 @@
+"""Where seal keys come from: the configuration, else a file of our own.
+
+Rule: a restarted server opens what it sealed.
+"""
+
+import os
+import secrets
+import tempfile
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from mcp_runtime.config import Config, ConfigError, default_state_directory
+from mcp_runtime.state.seal.sealer import KeyRing
+from mcp_runtime.state.seal.token_format import KEY_BYTES
+
+FILE_NAME: Final = "seal.key"
+MIN_SECRET_CHARS: Final = 32
+"""As long as 16 random bytes in hex: 128 bits, the least that is worth sealing with."""
+
+
+def load_keys(config: Config) -> KeyRing:
+    """The configured keys, or the one in the state directory, made at first start. Raises ConfigError."""
+    secrets_ = config.seal.keys
+    for index, secret in enumerate(secrets_):
+        if len(secret.reveal()) < MIN_SECRET_CHARS:
+            raise ConfigError(
+                config.origin.file or "environment",
+                f"seal.keys[{index}]",
+                f"the secret is shorter than {MIN_SECRET_CHARS} characters",
+                "make one with: openssl rand -base64 32",
+            )
+    if secrets_:
+        # Hashed, so that any text will do whatever its alphabet.
+        return KeyRing([sha256(secret.reveal().encode()).digest() for secret in secrets_], place="seal.keys")
+    directory = Path(config.state.directory) if config.state.directory else default_state_directory(os.environ)
+    return _own_key(directory)
+
+
+def _own_key(directory: Path) -> KeyRing:
+    path = directory / FILE_NAME
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        key = _read(path) if path.exists() else _create(path)
+        made_s = path.stat().st_mtime
+    except OSError as error:
+        raise ConfigError(
+            "defaults",
+            "state.directory",
+            f"cannot keep a seal key in {path}: {error.strerror or error}",
+            "make the directory writable, set state.directory, or set seal.keys",
+        ) from None
+    if len(key) != KEY_BYTES:
+        raise ConfigError("defaults", "state.directory", f"{path} is no seal key", f"remove {path}, or set seal.keys")
+    return KeyRing([key], place=str(path), made_s=made_s)
+
+
+def _create(path: Path) -> bytes:
+    """A new key in `path`. Of two processes that start at once, both get the one that was there first."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{FILE_NAME}.", dir=path.parent)  # readable by its owner alone
+    temporary = Path(name)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(secrets.token_bytes(KEY_BYTES))
+    try:
+        os.link(temporary, path)  # Unlike a rename, a link fails where the other process was first.
+    except FileExistsError:
+        pass
+    finally:
+        temporary.unlink()
+    return _read(path)
+
+
+def _read(path: Path) -> bytes:
+    return path.read_bytes()

@@ -1,0 +1,175 @@
+"""From an event to a line on standard error. Rule: only this file imports structlog when the program starts to log."""
+
+import json
+import re
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TextIO, cast
+
+import msgspec
+import structlog
+from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+
+from mcp_runtime.config.secret import HIDDEN, Secret
+from mcp_runtime.platform.interruptions import is_ctrl_c
+from mcp_runtime.telemetry.log import call_fields
+
+# Names of fields, not of values: what a plugin logs is its own, but what is named like this was never meant to be read.
+_SECRET_NAME: Final = re.compile(
+    r"(?:^|[_-])(?:authorization|cookie|passw(?:or)?d|passphrase|secret|token|api[_-]?key|private[_-]?key|request_?state)$",
+    re.IGNORECASE,
+)
+_PLAIN: Final = (str, int, float, bool, type(None))
+_FIRST: Final = ("timestamp", "level", "logger", "event")
+
+
+class Rendering:
+    """One way to write events: to `stream`, of at least `level`; JSON, one event a line, or text for a terminal."""
+
+    def __init__(self, stream: TextIO, *, level: int, json: bool) -> None:
+        self._lines = _Lines(stream)
+        self._processors: list[Processor] = [_Render(_processors(stream, json=json))]
+        self._wrapper_class = structlog.make_filtering_bound_logger(level)
+
+    def logger(self, name: str) -> FilteringBoundLogger:
+        """A logger that writes this way, however structlog is configured."""
+        wrapped = structlog.wrap_logger(
+            self._lines(name), processors=self._processors, wrapper_class=self._wrapper_class
+        )
+        return cast("FilteringBoundLogger", wrapped.bind())
+
+    def configure_structlog(self) -> None:
+        """Let all other structlog loggers of the process write this way too."""
+        structlog.configure(
+            processors=self._processors,
+            wrapper_class=self._wrapper_class,
+            logger_factory=self._lines,
+            # A logger that outlives the next call, as in tests, would go on writing to this stream.
+            cache_logger_on_first_use=False,
+        )
+
+
+def _processors(stream: TextIO, *, json: bool) -> list[Processor]:
+    common: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        _add_call_fields,
+        _add_logger_name,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+        _redact,
+    ]
+    if json:
+        return [*common, structlog.processors.format_exc_info, _to_json]
+    # rich's tracebacks would show local variables, and those hold secrets.
+    console = structlog.dev.ConsoleRenderer(
+        colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback, pad_event_to=0
+    )
+    return [*common, console]
+
+
+class _Render:
+    """All processors in one. It takes any event: values are a plugin's, and may fail at whatever is asked of them."""
+
+    def __init__(self, processors: Sequence[Processor]) -> None:
+        self._processors = tuple(processors)
+
+    def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> str:
+        given = dict(event)
+        try:
+            return self._rendered(logger, method, event)
+        except BaseException as error:  # a log line must not fail, nor whoever wrote it, for what is in it
+            if is_ctrl_c(error):
+                raise
+            return self._rendered(logger, method, _sayable(given, error))
+
+    def _rendered(self, logger: WrappedLogger, method: str, event: EventDict) -> str:
+        rendered: Any = event
+        for process in self._processors:
+            rendered = process(logger, method, rendered)
+        return cast("str", rendered)
+
+
+def _sayable(event: EventDict, error: BaseException) -> EventDict:
+    """What can be said of `event` without any code but our own, and why it is no more."""
+    plain: EventDict = {name: value for name, value in event.items() if type(value) in _PLAIN}
+    plain.setdefault("event", "unsayable")
+    raised: Any = event.get("exc_info")
+    if raised:
+        failure: object = error.__context__ if raised is True else raised
+        failure = cast("tuple[object, ...]", raised)[1] if isinstance(raised, tuple) else failure
+        plain["exception"] = f"{type(failure).__name__}: its traceback cannot be written"
+        plain.pop("exc_info", None)
+    return {**plain, "unsayable": type(error).__name__}
+
+
+class _Lines:
+    """Makes the loggers that write to one stream, a whole line at a time."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+
+    def __call__(self, name: str = "mcp_runtime", *_: object) -> "_LineLogger":
+        return _LineLogger(self, name)
+
+    def write(self, line: str) -> None:
+        try:
+            with self._lock:
+                self._stream.write(f"{line}\n")
+                self._stream.flush()
+        except (OSError, ValueError):
+            # Whoever read standard error is gone. That is no reason to stop serving, and there is nobody left to tell.
+            return
+
+
+class _LineLogger:
+    """What structlog calls last, with the rendered line, by the name of the level."""
+
+    def __init__(self, lines: _Lines, name: str) -> None:
+        self._lines = lines
+        self.name = name
+
+    def msg(self, line: str) -> None:
+        self._lines.write(line)
+
+    debug = info = warning = warn = error = critical = exception = fatal = log = msg
+
+
+def _add_call_fields(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    for name, value in call_fields.current_fields().items():
+        event.setdefault(name, value)
+    return event
+
+
+def _add_logger_name(logger: WrappedLogger, _: str, event: EventDict) -> EventDict:
+    event["logger"] = logger.name
+    return event
+
+
+def _redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    return {name: _redacted(name, value) for name, value in event.items()}
+
+
+def _redacted(name: str, value: object) -> object:
+    match value:
+        case Secret():
+            return HIDDEN
+        case None | bool():
+            return value
+        case _ if _SECRET_NAME.search(name):
+            return HIDDEN
+        case Mapping():
+            return {key: _redacted(str(key), one) for key, one in cast("Mapping[object, object]", value).items()}
+        case list() | tuple() if name != "exc_info":
+            return [_redacted("", one) for one in cast("Sequence[object]", value)]
+        case _:
+            return value
+
+
+def _to_json(_: WrappedLogger, __: str, event: EventDict) -> str:
+    ordered: dict[str, Any] = {name: event[name] for name in _FIRST if name in event}
+    try:
+        return msgspec.json.encode({**ordered, **event}, enc_hook=str).decode()
+    except ValueError:  # A lone surrogate, which UTF-8 does not have; a log line must not fail for it.
+        return json.dumps({**ordered, **event}, default=str)

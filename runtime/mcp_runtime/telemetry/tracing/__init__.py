@@ -1,0 +1,1 @@
+"""Spans of requests: a port, and OpenTelemetry behind it."""

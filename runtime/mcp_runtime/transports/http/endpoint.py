@@ -1,0 +1,324 @@
+"""The MCP endpoint over HTTP, as an ASGI application. Rule: a handler runs in the task that read its request.
+
+Spec: 2026-07-28/basic/transports/streamable-http
+"""
+
+import math
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from typing import Final
+
+from starlette.types import Receive, Scope, Send
+
+from mcp_runtime.config.limits import Limits
+from mcp_runtime.core.calls.call import Answer, Call, Reply, Stream
+from mcp_runtime.core.calls.observers import Observer
+from mcp_runtime.core.dispatch.dispatcher import Dispatcher
+from mcp_runtime.protocol.errors import INVALID_REQUEST, PeerError, unsupported_version
+from mcp_runtime.protocol.headers import PROTOCOL_VERSION, read_headers, version_of
+from mcp_runtime.protocol.jsonrpc import (
+    MalformedMessageError,
+    Message,
+    Notification,
+    Request,
+    Response,
+    decode,
+    encode_error,
+)
+from mcp_runtime.protocol.legacy import refusal
+from mcp_runtime.protocol.messages import read_message
+from mcp_runtime.protocol.revisions import LEGACY_REVISIONS, MODERN_REVISIONS, Era, classify
+from mcp_runtime.telemetry.metrics import Meter
+from mcp_runtime.transports.bridges import HttpBridge, LegacyExchange
+from mcp_runtime.transports.http.direct import shortcut_of
+from mcp_runtime.transports.http.event_stream import Events, serve_event_stream
+from mcp_runtime.transports.http.exchange import Exchange
+from mcp_runtime.transports.http.guard import Guard
+from mcp_runtime.transports.http.request import (
+    ClientGoneError,
+    HttpRefusalError,
+    check_media_types,
+    discard_body,
+    headers_of,
+    path_of,
+    read_body,
+    too_large,
+    too_slow,
+)
+from mcp_runtime.transports.http.response import Headers, PostResponse
+from mcp_runtime.transports.http.server_sent_events import encode_event
+from mcp_runtime.transports.http.watch import Watch
+
+_JSON: Final = (b"content-type", b"application/json")
+
+
+_Conclusion = Callable[[], Awaitable[None]]
+"""What is left to do for a request once nothing of it may be cut off any more."""
+
+
+async def _nothing() -> None:
+    """The client has left: there is nothing to do for it."""
+
+
+class StreamableHttp:
+    """One endpoint. `path` is where it is ("/mcp"); `bridge`, if any, gets what is not of this revision."""
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        *,
+        path: str,
+        guard: Guard,
+        limits: Limits,
+        watch: Watch,
+        bridge: HttpBridge | None = None,
+        observer: Observer | None = None,
+        meter: Meter | None = None,
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._path = path
+        self._guard = guard
+        self._limits = limits
+        self._watch = watch
+        self._bridge = bridge
+        self._observer = observer
+        self._meter = meter
+        self._stopped = self._finish_stopped
+        self._is_body_cut_early = limits.body_timeout_s <= watch.after_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
+        method: str = scope["method"]
+        shortcut = shortcut_of(scope)
+        headers = headers_of(scope) if shortcut is None or shortcut.headers is None else shortcut.headers
+        origin = headers.get(b"origin")
+        extra: Headers = [] if origin is None else self._guard.response_headers(origin)
+        response = PostResponse(send, extra, shortcut, method != "HEAD")
+        exchange = Exchange(
+            since=self._watch.loop.now(),
+            scope=scope,
+            incoming=receive,
+            send=send,
+            shortcut=shortcut,
+            headers=headers,
+            extra=extra,
+            response=response,
+            limits=self._limits,
+            stopped=self._stopped,
+        )
+        try:
+            try:
+                self._guard.check(headers.get(b"host"), origin)
+                if method == "POST" and path_of(scope) == self._path:
+                    await self._post(exchange)
+                else:
+                    await self._other(exchange)
+            except HttpRefusalError as error:
+                await self._refuse(exchange, error)
+        except (ClientGoneError, OSError):
+            return  # Nobody is left to be answered; some servers say so by failing the send.
+
+    async def _refuse(self, exchange: Exchange, error: HttpRefusalError) -> None:
+        body = encode_error(None, PeerError(INVALID_REQUEST, error.text))
+        await exchange.response.send(error.status, body, (_JSON, *error.headers))
+        await discard_body(exchange.incoming, self._limits)
+
+    async def _other(self, exchange: Exchange) -> None:
+        """Everything that is no POST to the endpoint."""
+        if exchange.scope["method"] == "OPTIONS":
+            requested = exchange.headers.get(b"access-control-request-headers", b"")
+            preflight = self._guard.preflight_headers(exchange.headers.get(b"origin"), requested)
+            if preflight is not None:
+                await PostResponse(exchange.send, preflight, exchange.shortcut).send(204, b"")
+                return
+        if await self._bridged(exchange, None):
+            return
+        if path_of(exchange.scope) != self._path:
+            raise HttpRefusalError(404, f"Not found; the MCP endpoint is {self._path}")
+        raise HttpRefusalError(405, "Method not allowed; send MCP messages with POST", ((b"allow", b"POST"),))
+
+    async def _bridged(
+        self,
+        exchange: Exchange,
+        body: bytes | None,
+        message: Message | None = None,
+    ) -> bool:
+        if self._bridge is None:
+            return False
+        legacy = LegacyExchange(
+            scope=exchange.scope,
+            receive=exchange.incoming,
+            send=exchange.send,
+            request_headers=exchange.headers,
+            headers=exchange.extra,
+            message=message,
+            shortcut=exchange.shortcut,
+        )
+        return await self._bridge.serve(legacy, body=body)
+
+    async def _post(self, exchange: Exchange) -> None:
+        check_media_types(exchange.headers)
+        watch = self._watch
+        lent = None if exchange.shortcut is None else exchange.shortcut.lent
+        watch.enter(exchange)
+        conclude: Reply | _Conclusion | None = None
+        try:
+            try:
+                # One scope for all that may take too long. What is sent is outside of it: no limit tears an answer.
+                if lent is None:
+                    with watch.loop.new_scope() as exchange.cutter:
+                        conclude = await self._take(exchange)
+                else:
+                    exchange.cutter, lent.conclude = lent, exchange.finish_stopped
+                    try:
+                        conclude = await self._take(exchange)
+                    finally:
+                        if lent.is_touched:
+                            await lent.give_back()
+                        elif not exchange.is_passed_on:
+                            lent.end()
+            finally:
+                watch.leave(exchange)
+            if conclude is None:
+                conclude = self._cut_off(exchange)
+            if isinstance(conclude, Reply):
+                await exchange.response.finish(conclude)
+            else:
+                # A stream may stay open for days: nothing of the request that opened it stays with it.
+                exchange.cutter = exchange.call = None
+                await conclude()
+        except PeerError as error:
+            request_id = error.id if isinstance(error, MalformedMessageError) else exchange.request_id
+            await exchange.response.finish(Reply(body=encode_error(request_id, error), status=error.http_status))
+
+    async def _take(self, exchange: Exchange) -> Reply | _Conclusion:
+        """Read the body and serve what is in it: the answer, or what is to be done once that is over."""
+        if self._is_body_cut_early:
+            exchange.cutter.deadline = exchange.since + self._limits.body_timeout_s
+        body = None if exchange.shortcut is None else exchange.shortcut.take_body()
+        if body is None:
+            body = await read_body(exchange.headers, exchange.incoming, self._limits)
+        elif len(body) > self._limits.max_body_bytes:
+            raise too_large(self._limits)
+        if exchange.is_old or self._is_body_cut_early:
+            exchange.cutter.deadline = math.inf
+        call = self._sort(exchange, body)
+        if not isinstance(call, Call):
+            return call
+        exchange.call, exchange.receive = call, exchange.incoming
+        if exchange.is_old:  # Its body took long; what it is from here on is watched anew.
+            self._watch.renew(exchange)
+        return self._concluding(exchange, call, await self._dispatcher.dispatch(call))
+
+    async def _finish_stopped(self, exchange: Exchange) -> None:
+        """Answer a POST that was stopped in a scope that was lent."""
+        with suppress(OSError):
+            try:
+                answer = self._cut_off(exchange)
+                await (exchange.response.finish(answer) if isinstance(answer, Reply) else answer())
+            except HttpRefusalError as error:
+                await self._refuse(exchange, error)
+
+    def _sort(self, exchange: Exchange, body: bytes) -> Call | _Conclusion:
+        """The call that `body` is, where it is a request of this revision; otherwise what is to be done about it."""
+        try:
+            message = read_message(body)
+        except MalformedMessageError:
+            if self._is_legacy_batch(exchange, body):
+                return partial(self._batch, exchange, body)
+            raise
+        raw = exchange.scope["headers"]
+        if isinstance(message, Request):
+            exchange.request_id = message.id  # for whatever goes wrong from here on
+        headers = exchange.headers if len(raw) == len(exchange.headers) else read_headers(raw)
+        if not isinstance(message, Request):
+            return self._sort_other(exchange, message, body, version_of(headers))
+        if message.probe.version is None:
+            version = version_of(headers)
+            if classify(body_version=None, header_version=version) is Era.LEGACY:
+                exchange.is_passed_on = True
+                return partial(self._legacy, exchange, message, body, version)
+        client = exchange.scope.get("client")
+        return Call(
+            request=message,
+            transport="streamable_http",
+            notify=exchange.response.notify,
+            headers=headers,
+            peer=client[0] if client else None,
+            http_headers=exchange.headers,
+            scope=exchange.cutter,
+            in_scope=True,
+            watched_after_s=self._watch.after_s,
+            now=self._watch.loop.now,
+            began=None if exchange.is_old else exchange.since,
+        )
+
+    def _sort_other(
+        self,
+        exchange: Exchange,
+        message: Notification | Response,
+        body: bytes,
+        version: str | None,
+    ) -> _Conclusion:
+        if classify(body_version=None, header_version=version) is Era.LEGACY:
+            return partial(self._legacy, exchange, message, body, version)
+        if isinstance(message, Response):
+            raise PeerError(INVALID_REQUEST, "Invalid request: clients do not send responses in this revision")
+        if version not in MODERN_REVISIONS:
+            raise unsupported_version(version or "", MODERN_REVISIONS)
+        # No notification means anything over HTTP in this revision; it is accepted and that is all.
+        # Spec: 2026-07-28/basic/transports/streamable-http#sending-messages
+        return partial(exchange.response.send, 202, b"")
+
+    def _cut_off(self, exchange: Exchange) -> Reply | _Conclusion:
+        """What is to be done about a POST that was stopped."""
+        call = exchange.call
+        if call is None:
+            raise too_slow(self._limits)
+        return self._concluding(exchange, call, self._dispatcher.cut_off(call))
+
+    async def _batch(self, exchange: Exchange, body: bytes) -> None:
+        if not await self._bridged(exchange, body):
+            decode(body)  # Says what is wrong with it.
+
+    async def _legacy(
+        self,
+        exchange: Exchange,
+        message: Message,
+        body: bytes,
+        version: str | None,
+    ) -> None:
+        if not await self._bridged(exchange, body, message):
+            raise refusal(message, versions=MODERN_REVISIONS, header_version=version, has_headers=True)
+
+    def _is_legacy_batch(self, exchange: Exchange, body: bytes) -> bool:
+        """Whether it may be a batch of 2025-03-26, the only revision that has them; which has no version header."""
+        version = exchange.headers.get(PROTOCOL_VERSION)
+        return body.lstrip()[:1] == b"[" and (version is None or version.decode("latin-1") in LEGACY_REVISIONS)
+
+    def _concluding(self, exchange: Exchange, call: Call, answer: Answer | None) -> Reply | _Conclusion:
+        if self._observer is not None:
+            self._observer.served(call, answer, exchange.since)
+        if isinstance(answer, Reply):
+            return answer
+        return _nothing if answer is None else partial(self._stream, exchange, answer)
+
+    async def _stream(self, exchange: Exchange, stream: Stream) -> None:
+        if self._meter is not None:
+            self._meter.stream_opened("modern", "streamable_http")
+        try:
+            await serve_event_stream(_events(stream), exchange.incoming, exchange.response, watch=self._watch)
+        finally:
+            stream.subscription.leave()
+            if self._meter is not None:
+                self._meter.stream_closed("modern", "streamable_http")
+
+
+async def _events(stream: Stream) -> Events:
+    # Not around `notifications`: an idle stream holds all that it is made of.
+    subscription = stream.subscription
+    yield encode_event(subscription.acknowledgment)
+    while (change := await subscription.next_change()) is not None:
+        yield encode_event(subscription.encode(change))
+    yield encode_event(stream.final)

@@ -1,0 +1,239 @@
+"""What an old session changed: kept until its id expires, bounded, and a clear 503 where it cannot be reached."""
+
+from collections.abc import Awaitable, Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from msgspec.structs import replace
+
+from mcp_bridges.sessions.session import Session
+from mcp_bridges.sessions.session_state import UNCHANGED, SessionState, SessionStates
+from mcp_runtime.config.limits import Limits
+from mcp_runtime.protocol.errors import PeerError
+from mcp_runtime.state.engines import open_state
+from mcp_runtime.state.errors import StateError
+from mcp_runtime.state.memory import MemoryStore
+from tests.support.captured_log import Events, captured_log
+from tests.support.clocks import run
+from tests.support.legacy_sessions import (
+    LOOPS,
+    NEWEST,
+    OldServer,
+    Ticking,
+    on_both_loops,
+    served,
+    serving,
+)
+from tests.support.settings import settings
+
+SESSION = Session("session", NEWEST, "", "", {}, 1000, 1060)
+OTHER = Session("other", NEWEST, "", "", {}, 1000, 1060)
+
+
+@pytest.fixture
+def log() -> Generator[Events]:
+    """The events in the operator's log."""
+    with captured_log() as events:
+        yield events
+
+
+class Shaky(MemoryStore):
+    """A store that fails while `broken`, and that somebody else changes `rivals` times, just before a swap."""
+
+    def __init__(self, clock: Callable[[], float] = lambda: 0.0) -> None:
+        super().__init__(max_entries=100, max_bytes=1_000_000, now=clock)
+        self.broken = False
+        self.breaks_on_swap = False
+        self.rivals = 0
+
+    def _check(self, *, breaks: bool = False) -> None:
+        if self.broken or breaks:
+            raise StateError(Path("/srv/state.db"), "the disk is full", "make room")
+
+    async def get(self, key: str) -> bytes | None:
+        self._check()
+        return await super().get(key)
+
+    async def put(self, key: str, value: bytes, *, ttl_s: float) -> None:
+        self._check()
+        await super().put(key, value, ttl_s=ttl_s)
+
+    async def swap(self, key: str, value: bytes, *, expected: bytes | None, ttl_s: float) -> bool:
+        self._check(breaks=self.breaks_on_swap)
+        if self.rivals:
+            self.rivals -= 1
+            await super().put(key, b'{"uris":["note://rival-%d"]}' % self.rivals, ttl_s=60)
+        return await super().swap(key, value, expected=expected, ttl_s=ttl_s)
+
+
+def states(store: MemoryStore, clock: Callable[[], float] = lambda: 1000.0, max_uris: int = 3) -> SessionStates:
+    return SessionStates(store, limits=Limits(max_subscription_uris=max_uris), now=clock)
+
+
+def on_loops(test: Callable[[], Awaitable[None]]) -> Callable[..., None]:
+    @pytest.mark.parametrize("loop", LOOPS)
+    def run_test(loop: Any) -> None:
+        run(loop, test)
+
+    marked: Callable[..., None] = run_test
+    return marked
+
+
+@on_loops
+async def test_a_session_that_changed_nothing_is_not_kept() -> None:
+    store = Shaky()
+    kept = states(store)
+    assert await kept.get(SESSION) == UNCHANGED
+    await kept.unsubscribe(SESSION, "note://never")
+    assert len(store) == 0
+
+
+@on_loops
+async def test_each_session_has_its_own_state() -> None:
+    kept = states(Shaky())
+    await kept.set_level(SESSION, "error")
+    await kept.subscribe(SESSION, "note://a")
+    await kept.subscribe(SESSION, "note://b")
+    await kept.subscribe(OTHER, "note://c")
+    assert await kept.get(SESSION) == SessionState(log_level="error", uris=("note://a", "note://b"))
+    assert await kept.get(OTHER) == SessionState(uris=("note://c",))
+    await kept.unsubscribe(SESSION, "note://a")
+    await kept.set_level(SESSION, "debug")
+    assert await kept.get(SESSION) == SessionState(log_level="debug", uris=("note://b",))
+
+
+@on_loops
+async def test_subscriptions_are_bounded_and_each_counts_once() -> None:
+    kept = states(Shaky())
+    for uri in ("a", "b", "c", "a", "b", "c"):
+        await kept.subscribe(SESSION, uri)
+    with pytest.raises(PeerError, match="may subscribe to 3 URIs and no more; unsubscribe from one first") as refused:
+        await kept.subscribe(SESSION, "d")
+    assert refused.value.code == -32602
+    await kept.unsubscribe(SESSION, "a")
+    await kept.subscribe(SESSION, "d")
+    assert (await kept.get(SESSION)).uris == ("b", "c", "d")
+
+
+@on_loops
+async def test_what_is_kept_goes_when_the_id_expires() -> None:
+    clock = Ticking(1000.0)
+    store = Shaky(clock)
+    kept = states(store, clock)
+    await kept.set_level(SESSION, "error")
+    await kept.end(OTHER)
+    clock.now = 1059.9
+    assert (await kept.get(SESSION), (await kept.get(OTHER)).ended) == (SessionState(log_level="error"), True)
+    clock.now = 1060.0
+    assert len(store) == 0
+    await kept.end(SESSION)  # a request that was under way when it expired
+    assert len(store) == 1
+    clock.now = 1061.0
+    assert len(store) == 0
+
+
+@on_loops
+async def test_a_session_that_ended_stays_ended_whatever_is_under_way() -> None:
+    kept = states(Shaky())
+    await kept.subscribe(SESSION, "note://a")
+    await kept.end(SESSION)
+    await kept.set_level(SESSION, "error")
+    await kept.subscribe(SESSION, "note://b")
+    assert await kept.get(SESSION) == SessionState(ended=True)
+    await kept.end(SESSION)
+    assert await kept.get(SESSION) == SessionState(ended=True)
+
+
+@on_loops
+async def test_changes_at_once_are_all_kept() -> None:
+    kept = states(Shaky(), max_uris=100)
+    async with anyio.create_task_group() as tasks:
+        for number in range(20):
+            tasks.start_soon(kept.subscribe, SESSION, f"note://{number}")
+        tasks.start_soon(kept.set_level, SESSION, "error")
+    state = await kept.get(SESSION)
+    assert (len(state.uris), state.log_level) == (20, "error")
+
+
+@on_loops
+async def test_a_change_is_made_again_where_another_process_was_faster() -> None:
+    store = Shaky()
+    kept = states(store)
+    store.rivals = 15
+    await kept.subscribe(SESSION, "note://mine")
+    assert (await kept.get(SESSION)).uris == ("note://rival-0", "note://mine")
+    store.rivals = 16
+    with pytest.raises(PeerError, match="changed by many requests at once; try again"):
+        await kept.set_level(SESSION, "error")
+    assert (store.rivals, (await kept.get(SESSION)).log_level) == (0, None)
+
+
+# Over HTTP
+
+
+@served(settings(limits={"max_subscription_uris": 2}))
+async def test_a_client_hears_that_it_has_its_subscriptions(server: OldServer) -> None:
+    client, other = await server.client(), await server.client()
+    for uri in ("note://text", "note://bytes", "note://text"):
+        assert (await client.ask("resources/subscribe", {"uri": uri})).result == {}
+    reply = await client.ask("resources/subscribe", {"uri": "note://folder"})
+    assert "may subscribe to 2 URIs" in reply.refused(200, id_=5, code=-32602)
+    assert (await other.ask("resources/subscribe", {"uri": "note://folder"})).result == {}
+    assert (await client.ask("resources/unsubscribe", {"uri": "note://text"})).result == {}
+    assert (await client.ask("resources/subscribe", {"uri": "note://folder"})).result == {}
+
+
+@served(settings(limits={"max_subscription_chars": 16}))
+async def test_long_subscriptions_are_bounded_together_at_the_exact_edge(server: OldServer) -> None:
+    client = await server.client()
+    for uri in ("a://5678", "b://5678", "a://5678"):
+        assert (await client.ask("resources/subscribe", {"uri": uri})).result == {}
+    reply = await client.ask("resources/subscribe", {"uri": "a"})
+    assert "may subscribe to 16 characters of URIs" in reply.refused(200, id_=5, code=-32602)
+
+
+@served(settings(limits={"max_subscription_uris": 0}))
+async def test_an_operator_may_have_no_subscriptions_at_all(server: OldServer) -> None:
+    client = await server.client()
+    assert "to 0 URIs" in (await client.ask("resources/subscribe", {"uri": "a"})).refused(200, id_=2, code=-32602)
+
+
+@on_both_loops()
+async def test_where_the_store_cannot_be_reached_clients_hear_503_and_the_operator_why(log: Events) -> None:
+    store = Shaky()
+    async with serving(state=replace(open_state(settings()), durable=store)) as server:
+        client = await server.client("2025-03-26")
+        store.broken = True
+        for id_, message in (
+            (7, client.call("echo", id_=7, text="hi")),
+            ("s", client.request("logging/setLevel", {"level": "error"}, id_="s")),
+            (None, {"jsonrpc": "2.0", "method": "notifications/initialized"}),
+            (None, [client.request("ping")]),
+        ):
+            reply = await client.send(message)
+            text = reply.refused(503, id_=id_, code=-32603)
+            assert text == "The server cannot reach what it keeps of sessions; try again"
+            assert reply.header("retry-after") == "1"
+        async with client.listen() as stream:
+            assert (await stream.done()).status == 503
+        assert (await client.end()).status == 503
+        assert (await server.visitor().begin_only()).status == 200  # which needs nothing that is kept
+        events = [event for event in log() if event["event"] == "state_unreachable"]
+        assert [event["level"] for event in events] == ["error"] * 6
+        assert all("/srv/state.db" in event["problem"] and "disk is full" in event["problem"] for event in events)
+        store.broken = False
+        assert (await client.use("echo", text="hi")).text == "hi"
+
+
+@on_both_loops()
+async def test_a_store_that_breaks_between_two_looks_at_it_fails_one_request_alone() -> None:
+    store = Shaky()
+    async with serving(state=replace(open_state(settings()), durable=store)) as server:
+        client = await server.client()
+        store.breaks_on_swap = True
+        reply = await client.send(client.request("logging/setLevel", {"level": "error"}, id_=9))
+        assert "cannot reach" in reply.refused(503, id_=9, code=-32603)
+        assert reply.header("retry-after") == "1"
+        assert (await client.use("echo", text="hi")).text == "hi"
