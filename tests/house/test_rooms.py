@@ -1,6 +1,6 @@
 """The house keeps its shape: every file has a room, every room a sentence, and imports go one way."""
 
-from collections.abc import Callable
+import re
 from pathlib import Path
 from typing import Final
 
@@ -16,8 +16,6 @@ CONTRACTS: Final = contracts_of(ROOT / "pyproject.toml")
 
 NAMES_IN_INIT: Final = {"mcp_runtime", "mcp_runtime.config"}
 """The door of authors, and the room whose names are documented."""
-
-Shelf = Callable[[str], Path]
 
 
 @pytest.mark.parametrize(
@@ -48,15 +46,33 @@ def test_the_contracts_list_every_folder_and_file_beside_folders(package: Path) 
     assert unlisted(package, CONTRACTS) == {}
 
 
-def test_the_architecture_page_names_every_room() -> None:
+def floors(container: str) -> list[set[str]]:
+    """What the contract about `container` has on each floor, from the ground up."""
+    (layers,) = [one["layers"] for one in CONTRACTS if one.get("containers") == [container]]
+    return [set(layer.split(" | ")) for layer in reversed(layers)]
+
+
+def test_the_architecture_page_has_the_floors_of_the_contracts() -> None:
     page = (ROOT / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")
-    rooms = {
-        f"`{package.name}.{folder.name}`"
-        for package in (RUNTIME, BRIDGES)
-        for folder in package.iterdir()
-        if folder.is_dir() and any(folder.glob("*.py"))
+    written: dict[str, list[set[str]]] = {}
+    for heading, section in re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", page, flags=re.MULTILINE | re.DOTALL):
+        rows = re.findall(r"^\| (\d) \| \*\*(\w+)\*\* \|", section, flags=re.MULTILINE)
+        numbers = sorted({int(number) for number, _ in rows})
+        written[heading] = [{name for number, name in rows if int(number) == floor} for floor in numbers]
+    house, bridges = (value for value in written.values() if value)
+    assert [rooms - {"mcp_bridges", "mcp_plugins"} for rooms in house] == floors("mcp_runtime")[:-1]  # `__main__`
+    assert bridges == [rooms - {"deprecation"} for rooms in floors("mcp_bridges")]
+
+
+def test_the_picture_of_the_architecture_has_the_floors_of_the_contracts() -> None:
+    picture = (ROOT / "docs" / "images" / "architecture.svg").read_text(encoding="utf-8")
+    heights = {
+        name: float(y) for y, name in re.findall(r'<text class="name" x="[\d.]+" y="([\d.]+)">([^<]+)<', picture)
     }
-    assert {room for room in rooms if room not in page} == set()
+    drawn = [{heights[room] for room in rooms} for rooms in floors("mcp_runtime")[:-1]]
+    assert all(len(one) == 1 for one in drawn)
+    assert [min(one) for one in drawn] == sorted((min(one) for one in drawn), reverse=True)
+    assert heights["bridges"] == heights["plugins"] == heights["server"]
 
 
 # Each rule notices what breaks it

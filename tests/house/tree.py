@@ -103,7 +103,7 @@ def _imports(path: Path, known: Mapping[str, Path]) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (one.name for one in node.names if one.name in known)
-        elif isinstance(node, ast.ImportFrom) and not node.level and node.module in known:
+        elif isinstance(node, ast.ImportFrom) and node.module is not None and not node.level and node.module in known:
             inner = {f"{node.module}.{one.name}" for one in node.names} & known.keys()
             yield from inner or {node.module}
 
