@@ -12,6 +12,7 @@ import pytest
 from tests.process.certificates import make_certificates
 from tests.process.http_client import Connection, ask
 from tests.process.messages import call, listen, text
+from tests.process.raw_http2 import PREFACE, get, headers
 from tests.process.server_process import PATIENCE_S, PROBES, ServerProcess
 from tests.process.timing import assert_within
 from tests.support.messages import encode, headers_for
@@ -126,3 +127,27 @@ def test_what_one_client_does_leaves_others_alone(tmp_path: Path) -> None:
         server.said("unwanted cancelled")
         ask(server.url, call("release", name="wanted"))
         assert text(patient.answer()) == "wanted was released"
+
+
+@pytest.mark.parametrize("leave", [_close, _reset], ids=["close", "reset"])
+@pytest.mark.parametrize("parser", ["httptools", "h11"])
+@pytest.mark.parametrize("spoken", [PREFACE, PREFACE + headers(1, get(), "END_STREAM"), PREFACE + b"\xff" * 99])
+def test_nothing_stays_of_http2_clients_that_have_left(
+    spoken: bytes, parser: str, leave: Leave, tmp_path: Path
+) -> None:
+    environment = {"MCP_RUNTIME_HTTP_PARSER": parser, "MCP_RUNTIME_HTTP_IDLE_TIMEOUT_S": "3600"}
+    with ServerProcess(
+        "--plugin", PROBES, "--bind", "127.0.0.1:0", directory=tmp_path, environment=environment
+    ) as server:
+        assert text(ask(server.url, call("echo", text="first"))) == "first"
+        before = _descriptors(server)
+        for _ in range(20):
+            connection = Connection(server.url)
+            connection.socket.sendall(spoken)
+            assert connection.socket.recv(9)  # its settings
+            leave(connection)
+        server.errors.wait_until(lambda: _descriptors(server) <= before + 1)
+
+
+def _descriptors(server: ServerProcess) -> int:
+    return sum(1 for _ in Path(f"/proc/{server.pid}/fd").iterdir())

@@ -253,7 +253,8 @@ async def test_no_more_calls_are_taken_than_the_limit_until_their_answers_are_wr
     async with serving(reader, writer, settings(limits={"max_concurrent_requests": limit})) as served:
         await trio.sleep(60)
         assert served.runtime.dispatcher.at_work == 0
-        assert reader.handed_out == limit + 2  # the last one is refused, and its refusal is to be written, too
+        # The last one is refused, and its refusal is to be written, too; the first may be with the writer by then, or not.
+        assert reader.handed_out in {limit + 1, limit + 2}
         writer.allowed = 20
         await trio.sleep(60)
     assert sorted(json.loads(line)["id"] for line in writer.taken) == list(range(1, 11))

@@ -14,8 +14,8 @@ import anyio
 from sniffio import current_async_library
 from starlette.types import Receive, Scope, Send
 
-from mcp_runtime.assembly.lifespans import LifespanError
 from mcp_runtime.assembly.runtime import Runtime
+from mcp_runtime.authoring.plugin_loading import LifespanError
 from mcp_runtime.platform.garbage import freeze_what_is_there
 from mcp_runtime.transports.http.endpoint import StreamableHttp
 from mcp_runtime.transports.http.event_stream import end_with_uvicorn

@@ -18,30 +18,11 @@ from anyio.abc import TaskGroup
 from mcp_runtime.assembly.start import Start, StartCalledOff
 from mcp_runtime.authoring.declarations import Lifespan
 from mcp_runtime.authoring.plugin import Plugin
-from mcp_runtime.authoring.plugin_loading import PluginLoadError, cause_of, place_of
+from mcp_runtime.authoring.plugin_loading import LifespanError, PluginLoadError, cause_of, place_of
 from mcp_runtime.authoring.registration.invocation import as_context_manager
 from mcp_runtime.config import ConfigError
-from mcp_runtime.telemetry.log.log import get_logger
 
 _UNSET: Final = object()
-
-
-class LifespanError(Exception):
-    """A plugin's lifespan that failed once it had started. `place` is "file:line" where that is known."""
-
-    def __init__(self, plugin: str, cause: str, place: str | None = None) -> None:
-        super().__init__(f"plugin {plugin!r}: its lifespan {cause}" + (f" ({place})" if place else ""))
-        self.plugin = plugin
-        self.cause = cause
-        self.place = place
-        self.is_told = False
-
-    def log(self) -> None:
-        """Tell the operator, once."""
-        if self.is_told:
-            return
-        self.is_told = True
-        get_logger().error("lifespan_failed", plugin=self.plugin, cause=self.cause, place=self.place)
 
 
 class Lifespans:

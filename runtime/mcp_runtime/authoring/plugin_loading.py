@@ -14,10 +14,11 @@ from typing import Any, Final
 from mcp_runtime.authoring.plugin import Plugin
 from mcp_runtime.authoring.plugin_files import module_name
 from mcp_runtime.platform.interruptions import is_ctrl_c
+from mcp_runtime.telemetry.log.log import get_logger
 
 ENTRY_POINTS: Final = "mcp_runtime.plugins"
 DEFAULT_ATTRIBUTE: Final = "plugin"
-_OWN_FOLDER: Final = str(Path(__file__).parent) + os.sep
+_OWN_FOLDER: Final = str(Path(__file__).parents[1]) + os.sep
 """Lines of the runtime tell the author of a plugin nothing."""
 
 
@@ -29,6 +30,24 @@ class PluginLoadError(Exception):
         self.reference = reference
         self.cause = cause
         self.place = place
+
+
+class LifespanError(Exception):
+    """A plugin's lifespan that failed once it had started. `place` is "file:line" where that is known."""
+
+    def __init__(self, plugin: str, cause: str, place: str | None = None) -> None:
+        super().__init__(f"plugin {plugin!r}: its lifespan {cause}" + (f" ({place})" if place else ""))
+        self.plugin = plugin
+        self.cause = cause
+        self.place = place
+        self.is_told = False
+
+    def log(self) -> None:
+        """Tell the operator, once."""
+        if self.is_told:
+            return
+        self.is_told = True
+        get_logger().error("lifespan_failed", plugin=self.plugin, cause=self.cause, place=self.place)
 
 
 def load_plugin(reference: str) -> Plugin[Any]:

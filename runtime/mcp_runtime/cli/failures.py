@@ -3,8 +3,7 @@
 import sys
 from typing import Any, Final, cast
 
-from mcp_runtime.assembly.lifespans import LifespanError
-from mcp_runtime.authoring.plugin_loading import PluginLoadError
+from mcp_runtime.authoring.plugin_loading import LifespanError, PluginLoadError
 from mcp_runtime.cli.exit_codes import ExitCode
 from mcp_runtime.cli.host import HostError, as_host_error
 from mcp_runtime.config import ConfigError

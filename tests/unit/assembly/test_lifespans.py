@@ -15,9 +15,8 @@ import trio.testing
 from mcp_runtime import Plugin
 from mcp_runtime.assembly.compose import build_runtime
 from mcp_runtime.assembly.http_app import HttpApp
-from mcp_runtime.assembly.lifespans import LifespanError
 from mcp_runtime.assembly.runtime import Runtime
-from mcp_runtime.authoring.plugin_loading import PluginLoadError
+from mcp_runtime.authoring.plugin_loading import LifespanError, PluginLoadError
 from mcp_runtime.config import Config
 from mcp_runtime.platform.interruptions import leaves_of
 from tests.support.captured_log import Events, captured_log

@@ -34,6 +34,7 @@ class HypercornConnection(TCPServer):
         self._socket = (stream.transport_stream if isinstance(stream, trio.SSLStream) else stream).socket
         self._reading = trio.CancelScope()
         self._lingers = False
+        self._is_over = False
         self._tasks = Tasks(abort=self._socket.close)
 
     async def run(self) -> None:
@@ -61,6 +62,8 @@ class HypercornConnection(TCPServer):
         idle: Any = self.idle_task  # not typed in all its parts
         await idle.restart(self._task_group, self._idle_timeout)
         await self._read_data()
+        self._is_over = True
+        await idle.stop()  # Nobody is left to be idle: it would hold the connection for as long as one may be.
 
     async def _read_data(self) -> None:
         data, dropped = self._begun, 0
@@ -107,7 +110,8 @@ class HypercornConnection(TCPServer):
                 self._socket.shutdown(SHUT_WR)
 
     async def _idle_timeout(self) -> None:
-        await self._tasks.guard(super()._idle_timeout)
+        if not self._is_over:
+            await self._tasks.guard(super()._idle_timeout)
 
 
 class _Protocol:
