@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from mcp_runtime.telemetry.labels import TransportName
 
-Headers = tuple[tuple[bytes, bytes], ...]
+HeaderFields = tuple[tuple[bytes, bytes], ...]
 """HTTP headers, names in lower case."""
 
 
@@ -73,7 +73,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     """What becomes of a sighting: served, or refused where `refusal` says so, with these HTTP headers either way."""
 
     refusal: Refusal | None = None
-    headers: Headers = ()
+    headers: HeaderFields = ()
 
 
 SERVE = Verdict()

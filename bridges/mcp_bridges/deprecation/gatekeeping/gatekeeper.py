@@ -13,13 +13,13 @@ from mcp_bridges.deprecation.decisions.enforcement import Enforcement, Objection
 from mcp_bridges.deprecation.gatekeeping.logs import Stream, UsageLog
 from mcp_bridges.deprecation.gatekeeping.refusals import Refusals
 from mcp_bridges.deprecation.gatekeeping.signals import Signals, brownout_headers
-from mcp_bridges.gate.port import Headers, LegacyClient, Sighting, UseOutcome, Verdict
+from mcp_bridges.gate.port import HeaderFields, LegacyClient, Sighting, UseOutcome, Verdict
 
 _MAX_COURSES: Final = 4096
 """Ways to treat a client that are kept; past it the one made first is forgotten, and made anew when it is needed."""
 
 # RFC 9110: a 410 may be kept by caches, and this one can be taken back.
-_UNCACHED: Final[Headers] = ((b"cache-control", b"no-store"),)
+_UNCACHED: Final[HeaderFields] = ((b"cache-control", b"no-store"),)
 
 
 class Notebook(Protocol):
@@ -85,7 +85,7 @@ class DeprecationGate:
             return course.verdict
         return Verdict(refusal=self._refusals.refusal(course.objection, sighting, at), headers=course.verdict.headers)
 
-    def headers(self, sighting: Sighting, at: float) -> Headers:
+    def headers(self, sighting: Sighting, at: float) -> HeaderFields:
         """What a response to `sighting` says at `at` of the features it uses: nothing on stdio."""
         if sighting.client.transport == "stdio":
             return ()
