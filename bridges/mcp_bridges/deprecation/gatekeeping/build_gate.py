@@ -8,7 +8,7 @@ from mcp_bridges.deprecation.decisions.options import each_once, read_deprecatio
 from mcp_bridges.deprecation.gatekeeping.gatekeeper import DeprecationGate, Notebook
 from mcp_bridges.deprecation.gatekeeping.logs import EventLog, UsageLog
 from mcp_bridges.deprecation.gatekeeping.refusals import Refusals
-from mcp_bridges.deprecation.gatekeeping.signals import Signals
+from mcp_bridges.deprecation.gatekeeping.signals import SignalHeaders
 from mcp_runtime.config import Config
 
 
@@ -18,7 +18,7 @@ def build_gate(config: Config, *, notebook: Notebook, now: Callable[[], float], 
     cadences = dict(CADENCES) | each_once(config, "log_cadences", section.log_cadences, parse_cadence)
     return DeprecationGate(
         enforcement=decided.enforcement,
-        signals=Signals(decided.policy, decided.links),
+        signals=SignalHeaders(decided.policy, decided.links),
         refusals=Refusals(
             policy=decided.policy, enforcement=decided.enforcement, links=decided.links, message=section.message
         ),

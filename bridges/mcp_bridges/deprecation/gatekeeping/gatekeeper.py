@@ -10,9 +10,9 @@ import msgspec
 
 from mcp_bridges.deprecation.decisions.days import DAY_S
 from mcp_bridges.deprecation.decisions.enforcement import Enforcement, Objection, Stage
-from mcp_bridges.deprecation.gatekeeping.logs import Stream, UsageLog
+from mcp_bridges.deprecation.gatekeeping.logs import UsageLog, UsageStream
 from mcp_bridges.deprecation.gatekeeping.refusals import Refusals
-from mcp_bridges.deprecation.gatekeeping.signals import Signals, brownout_headers
+from mcp_bridges.deprecation.gatekeeping.signals import SignalHeaders, brownout_headers
 from mcp_bridges.gate.port import HeaderFields, LegacyClient, Sighting, UseOutcome, Verdict
 
 _MAX_COURSES: Final = 4096
@@ -36,7 +36,7 @@ class _Course(msgspec.Struct, frozen=True):
     until_s: float
     outcome: UseOutcome
     verdict: Verdict
-    streams: tuple[Stream, ...]
+    streams: tuple[UsageStream, ...]
     objection: Objection | None
 
 
@@ -53,7 +53,7 @@ class DeprecationGate:
         self,
         *,
         enforcement: Enforcement,
-        signals: Signals,
+        signals: SignalHeaders,
         refusals: Refusals,
         log: UsageLog,
         notebook: Notebook,
@@ -116,7 +116,7 @@ class DeprecationGate:
             objection=refused,
         )
 
-    def _streams(self, sighting: Sighting, objections: tuple[Objection, ...], at: float) -> list[Stream]:
+    def _streams(self, sighting: Sighting, objections: tuple[Objection, ...], at: float) -> list[UsageStream]:
         """The streams that a call counts in: of a refused one, only those of the features it is refused for."""
         is_dry = {one.feature: one.is_dry for one in reversed(objections)}
         is_refused = False in is_dry.values()

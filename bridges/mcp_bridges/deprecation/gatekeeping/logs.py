@@ -57,7 +57,7 @@ class EventLog(Protocol):
 _Key = tuple[Identity, str, UseOutcome]
 
 
-class Stream(msgspec.Struct, eq=False):
+class UsageStream(msgspec.Struct, eq=False):
     """The calls of one client that used one feature with one outcome, since its last line. `due_s` is when to write.
 
     Whoever sees a call adds it to `calls`, and asks `UsageLog.write` from `due_s` on.
@@ -86,20 +86,20 @@ class UsageLog:
         self._log = log
         self._cadences = cadences
         self._max_streams = max_streams
-        self._streams: OrderedDict[_Key, Stream] = OrderedDict()
-        self._uncounted = Stream(key=None)
+        self._streams: OrderedDict[_Key, UsageStream] = OrderedDict()
+        self._uncounted = UsageStream(key=None)
 
-    def stream(self, client: LegacyClient, feature: str, outcome: UseOutcome, at: float) -> Stream:
+    def stream(self, client: LegacyClient, feature: str, outcome: UseOutcome, at: float) -> UsageStream:
         """The stream that counts such calls: its own, or the one that is shared where there is no place left."""
         key = (identity_of(client), feature, outcome)
         stream = self._streams.get(key)
         if stream is None:
-            return self._placed(key, Stream(key=key), at)
+            return self._placed(key, UsageStream(key=key), at)
         # A phase may have begun whose interval is another.
         stream.due_s = stream.written_s + self._cadence(feature, at).interval_s
         return stream
 
-    def write(self, stream: Stream, sighting: Sighting, at: float) -> None:
+    def write(self, stream: UsageStream, sighting: Sighting, at: float) -> None:
         """Write the line of a `stream` that is due; `sighting` is its newest call."""
         current = self._current(stream, at)
         if current is not stream:
@@ -118,13 +118,13 @@ class UsageLog:
         if self._uncounted.calls:
             self._write_uncounted(at)
 
-    def _current(self, stream: Stream, at: float) -> Stream:
+    def _current(self, stream: UsageStream, at: float) -> UsageStream:
         """`stream` itself, or what took its place since whoever holds it got it."""
         if stream.key is None:
             return stream
         return self._streams.get(stream.key) or self._placed(stream.key, stream, at)
 
-    def _placed(self, key: _Key, stream: Stream, at: float) -> Stream:
+    def _placed(self, key: _Key, stream: UsageStream, at: float) -> UsageStream:
         """`stream` where there is a place, else the shared one."""
         if len(self._streams) >= self._max_streams and not self._evict(at):
             return self._uncounted
@@ -141,7 +141,7 @@ class UsageLog:
         oldest.calls = 0
         return True
 
-    def _write(self, stream: Stream, sighting: Sighting, at: float) -> None:
+    def _write(self, stream: UsageStream, sighting: Sighting, at: float) -> None:
         if stream.key is None:
             self._write_uncounted(at)
             return

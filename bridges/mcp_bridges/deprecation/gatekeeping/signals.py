@@ -18,7 +18,7 @@ _MAX_SETS: Final = 1024
 """Sets of features whose headers are kept; bridges name far fewer."""
 
 
-class Signals:
+class SignalHeaders:
     """Makes the headers of legacy responses. Only the set of features counts, so each set's headers are made once."""
 
     def __init__(self, policy: Policy, links: Links) -> None:
