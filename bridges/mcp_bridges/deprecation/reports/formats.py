@@ -81,8 +81,8 @@ def _client_json(use: ClientUse) -> dict[str, object]:
         "first_seen": _rfc3339(use.used.first_s),
         "last_seen": _rfc3339(use.used.last_s),
         "trend": use.used.trend,
-        "could_move": use.could_move.verdict,
-        "action": use.could_move.action,
+        "could_move": use.prospect.kind,
+        "action": use.prospect.action,
     }
 
 
@@ -102,7 +102,7 @@ def _csv_row(one: FeatureReport, use: ClientUse) -> Iterable[object]:
     yield from (one.feature.id, who.name, who.version, who.principal, who.user_agent, who.transport, networks)
     yield from (use.used.calls, use.used.refused, use.used.would_refuse)
     yield from (_rfc3339(use.used.first_s), _rfc3339(use.used.last_s))
-    yield from (use.could_move.verdict, use.could_move.action)
+    yield from (use.prospect.kind, use.prospect.action)
     yield from (one.sunset.isoformat(), one.days_left, one.phase.value)
 
 
@@ -147,7 +147,7 @@ def _table_row(use: ClientUse) -> Sequence[str]:
         f"{used.refused:,}" if used.refused else "",
         day_in_words(used.first_s),
         day_in_words(used.last_s),
-        use.could_move.verdict,
+        use.prospect.kind,
         sparkline(used.trend),
     )
 

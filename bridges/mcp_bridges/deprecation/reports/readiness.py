@@ -9,23 +9,23 @@ import msgspec
 
 from mcp_bridges.deprecation.ledger.schema import MESSAGE
 from mcp_bridges.deprecation.reports.evidence import Client, Evidence, Used
-from mcp_bridges.deprecation.reports.verdicts import CouldMove, judge
+from mcp_bridges.deprecation.reports.prospects import Prospect, prospects_of
 
 
-class Hit(msgspec.Struct, frozen=True, kw_only=True):
+class AffectedClient(msgspec.Struct, frozen=True, kw_only=True):
     """A client that would be refused: its calls that used the feature, and all its legacy messages in that time."""
 
     client: Client
     used: Used
     messages: int
-    could_move: CouldMove
+    prospect: Prospect
 
 
 class Readiness(msgspec.Struct, frozen=True, kw_only=True):
     """Whom it would break to retire `feature`, the most frequent first, and whether the whole time was watched."""
 
     feature: str
-    hits: tuple[Hit, ...]
+    affected: tuple[AffectedClient, ...]
     covered: bool
     watched_since: date | None
     watched_days: int
@@ -34,25 +34,25 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_ready(self) -> bool:
         """Whether nobody was seen, by somebody who was looking."""
-        return self.covered and not self.hits
+        return self.covered and not self.affected
 
 
 def readiness(evidence: Evidence, feature: str) -> Readiness:
     """Who used `feature` in the time that `evidence` is of."""
-    moves = judge(evidence)
+    prospects = prospects_of(evidence)
     messages = evidence.users_of(MESSAGE)
-    hits = [
-        Hit(
+    affected = [
+        AffectedClient(
             client=evidence.clients[key],
             used=used,
             messages=max(messages[key].calls if key in messages else 0, used.calls),
-            could_move=moves[key],
+            prospect=prospects[key],
         )
         for key, used in evidence.users_of(feature).items()
     ]
     return Readiness(
         feature=feature,
-        hits=tuple(sorted(hits, key=lambda hit: (-hit.used.calls, hit.client.key))),
+        affected=tuple(sorted(affected, key=lambda one: (-one.used.calls, one.client.key))),
         covered=evidence.is_covered,
         watched_since=evidence.watched_since,
         watched_days=evidence.watched_days,

@@ -13,7 +13,7 @@ from mcp_bridges.deprecation.decisions.policy import Phase, Policy
 from mcp_bridges.deprecation.decisions.registry import FEATURES, Feature
 from mcp_bridges.deprecation.ledger.schema import MESSAGE
 from mcp_bridges.deprecation.reports.evidence import Client, Evidence, Used
-from mcp_bridges.deprecation.reports.verdicts import CouldMove, Verdict, judge
+from mcp_bridges.deprecation.reports.prospects import Prospect, ProspectKind, prospects_of
 from mcp_runtime.protocol.revisions import Era
 
 NAMED_AT_MOST: Final = 5
@@ -26,7 +26,7 @@ class ClientUse(msgspec.Struct, frozen=True, kw_only=True):
 
     client: Client
     used: Used
-    could_move: CouldMove
+    prospect: Prospect
 
 
 class FeatureReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +55,7 @@ class ClientReport(msgspec.Struct, frozen=True, kw_only=True):
     client: Client
     used: Used
     features: tuple[str, ...]
-    could_move: CouldMove
+    prospect: Prospect
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,14 +81,14 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 def make_report(evidence: Evidence, policy: Policy, *, feature: str | None = None) -> Report:
     """The report on `evidence`, of one feature or of all. Raises KeyError for a feature that is not in the registry."""
-    moves = judge(evidence)
+    prospects = prospects_of(evidence)
     wanted = FEATURES.values() if feature is None else (FEATURES[feature],)
-    features = tuple(_feature_report(one, evidence, policy, moves) for one in wanted)
+    features = tuple(_feature_report(one, evidence, policy, prospects) for one in wanted)
     return Report(
         since=evidence.since,
         until=evidence.until,
         features=features,
-        clients=_client_reports(evidence, features, moves, everybody=feature is None),
+        clients=_client_reports(evidence, features, prospects, everybody=feature is None),
         by_era=evidence.by_era,
         watched_days=evidence.watched_days,
         covered=evidence.is_covered,
@@ -97,10 +97,10 @@ def make_report(evidence: Evidence, policy: Policy, *, feature: str | None = Non
 
 
 def _feature_report(
-    feature: Feature, evidence: Evidence, policy: Policy, moves: Mapping[str, CouldMove]
+    feature: Feature, evidence: Evidence, policy: Policy, prospects: Mapping[str, Prospect]
 ) -> FeatureReport:
     users = [
-        ClientUse(client=evidence.clients[key], used=used, could_move=moves[key])
+        ClientUse(client=evidence.clients[key], used=used, prospect=prospects[key])
         for key, used in evidence.users_of(feature.id).items()
     ]
     return FeatureReport(
@@ -113,7 +113,7 @@ def _feature_report(
 
 
 def _client_reports(
-    evidence: Evidence, features: Iterable[FeatureReport], moves: Mapping[str, CouldMove], *, everybody: bool
+    evidence: Evidence, features: Iterable[FeatureReport], prospects: Mapping[str, Prospect], *, everybody: bool
 ) -> tuple[ClientReport, ...]:
     used_by: dict[str, list[str]] = {key: [] for key in evidence.users_of(MESSAGE)} if everybody else {}
     spent: dict[str, Used] = {}
@@ -125,7 +125,7 @@ def _client_reports(
     spent |= {key: used for key, used in evidence.users_of(MESSAGE).items() if key in used_by}
     reports = [
         ClientReport(
-            client=evidence.clients[key], used=spent[key], features=tuple(features_used), could_move=moves[key]
+            client=evidence.clients[key], used=spent[key], features=tuple(features_used), prospect=prospects[key]
         )
         for key, features_used in used_by.items()
     ]
@@ -159,15 +159,15 @@ def _end(together: Sequence[FeatureReport]) -> str:
     return f"{when} this {verb} served: {features}. {who}."
 
 
-def _with(report: Report, *verdicts: Verdict) -> list[ClientReport]:
-    return [one for one in report.clients if one.could_move.verdict in verdicts]
+def _with(report: Report, *kinds: ProspectKind) -> list[ClientReport]:
+    return [one for one in report.clients if one.prospect.kind in kinds]
 
 
 def _could_move(report: Report) -> list[str]:
     able = _with(report, "configuration", "modern_seen")
-    return [
-        f"{one.client.identity.label} could move today: {one.could_move.action}." for one in able[:NAMED_AT_MOST]
-    ] + ([f"So could {len(able) - NAMED_AT_MOST} more; the table says how."] if len(able) > NAMED_AT_MOST else [])
+    return [f"{one.client.identity.label} could move today: {one.prospect.action}." for one in able[:NAMED_AT_MOST]] + (
+        [f"So could {len(able) - NAMED_AT_MOST} more; the table says how."] if len(able) > NAMED_AT_MOST else []
+    )
 
 
 def _who_is_it(report: Report) -> list[str]:
