@@ -13,11 +13,9 @@ from msgspec.structs import replace
 
 from mcp_bridges.deprecation.decisions.options import read_deprecation
 from mcp_bridges.deprecation.decisions.policy import Policy
-from mcp_bridges.deprecation.gatekeeping.build_gate import build_gate
-from mcp_bridges.deprecation.gatekeeping.gatekeeper import DeprecationGate, Notebook
-from mcp_bridges.deprecation.ledger.ledger import Ledger
+from mcp_bridges.deprecation.gatekeeping.gatekeeper import DeprecationGate, Notebook, build_gate
+from mcp_bridges.deprecation.ledger.ledger import Ledger, build_ledger
 from mcp_bridges.deprecation.ledger.modern_clients import ModernWatch
-from mcp_bridges.deprecation.ledger.options import build_ledger
 from mcp_bridges.gate.port import Gate, Sighting, UseOutcome, Verdict
 from mcp_bridges.gate.postures import PostureGate
 from mcp_runtime.config import Config

@@ -8,7 +8,7 @@ from datetime import date
 from typing import Final
 
 from mcp_bridges.deprecation.decisions.registry import FEATURES
-from mcp_bridges.deprecation.ledger.options import ledger_path
+from mcp_bridges.deprecation.ledger.ledger import ledger_path
 from mcp_bridges.deprecation.ledger.schema import LedgerUnusable
 from mcp_bridges.deprecation.reports.evidence import Evidence, read_evidence
 from mcp_bridges.deprecation.reports.formats import aligned

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from mcp_bridges.deprecation.decisions.days import DAY_S
+from mcp_bridges.deprecation.decisions.policy import DAY_S
 from mcp_bridges.deprecation.decisions.schedule import Brownout, Window
 from mcp_bridges.gate.client_rules import ClientRule
 from mcp_bridges.gate.identity import Identity, identity_of

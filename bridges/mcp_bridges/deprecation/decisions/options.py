@@ -6,9 +6,7 @@ from typing import TypeVar
 
 import msgspec
 
-from mcp_bridges.deprecation.decisions.days import DAY_S
 from mcp_bridges.deprecation.decisions.enforcement import STAGES, Enforcement
-from mcp_bridges.deprecation.decisions.links import FEATURE_LIFECYCLE_URL, Links
 from mcp_bridges.deprecation.decisions.option_texts import (
     parse_brownout,
     parse_day,
@@ -17,7 +15,7 @@ from mcp_bridges.deprecation.decisions.option_texts import (
     parse_stage,
     parse_sunset,
 )
-from mcp_bridges.deprecation.decisions.policy import Policy
+from mcp_bridges.deprecation.decisions.policy import DAY_S, FEATURE_LIFECYCLE_URL, Links, Policy
 from mcp_runtime.config import Config, ConfigError
 
 K = TypeVar("K")

@@ -8,12 +8,15 @@ from typing import Final, Protocol
 
 import msgspec
 
-from mcp_bridges.deprecation.decisions.days import DAY_S
 from mcp_bridges.deprecation.decisions.enforcement import Enforcement, Objection, Stage
-from mcp_bridges.deprecation.gatekeeping.logs import UsageLog, UsageStream
+from mcp_bridges.deprecation.decisions.option_texts import parse_cadence
+from mcp_bridges.deprecation.decisions.options import each_once, read_deprecation
+from mcp_bridges.deprecation.decisions.policy import CADENCES, DAY_S
+from mcp_bridges.deprecation.gatekeeping.logs import EventLog, UsageLog, UsageStream
 from mcp_bridges.deprecation.gatekeeping.refusals import Refusals
 from mcp_bridges.deprecation.gatekeeping.signals import SignalHeaders, brownout_headers
 from mcp_bridges.gate.port import HeaderFields, LegacyClient, Sighting, UseOutcome, Verdict
+from mcp_runtime.config import Config
 
 _MAX_COURSES: Final = 4096
 """Ways to treat a client that are kept; past it the one made first is forgotten, and made anew when it is needed."""
@@ -129,3 +132,19 @@ class DeprecationGate:
             for feature, outcome in outcomes.items()
             if not is_refused or outcome == "refused"
         ]
+
+
+def build_gate(config: Config, *, notebook: Notebook, now: Callable[[], float], log: EventLog) -> DeprecationGate:
+    """The gate that `config` asks for. `now` gives Unix seconds. Raises ConfigError as `read_deprecation` does."""
+    decided, section = read_deprecation(config), config.deprecation
+    cadences = dict(CADENCES) | each_once(config, "log_cadences", section.log_cadences, parse_cadence)
+    return DeprecationGate(
+        enforcement=decided.enforcement,
+        signals=SignalHeaders(decided.policy, decided.links),
+        refusals=Refusals(
+            policy=decided.policy, enforcement=decided.enforcement, links=decided.links, message=section.message
+        ),
+        log=UsageLog(decided.policy, decided.links, log=log, cadences=cadences, max_streams=section.max_log_streams),
+        notebook=notebook,
+        now=now,
+    )

@@ -16,10 +16,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from mcp_bridges.deprecation.decisions.cadences import CADENCES, Cadence
-from mcp_bridges.deprecation.decisions.days import HOUR_S, day_of
-from mcp_bridges.deprecation.decisions.links import Links
-from mcp_bridges.deprecation.decisions.policy import Phase, Policy
+from mcp_bridges.deprecation.decisions.policy import CADENCES, HOUR_S, Cadence, Links, Phase, Policy, day_of
 from mcp_bridges.deprecation.decisions.registry import FEATURES
 from mcp_bridges.gate.identity import Identity, identity_of, network_of
 from mcp_bridges.gate.port import LegacyClient, Sighting, UseOutcome

@@ -9,8 +9,7 @@ from typing import Final
 import msgspec
 
 from mcp_bridges.deprecation.decisions.enforcement import Enforcement, Objection, Reason
-from mcp_bridges.deprecation.decisions.links import Links
-from mcp_bridges.deprecation.decisions.policy import Policy
+from mcp_bridges.deprecation.decisions.policy import Links, Policy
 from mcp_bridges.deprecation.decisions.registry import FEATURES
 from mcp_bridges.deprecation.decisions.schedule import Window
 from mcp_bridges.gate.features import FeatureId, revision_feature

@@ -9,8 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from mcp_bridges.deprecation.decisions.enforcement import Announcement
-from mcp_bridges.deprecation.decisions.links import Links
-from mcp_bridges.deprecation.decisions.policy import Policy
+from mcp_bridges.deprecation.decisions.policy import Links, Policy
 from mcp_bridges.deprecation.decisions.registry import FEATURES
 from mcp_bridges.gate.port import HeaderFields
 

@@ -7,6 +7,7 @@ is full, the file read-only or locked), they go on waiting in memory, and the lo
 """
 
 import math
+import os
 import sqlite3
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
@@ -20,12 +21,14 @@ import anyio
 import anyio.to_thread
 import msgspec
 
-from mcp_bridges.deprecation.decisions.days import day_of
+from mcp_bridges.deprecation.decisions.policy import day_of
 from mcp_bridges.deprecation.ledger.schema import LedgerUnusable
 from mcp_bridges.deprecation.ledger.tallies import Tallies, Tally
 from mcp_bridges.deprecation.ledger.writing import Batch, Written, is_there, write
 from mcp_bridges.gate.identity import AddressPrivacy
 from mcp_bridges.gate.port import LegacyClient, Sighting, UseOutcome
+from mcp_runtime.config import Config, default_state_directory
+from mcp_runtime.state.seal.key_store import load_keys
 from mcp_runtime.telemetry.log.log import get_logger
 
 if TYPE_CHECKING:
@@ -210,3 +213,34 @@ class Ledger:
             waiting_calls=self._tallies.calls,
             lost_calls=self._lost_calls,
         )
+
+
+def ledger_path(config: Config) -> Path:
+    """The ledger's file."""
+    if config.ledger.database:
+        return Path(config.ledger.database)
+    directory = Path(config.state.directory) if config.state.directory else default_state_directory(os.environ)
+    return directory / FILE_NAME
+
+
+def build_ledger(
+    config: Config,
+    *,
+    now: Callable[[], float] = time.time,
+    log: "Callable[[], FilteringBoundLogger]" = get_logger,
+) -> Ledger:
+    """The ledger that `config` asks for; its file is made at the first write.
+
+    Hashed addresses take the first seal key: they change when it is rotated. Raises ConfigError where it cannot be had.
+    """
+    section = config.ledger
+    key = load_keys(config).sealing()[1] if section.addresses == "hashed" else b""
+    return Ledger(
+        ledger_path(config),
+        flush_interval_s=section.flush_interval_s,
+        retention_days=section.retention_days,
+        max_bytes=section.max_bytes,
+        privacy=AddressPrivacy(section.addresses, key=key),
+        now=now,
+        log=log,
+    )

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from mcp_bridges.deprecation.decisions.days import DAY_S, day_of
+from mcp_bridges.deprecation.decisions.policy import DAY_S, day_of
 from mcp_bridges.deprecation.ledger.schema import MESSAGE
 from mcp_bridges.gate.features import REVISION_PREFIX
 from mcp_bridges.gate.identity import AddressPrivacy, Identity, overflow

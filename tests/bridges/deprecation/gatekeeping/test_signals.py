@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from mcp_bridges.deprecation.decisions.links import FEATURE_LIFECYCLE_URL, Links
-from mcp_bridges.deprecation.decisions.policy import Policy
+from mcp_bridges.deprecation.decisions.policy import FEATURE_LIFECYCLE_URL, Links, Policy
 from mcp_bridges.deprecation.decisions.registry import FEATURES
 from mcp_bridges.deprecation.gatekeeping.signals import SignalHeaders
 from tests.bridges.deprecation.parts import client, sighting, station, unix
