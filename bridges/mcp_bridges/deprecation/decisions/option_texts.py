@@ -1,4 +1,4 @@
-"""The texts of `[deprecation]`, one parser a kind. Rule: a ValueError says `problem; fix`, and a text has no comma.
+"""Parsers of the texts in `[deprecation]`, one a kind. Rule: a ValueError says `problem; fix`, and a text has no comma.
 
 A comma would tear a text apart where a list comes from an environment variable.
 """

@@ -23,7 +23,7 @@ V = TypeVar("V")
 
 
 class Deprecation(msgspec.Struct, frozen=True, kw_only=True):
-    """What the operator has decided."""
+    """The decisions of the operator."""
 
     policy: Policy
     enforcement: Enforcement
@@ -57,7 +57,7 @@ def read_deprecation(config: Config) -> Deprecation:
 
 
 def advice(config: Config) -> list[str]:
-    """What `mcp-runtime check` points out. Raises ConfigError as `read_deprecation` does.
+    """The sentences that `mcp-runtime check` points out. Raises ConfigError as `read_deprecation` does.
 
     Nothing where the operator has set no date: whoever begins has no use for it, and `legacy plan` says it too.
     """

@@ -19,14 +19,14 @@ from mcp_bridges.gate.port import HeaderFields, LegacyClient, Sighting, UseOutco
 from mcp_runtime.config import Config
 
 _MAX_COURSES: Final = 4096
-"""Ways to treat a client that are kept; past it the one made first is forgotten, and made anew when it is needed."""
+"""Courses that are kept; past it the one made first is forgotten, and made anew when it is needed."""
 
 # RFC 9110: a 410 may be kept by caches, and this one can be taken back.
 _UNCACHED: Final[HeaderFields] = ((b"cache-control", b"no-store"),)
 
 
 class Notebook(Protocol):
-    """Keeps the evidence: who used what, when, and what became of it."""
+    """The notebook of a gate: keeps the evidence, which is who used what, when, and with which outcome."""
 
     def note(self, sighting: Sighting, *, at: float, outcome: UseOutcome) -> None:
         """Note one use of the past at `at`, in Unix seconds. Called for every one: it neither waits nor fails."""
@@ -34,7 +34,7 @@ class Notebook(Protocol):
 
 
 class _Course(msgspec.Struct, frozen=True):
-    """What to do with sightings that are alike, before `until_s`."""
+    """The course to take with sightings that are alike, before `until_s`."""
 
     until_s: float
     outcome: UseOutcome
@@ -71,7 +71,7 @@ class DeprecationGate:
         self._courses: dict[_Alike, _Course] = {}
 
     def admit(self, sighting: Sighting) -> Verdict:
-        """What becomes of `sighting`."""
+        """As the port says."""
         at = self._now()
         alike = (sighting.client, sighting.revision, sighting.features, sighting.opening)
         course = self._courses.get(alike)
@@ -89,7 +89,7 @@ class DeprecationGate:
         return Verdict(refusal=self._refusals.refusal(course.objection, sighting, at), headers=course.verdict.headers)
 
     def headers(self, sighting: Sighting, at: float) -> HeaderFields:
-        """What a response to `sighting` says at `at` of the features it uses: nothing on stdio."""
+        """The headers of a response to `sighting` at `at`, about the features it uses: none on stdio."""
         if sighting.client.transport == "stdio":
             return ()
         told = tuple(one for one in sighting.features if self._enforcement.stage_of(one) >= Stage.SIGNAL)

@@ -1,6 +1,6 @@
-"""What the operator's log says of the past. Rule: a line for each client and feature, and then one an interval.
+"""The log about the past. Rule: a line for each client and feature at once, and then one an interval.
 
-A stream of lines is for one client, one feature and one outcome. It writes its first call at once, and again when a
+A stream of usage is for one client, one feature and one outcome. It writes its first call at once, and again when a
 call comes and the interval of the feature's phase is over; `calls` is how many there were since the line before.
 
 The bound: N streams write at most N * (1 + floor(T / I)) lines in a time T whose shortest interval is I. N never
@@ -28,7 +28,7 @@ EVENTS: Final[Mapping[UseOutcome, str]] = MappingProxyType(
         "would_refuse": "legacy_feature_would_be_refused",
     }
 )
-"""The event of each outcome."""
+"""The events, by outcome."""
 
 UNCOUNTED: Final = "legacy_calls_uncounted"
 """The event of calls that no stream of their own counts."""
@@ -44,7 +44,7 @@ _MAX_TEXT_CHARS: Final = 200
 
 
 class EventLog(Protocol):
-    """Where events go: a structlog logger."""
+    """A log of events: a structlog logger."""
 
     def log(self, level: int, event: str, *args: Any, **fields: Any) -> Any:
         """Write `event` with `fields`, at a `level` of the standard library."""
@@ -55,19 +55,22 @@ _Key = tuple[Identity, str, UseOutcome]
 
 
 class UsageStream(msgspec.Struct, eq=False):
-    """The calls of one client that used one feature with one outcome, since its last line. `due_s` is when to write.
+    """The calls of one client that used one feature with one outcome, since the last line about them.
 
     Whoever sees a call adds it to `calls`, and asks `UsageLog.write` from `due_s` on.
     """
 
     key: _Key | None
+    """None for the stream that is shared."""
     calls: int = 0
     due_s: float = float("-inf")
+    """When the next line is to be written."""
     written_s: float = float("-inf")
+    """When the last one was."""
 
 
 class UsageLog:
-    """The streams of all clients, in order of their last lines."""
+    """The usage streams of all clients, in order of their last lines."""
 
     def __init__(
         self,

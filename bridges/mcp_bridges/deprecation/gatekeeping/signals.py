@@ -1,4 +1,4 @@
-"""How clients are told. Rule: in HTTP headers and nowhere else; a word in a result would cost tokens and mislead.
+"""Signals to clients, in HTTP headers. Rule: nowhere else; a word in a result would cost tokens and mislead.
 
 `Deprecation` is RFC 9745, `Sunset` RFC 8594, and the relations in `Link` are theirs and RFC 5829's.
 `Legacy-Brownout` is ours: a list of RFC 9651 with an item for each window, its beginning as a date.
@@ -18,7 +18,7 @@ _MAX_SETS: Final = 1024
 
 
 class SignalHeaders:
-    """Makes the headers of legacy responses. Only the set of features counts, so each set's headers are made once."""
+    """A maker of the headers of legacy responses. Only the set of features counts, so each set's are made once."""
 
     def __init__(self, policy: Policy, links: Links) -> None:
         self._policy = policy
@@ -58,6 +58,6 @@ class SignalHeaders:
 
 
 def brownout_headers(announcements: Iterable[Announcement]) -> HeaderFields:
-    """`Legacy-Brownout`, which says when this client will be refused; nothing where it will not."""
+    """The header `Legacy-Brownout`, which says when this client will be refused; none where it will not."""
     items = [f'@{one.window.begins_s};until=@{one.window.ends_s};feature="{one.feature}"' for one in announcements]
     return ((b"legacy-brownout", ", ".join(items).encode()),) if items else ()
