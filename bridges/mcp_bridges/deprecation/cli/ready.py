@@ -1,4 +1,4 @@
-"""`mcp-runtime legacy ready`. Rule: 0 is a promise that the ledger can keep; everything else is 1."""
+"""The subcommand `legacy ready`: may a feature go? Rule: 0 is a promise that the ledger can keep; all else is 1."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""`mcp-runtime legacy report`. Rule: it says what the ledger says, in the format that was asked for."""
+"""The subcommand `legacy report`: the report on the ledger. Rule: in the format that was asked for."""
 
 import argparse
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""`mcp-runtime legacy simulate`. Rule: what has been seen is replayed; what is still to come is only ever estimated."""
+"""The subcommand `legacy simulate`. Rule: what has been seen is replayed; what is to come is only ever estimated."""
 
 import argparse
 import json
@@ -12,7 +12,7 @@ from mcp_bridges.deprecation.reports.report import in_words
 from mcp_runtime.config import Config
 
 ESTIMATE_DAYS: Final = 30
-"""What the past of a day still to come is taken from."""
+"""The days that stand for a day still to come."""
 
 
 def run(args: argparse.Namespace, config: Config) -> int:

@@ -1,4 +1,4 @@
-"""Who still speaks the old protocol, what of it, when and how often.
+"""The ledger of one process: who still speaks the old protocol, what of it, when and how often.
 
 Rule: to note a sighting never waits and never fails; what goes wrong with the file is the ledger's own trouble.
 
@@ -36,16 +36,18 @@ if TYPE_CHECKING:
 
 FILE_NAME: Final = "ledger.db"
 SAY_AGAIN_AFTER_S: Final = 3600.0
-"""Between two events about the same trouble."""
+"""The time between two events about the same trouble."""
 _TROUBLE: Final = (OSError, sqlite3.Error, LedgerUnusable)
 
 
 class LedgerStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """How far the file is behind: calls that wait, since when (seconds), and calls that could not be kept."""
+    """The status of a ledger: how far its file is behind."""
 
     waiting_calls: int
     lag_s: float
+    """The age of the oldest call that waits."""
     lost_calls: int
+    """Calls that could not be kept."""
 
 
 class Ledger:
@@ -95,16 +97,16 @@ class Ledger:
             tally.would_refuse += 1
 
     def note_modern(self, client: LegacyClient, revision: str, *, at: float, calls: int = 1) -> None:
-        """Count requests of a modern revision: what shows that a client could leave the past."""
+        """Count requests of a modern revision, which show that a client could leave the past."""
         self._tallies.of(client, revision, (), at).calls += calls
 
     def by_feature(self) -> Mapping[str, Tally]:
-        """What this process has counted since it started, by feature (MESSAGE: all messages). For metrics."""
+        """The counts of this process since it started, by feature (MESSAGE: all messages). For metrics."""
         return self._tallies.by_feature()
 
     @property
     def status(self) -> LedgerStatus:
-        """How far the file is behind, for metrics."""
+        """The status, for metrics."""
         oldest_s = self._tallies.oldest_s
         return LedgerStatus(
             waiting_calls=self._tallies.calls,
@@ -216,7 +218,7 @@ class Ledger:
 
 
 def ledger_path(config: Config) -> Path:
-    """The ledger's file."""
+    """The place of the ledger's file, the same for server and command."""
     if config.ledger.database:
         return Path(config.ledger.database)
     directory = Path(config.state.directory) if config.state.directory else default_state_directory(os.environ)

@@ -63,7 +63,7 @@ footer { max-width: 76rem; margin: 2.5rem auto; padding: 0 1.25rem; color: var(-
 
 
 def as_html(report: Report) -> str:
-    """The whole document."""
+    """The report as a whole document."""
     return "\n".join(
         [
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
@@ -212,7 +212,7 @@ def _cell(text: str) -> str:
 
 
 def _ids(*ids: str) -> str:
-    """Ours, a line each: they are not broken, and clients have no part in them."""
+    """A cell of ids, a line each: they are ours, so they are not broken, and need no escaping."""
     return f'<td class="id">{"<br>".join(ids)}</td>'
 
 

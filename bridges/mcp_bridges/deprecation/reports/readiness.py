@@ -1,4 +1,4 @@
-"""What happens when a feature is switched off. Rule: no evidence is not evidence of nobody.
+"""The readiness to retire a feature: who would be affected. Rule: no evidence is not evidence of nobody.
 
 A ledger that has not watched for the whole time cannot say that nobody would miss a feature, and does not.
 """
@@ -13,20 +13,24 @@ from mcp_bridges.deprecation.reports.prospects import Prospect, prospects_of
 
 
 class AffectedClient(msgspec.Struct, frozen=True, kw_only=True):
-    """A client that would be refused: its calls that used the feature, and all its legacy messages in that time."""
+    """A client that would be refused."""
 
     client: Client
     used: Used
+    """Its calls that used the feature."""
     messages: int
+    """All its legacy messages in that time."""
     prospect: Prospect
 
 
 class Readiness(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom it would break to retire `feature`, the most frequent first, and whether the whole time was watched."""
+    """The readiness to retire `feature`, by the evidence of some days."""
 
     feature: str
     affected: tuple[AffectedClient, ...]
+    """The most frequent first."""
     covered: bool
+    """Whether enough of the time was watched, as `Evidence` has it."""
     watched_since: date | None
     watched_days: int
     days: int
@@ -38,7 +42,7 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def readiness(evidence: Evidence, feature: str) -> Readiness:
-    """Who used `feature` in the time that `evidence` is of."""
+    """The readiness to retire `feature`, by who used it in the time that `evidence` is of."""
     prospects = prospects_of(evidence)
     messages = evidence.users_of(MESSAGE)
     affected = [

@@ -1,4 +1,4 @@
-"""The evidence as an operator asks for it. Rule: a report is values; how it looks is decided elsewhere.
+"""The report to an operator on the evidence. Rule: a report is values; how it looks is decided elsewhere.
 
 Everybody who used something of the past, by feature; how long that is still served; what they could do, and you.
 """
@@ -17,12 +17,12 @@ from mcp_bridges.deprecation.reports.prospects import Prospect, ProspectKind, pr
 from mcp_runtime.protocol.revisions import Era
 
 NAMED_AT_MOST: Final = 5
-"""Clients that a sentence names; the tables name all."""
+"""The most clients that a sentence names; the tables name all."""
 _LATE: Final = frozenset({Phase.URGENT, Phase.FINAL, Phase.PAST})
 
 
 class ClientUse(msgspec.Struct, frozen=True, kw_only=True):
-    """What one client did with one feature."""
+    """The use of one feature by one client."""
 
     client: Client
     used: Used
@@ -30,44 +30,46 @@ class ClientUse(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FeatureReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One feature: who used it (the latest first), and its end. `trend` sums those of `users`."""
+    """The part of a report on one feature: who used it, and its end."""
 
     feature: Feature
     users: tuple[ClientUse, ...]
+    """The latest first."""
     sunset: date
     days_left: int
     phase: Phase
 
     @property
     def calls(self) -> int:
-        """By everybody."""
+        """The calls of all users."""
         return sum(use.used.calls for use in self.users)
 
     @property
     def trend(self) -> list[int]:
-        """Calls by everybody, in each part of the time; empty where there were none."""
+        """The calls of all users in each part of the time; empty where there were none."""
         return [sum(part) for part in zip(*(use.used.trend for use in self.users), strict=True)]
 
 
 class ClientReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One client that used the past: its messages, and the ids of the features in them."""
+    """The part of a report on one client that used the past."""
 
     client: Client
     used: Used
+    """Its messages."""
     features: tuple[str, ...]
+    """The ids of the features in them."""
     prospect: Prospect
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What was seen from `since` to `until`, both included; `until` is the day of the report.
-
-    `features` are in the order of the registry, also those that nobody used; `clients` with the latest seen first.
-    """
+    """A report on what was seen from `since` to `until`, both included; `until` is the day of the report."""
 
     since: date
     until: date
     features: tuple[FeatureReport, ...]
+    """In the order of the registry, also those that nobody used."""
     clients: tuple[ClientReport, ...]
+    """The latest seen first."""
     by_era: Mapping[date, Mapping[Era, int]]
     watched_days: int
     covered: bool
@@ -75,7 +77,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def days(self) -> int:
-        """How many days it is about."""
+        """The number of days it is about."""
         return (self.until - self.since).days + 1
 
 
@@ -133,7 +135,7 @@ def _client_reports(
 
 
 def next_steps(report: Report) -> list[str]:
-    """What to do about it, the most urgent first: sentences."""
+    """The sentences on what to do about it, the most urgent first."""
     return [*_ends_soon(report), *_could_move(report), *_who_is_it(report), *_unused(report), *_gaps(report)]
 
 
@@ -195,7 +197,7 @@ def _gaps(report: Report) -> list[str]:
 
 
 def in_words(count: int, what: str) -> str:
-    """As a sentence has it: 1 client, 2,000 clients."""
+    """A number of things as a sentence has it: 1 client, 2,000 clients."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
