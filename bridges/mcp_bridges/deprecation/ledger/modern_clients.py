@@ -25,8 +25,8 @@ _AT_ONCE: Final = 256
 _Key = tuple[str | None, str | None, bytes | None, str | None, str | None, TransportName, str]
 
 
-class ModernWatch:
-    """An Observer that counts for `ledger`. `now` gives Unix seconds."""
+class ModernClientObserver:
+    """An `Observer` that counts for `ledger`. `now` gives Unix seconds."""
 
     def __init__(self, ledger: Ledger, *, now: Callable[[], float]) -> None:
         self._ledger = ledger
