@@ -83,7 +83,7 @@ class Enforcement(msgspec.Struct, frozen=True, kw_only=True):
     dry_run: frozenset[str] = frozenset()
     brownouts: tuple[Brownout, ...] = ()
     notice_s: int = 14 * DAY_S
-    """How long ahead a brownout is announced."""
+    """The time of notice: so long ahead a brownout is announced."""
     exempt: tuple[ScopedRule, ...] = ()
     deny: tuple[ScopedRule, ...] = ()
 
@@ -125,7 +125,7 @@ class Enforcement(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(sorted(found, key=lambda one: (one.window.begins_s, one.feature)))
 
     def changes_at(self, features: Iterable[str], *, at: float) -> float:
-        """When `objections` or `announcements` may next differ, in Unix seconds; infinity where they will not."""
+        """The time at which `objections` or `announcements` may next differ, in Unix seconds; infinity for never."""
         times = (
             time
             for one in self._browning(features)

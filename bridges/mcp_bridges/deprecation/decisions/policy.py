@@ -106,7 +106,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         }
 
     def advice(self) -> list[str]:
-        """Where these sunsets and the specification's dates part: a sentence for each such feature."""
+        """The sentences on features whose sunset here and whose date in the specification part."""
         return [
             said for feature in FEATURES.values() if (said := _advice(feature, self.sunset(feature.id))) is not None
         ]
@@ -116,13 +116,13 @@ class Links(msgspec.Struct, frozen=True, kw_only=True):
     """The links that clients of the past are given: URLs, or paths on this server."""
 
     documentation_url: str = ""
-    """What to read; empty for what the specification says of each feature."""
+    """A page to read; empty for what the specification says of each feature."""
     sunset_url: str = FEATURE_LIFECYCLE_URL
     replacement_url: str = "/mcp"
-    """Where to go instead."""
+    """The place to go instead."""
 
     def documentation_of(self, feature: str) -> str:
-        """Where to read about the end of `feature`."""
+        """The page about the end of `feature`."""
         return self.documentation_url or FEATURES[feature].spec_url
 
 

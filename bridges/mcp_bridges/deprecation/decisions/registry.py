@@ -21,7 +21,7 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True):
     """A feature: one row of the registry."""
 
     id: str
-    """What sightings name it by."""
+    """The name that sightings have for it."""
     title: str
     replacement: str
     deprecated_in: str
@@ -35,7 +35,7 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def deprecated_at(self) -> datetime:
-        """When `deprecated_in` was released: the start of that day, UTC."""
+        """The release of `deprecated_in`: the start of that day, UTC."""
         return datetime.combine(date.fromisoformat(self.deprecated_in), datetime.min.time(), tzinfo=UTC)
 
 

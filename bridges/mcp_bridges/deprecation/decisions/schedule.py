@@ -49,7 +49,7 @@ class Brownout(msgspec.Struct, frozen=True, kw_only=True):
         return self._window(max(0, self._index(at) + 1))
 
     def changes_at(self, at: float) -> float:
-        """When a window next opens or closes, after `at`; infinity where none does."""
+        """The time after `at` at which a window next opens or closes; infinity where none does."""
         now, later = self.window_at(at), self.window_after(at)
         if now is not None:
             return now.ends_s

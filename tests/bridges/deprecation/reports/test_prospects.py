@@ -1,4 +1,4 @@
-"""Could it move? What was seen, and what is known, keep "cannot" apart from "did not try"."""
+"""Prospects: what was seen, and what is known, keep "cannot" apart from "did not try"."""
 
 from datetime import date
 from pathlib import Path
@@ -23,7 +23,7 @@ SDK: dict[str, Any] = {"version": "0.1.0", "user_agent": "python-httpx/0.28.1"}
 
 
 async def found_prospects(path: Path, legacy: list[LegacyClient], modern: list[LegacyClient]) -> list[Prospect]:
-    """On the legacy ones, in their order."""
+    """The prospects of the legacy ones, in their order."""
     fixture = Fixture(path / "ledger.db")
     ledger = fixture.ledger()
     for one in legacy:

@@ -1,4 +1,4 @@
-"""Who would miss a feature: everybody is counted and named, the most frequent first."""
+"""Readiness: everybody who would miss a feature is counted and named, the most frequent first."""
 
 import json
 from datetime import timedelta
