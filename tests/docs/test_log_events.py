@@ -6,7 +6,7 @@ from logging import getLevelName
 from pathlib import Path
 from typing import Final
 
-from mcp_bridges.deprecation.decisions.cadences import CADENCES
+from mcp_bridges.deprecation.decisions.policy import CADENCES
 from mcp_bridges.deprecation.gatekeeping.logs import EVENTS, REST, UNCOUNTED
 from tests.docs.pages import DOCS
 from tests.docs.sources import SOURCES, tree_of

@@ -25,7 +25,7 @@ import trio.testing
 from msgspec.structs import replace
 
 from mcp_bridges.attach import AttachedBridges
-from mcp_bridges.gate.port import Gate, Headers, Refusal, Sighting, Verdict
+from mcp_bridges.gate.port import Gate, HeaderFields, Refusal, Sighting, Verdict
 from mcp_runtime.assembly.compose import build_runtime
 from mcp_runtime.assembly.runtime import Runtime
 from mcp_runtime.config import Config
@@ -299,7 +299,7 @@ class Doorkeeper:
     """A gate that notes whom it saw, and lets in all but those that `refuses` has an answer for."""
 
     def __init__(
-        self, refuses: Callable[[Sighting], Refusal | None] = lambda _: None, *, headers: Headers = ()
+        self, refuses: Callable[[Sighting], Refusal | None] = lambda _: None, *, headers: HeaderFields = ()
     ) -> None:
         self.refuses = refuses
         self.headers = headers

@@ -13,11 +13,9 @@ from msgspec.structs import replace
 
 from mcp_bridges.deprecation.decisions.options import read_deprecation
 from mcp_bridges.deprecation.decisions.policy import Policy
-from mcp_bridges.deprecation.gatekeeping.build_gate import build_gate
-from mcp_bridges.deprecation.gatekeeping.gatekeeper import DeprecationGate, Notebook
-from mcp_bridges.deprecation.ledger.ledger import Ledger
-from mcp_bridges.deprecation.ledger.modern_clients import ModernWatch
-from mcp_bridges.deprecation.ledger.options import build_ledger
+from mcp_bridges.deprecation.gatekeeping.gatekeeper import DeprecationGate, Notebook, build_gate
+from mcp_bridges.deprecation.ledger.ledger import Ledger, build_ledger
+from mcp_bridges.deprecation.ledger.modern_clients import ModernClientObserver
 from mcp_bridges.gate.port import Gate, Sighting, UseOutcome, Verdict
 from mcp_bridges.gate.postures import PostureGate
 from mcp_runtime.config import Config
@@ -62,7 +60,7 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
     policy: Policy
     deprecation: DeprecationGate
     ledger: Ledger | None
-    modern: ModernWatch | None
+    modern: ModernClientObserver | None
     flush_interval_s: float
 
     @asynccontextmanager
@@ -78,7 +76,7 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
             stack.callback(self.deprecation.close)
             yield
 
-    async def _keep_handing_over(self, modern: ModernWatch) -> None:
+    async def _keep_handing_over(self, modern: ModernClientObserver) -> None:
         while True:
             await anyio.sleep(self.flush_interval_s)
             modern.hand_over()
@@ -94,6 +92,6 @@ def make_past(config: Config, *, now: Callable[[], float]) -> Past:
         policy=read_deprecation(config).policy,
         deprecation=deprecation,
         ledger=ledger,
-        modern=None if ledger is None else ModernWatch(ledger, now=now),
+        modern=None if ledger is None else ModernClientObserver(ledger, now=now),
         flush_interval_s=config.ledger.flush_interval_s,
     )

@@ -1,4 +1,4 @@
-"""Rules that name clients, as operators write them. Rule: what a client does not show, no term about it matches.
+"""Rules about clients, as operators write them. Rule: no term matches what a client does not show.
 
 A rule is terms with spaces between, and all of them must hold: `name=cursor version=>=1.2 version=<2`. What takes
 patterns has `*` for any text and `?` for one character, and minds upper and lower case; quotes hold spaces together:
@@ -25,7 +25,7 @@ _Precedence = tuple[tuple[int, ...], bool, tuple[tuple[int, int, str], ...]]
 
 
 class _Term(msgspec.Struct, frozen=True, kw_only=True):
-    """One `field=...` of a rule."""
+    """A term of a rule: `field=...`."""
 
     field: str
     test: _Test
@@ -36,7 +36,7 @@ class _Term(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClientRule(msgspec.Struct, frozen=True, kw_only=True):
-    """One rule; `text` is how it was written."""
+    """A rule about clients; `text` is how it was written."""
 
     text: str
     terms: tuple[_Term, ...]
@@ -115,7 +115,7 @@ def _peer(value: str) -> _Test:
 _COMPARISONS: Final[Mapping[str, Callable[[_Precedence, _Precedence], bool]]] = MappingProxyType(
     {"<=": le, ">=": ge, "<": lt, ">": gt, "=": eq}
 )
-"""What may stand before a version; the longer ones first."""
+"""The signs that may stand before a version; the longer ones first."""
 
 
 def _version(value: str) -> _Test:
@@ -148,7 +148,7 @@ _VERSION: Final = re.compile(
 
 
 def _precedence(version: str) -> _Precedence | None:
-    """What orders versions as semver and PEP 440 do: 1.5 is 1.5.0, and comes after 1.5.0-beta.1 and 1.5rc1."""
+    """A key that orders versions as semver and PEP 440 do: 1.5 is 1.5.0, and comes after 1.5.0-beta.1 and 1.5rc1."""
     found = _VERSION.fullmatch(version)
     if found is None:
         return None
@@ -170,4 +170,4 @@ _FIELDS: Final[Mapping[str, Callable[[str], _Test]]] = MappingProxyType(
         "transport": _transport,
     }
 )
-"""What a term may be about, and how its right side is read: fields of `LegacyClient`."""
+"""The fields of `LegacyClient` that a term may be about, and how its right side is read."""

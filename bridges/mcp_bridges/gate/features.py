@@ -1,6 +1,6 @@
-"""The features of the past: their ids, and which method or wire stands for which. Rule: an id is written here alone.
+"""The features of the past: their ids, and those that a method or a wire uses. Rule: an id is written here alone.
 
-A feature is what can be announced, counted and refused by itself. Each older revision is one, too.
+A feature is a part of the past that can be announced, counted and refused by itself. Each older revision is one, too.
 """
 
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ class FeatureId(StrEnum):
 
 
 REVISION_PREFIX: Final = "revision."
-"""How the ids of features begin that are whole revisions."""
+"""The beginning of the ids of features that are whole revisions."""
 
 
 def revision_feature(revision: str) -> str:

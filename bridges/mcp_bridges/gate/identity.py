@@ -36,10 +36,7 @@ _MIN_KEY_BYTES: Final = 16
 
 
 class Identity(NamedTuple):
-    """One client, as one row of the ledger. A fact that does not show is an empty text.
-
-    `network` is empty unless the client is anonymous.
-    """
+    """The identity of one client: a row of the ledger. A fact that does not show is an empty text."""
 
     principal: str
     name: str
@@ -47,10 +44,11 @@ class Identity(NamedTuple):
     user_agent: str
     transport: TransportName
     network: str = ""
+    """Empty unless the client is anonymous."""
 
     @property
     def key(self) -> str:
-        """The same in every process and at every time: 32 hexadecimal digits."""
+        """The id of this identity: 32 hexadecimal digits, the same in every process and at every time."""
         # No fact holds a NUL, so no two identities run together.
         shown = self if self.network else self[:-1]
         return hashlib.blake2b("\0".join(shown).encode(), digest_size=16).hexdigest()

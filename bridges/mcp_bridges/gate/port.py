@@ -1,4 +1,4 @@
-"""Who may still use the past. Rule: a bridge asks once for each HTTP request or message, and does what it is told.
+"""The port to a gate, which decides on sightings. Rule: a bridge asks once for each HTTP request or message, and obeys.
 
 What a gate knows (posture, deprecation, brownouts) is its own business; a bridge only says what it has seen.
 """
@@ -10,23 +10,22 @@ from msgspec.structs import replace
 
 from mcp_runtime.telemetry.labels import TransportName
 
-Headers = tuple[tuple[bytes, bytes], ...]
+HeaderFields = tuple[tuple[bytes, bytes], ...]
 """HTTP headers, names in lower case."""
 
 
 class LegacyClient(Struct, frozen=True, kw_only=True, cache_hash=True):
-    """Who speaks an older revision, as far as that shows; a part that does not show is None.
-
-    `name` and `version` are the `clientInfo` of its `initialize`; `user_agent` its HTTP header; `principal` who was
-    authenticated; `peer` its network address.
-    """
+    """A client of an older revision, as far as it shows; a part that does not show is None."""
 
     transport: TransportName
     name: str | None = None
+    """As in the `clientInfo` of its `initialize`, and so is `version`."""
     version: str | None = None
     user_agent: str | None = None
+    """Its HTTP header."""
     principal: str | None = None
     peer: str | None = None
+    """Its network address."""
 
     def named(self, name: str, version: str) -> "LegacyClient":
         """The same client with the name and version that it gave, where it gave any."""
@@ -34,23 +33,23 @@ class LegacyClient(Struct, frozen=True, kw_only=True, cache_hash=True):
 
 
 class Sighting(Struct, frozen=True, kw_only=True):
-    """One use of the past: by whom, in which revision (None before it is agreed on), and which features of it.
-
-    `features` are ids such as "transport.session_id". `method` is the JSON-RPC method, None for a GET, a DELETE or a
-    response. `opening` is True where a session would begin: an `initialize`, or a GET of HTTP+SSE. `preliminary` is
-    True where the client says who it is with what follows: evidence of such a use is kept only where it is refused.
-    """
+    """A sighting: one use of the past, as a bridge saw it."""
 
     client: LegacyClient
     revision: str | None
+    """None before it is agreed on."""
     features: tuple[str, ...]
+    """Ids, such as "transport.session_id"."""
     method: str | None = None
+    """The JSON-RPC method, None for a GET, a DELETE or a response."""
     opening: bool = False
+    """Whether a session would begin: an `initialize`, or a GET of HTTP+SSE."""
     preliminary: bool = False
+    """Whether the client says who it is with what follows: evidence of such a use is kept only where it is refused."""
 
 
 UseOutcome = Literal["served", "refused", "would_refuse"]
-"""What became of a sighting; "would_refuse" was served, because refusing was only tried out."""
+"""The outcome of a sighting; "would_refuse" was served, because refusing was only tried out."""
 
 ANSWERED: Final = 200
 """The status of a refusal of one method: it is that method's answer, and the conversation goes on.
@@ -60,7 +59,7 @@ Old SDKs end the whole session, or wait for ever, at any other.
 
 
 class Refusal(Struct, frozen=True, kw_only=True):
-    """No: the HTTP status, and the JSON-RPC error (`code`, `message`, `data`) that says why and where to go instead."""
+    """A gate's no: an HTTP status, and the JSON-RPC error that says why and where to go instead."""
 
     status: int
     code: int
@@ -70,19 +69,19 @@ class Refusal(Struct, frozen=True, kw_only=True):
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
-    """What becomes of a sighting: served, or refused where `refusal` says so, with these HTTP headers either way."""
+    """The gate's word on a sighting: served, or refused with `refusal`, and HTTP headers either way."""
 
     refusal: Refusal | None = None
-    headers: Headers = ()
+    headers: HeaderFields = ()
 
 
 SERVE = Verdict()
-"""Serve it, and say nothing."""
+"""The verdict that serves, and says nothing."""
 
 
 class Gate(Protocol):
-    """Decides on sightings."""
+    """The gate: decides on each sighting."""
 
     def admit(self, sighting: Sighting) -> Verdict:
-        """What becomes of `sighting`. Called on the event loop for every use of the past: it never waits."""
+        """The verdict on `sighting`. Called on the event loop for every use of the past: it never waits."""
         ...

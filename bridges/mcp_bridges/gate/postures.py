@@ -1,4 +1,4 @@
-"""The operator's posture: who of the past is served at all. Rule: the first rule that fits, else the bridge's own word.
+"""The gate of the operator's postures: serve or refuse. Rule: the first rule that fits, else the bridge's own posture.
 
 Spec: 2026-07-28/basic/versioning#backward-compatibility-with-initialization-based-versions
 """
@@ -24,12 +24,14 @@ _KEY: Final = "bridges.clients.rules"
 
 
 class _ClientPosture(msgspec.Struct, frozen=True):
+    """An entry of `bridges.clients.rules`: a posture, and the clients that it is for."""
+
     posture: Literal["serve", "refuse"]
     rule: ClientRule
 
 
 class PostureGate:
-    """Serves and refuses by transport and client, as the configuration says. Raises ConfigError for a bad rule."""
+    """A `Gate` that goes by transport and client, as the configuration says. Raises ConfigError for a bad rule."""
 
     def __init__(self, config: Config) -> None:
         bridges = config.bridges

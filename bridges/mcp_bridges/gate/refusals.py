@@ -1,4 +1,4 @@
-"""What a gate's no looks like on the wire. Rule: a JSON-RPC error that says what is spoken here, and where to go."""
+"""Refusals on the wire. Rule: a JSON-RPC error that says what is spoken here, and where to go."""
 
 from typing import Final
 
@@ -12,7 +12,7 @@ REFUSED_STATUS: Final = 400
 
 
 class RefusedError(PeerError):
-    """The gate refused what the peer sent. `is_answer` is whether that is the answer to its method, and no more."""
+    """A refusal of what the peer sent. `is_answer` is whether it is the answer to its method, and no more."""
 
     def __init__(self, refusal: Refusal) -> None:
         self.is_answer = refusal.status == ANSWERED
@@ -26,7 +26,7 @@ class RefusedError(PeerError):
 
 
 def raise_refusal(verdict: Verdict) -> None:
-    """Raises RefusedError where `verdict` is a no."""
+    """Raise RefusedError where `verdict` refuses."""
     if verdict.refusal is not None:
         raise RefusedError(verdict.refusal)
 

@@ -1,4 +1,4 @@
-"""Questions to a legacy client, and its answers. Rule: what a revision has no way to ask is not asked some other way.
+"""Questions to a legacy client, and its answers. Rule: what its revision cannot ask is not asked some other way.
 
 An entry of `inputRequests` goes out as a request of the client's revision; its result comes back as an entry of
 `inputResponses`. Spec: 2026-07-28/basic/patterns/mrtr#inputrequiredresult
@@ -15,7 +15,7 @@ from mcp_runtime.protocol.content import CreateMessageResult, ElicitResult, List
 from mcp_runtime.protocol.json_types import is_array, is_object
 
 ElicitationId = Callable[[], str]
-"""Makes an id for an elicitation in URL mode, unlike every other."""
+"""A function that makes an id for an elicitation in URL mode, unlike every other."""
 
 
 class UnaskableError(Exception):

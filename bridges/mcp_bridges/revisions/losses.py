@@ -1,4 +1,4 @@
-"""What becomes of a part that an older revision has no name for. Rule: a loss changes a fresh copy, in place.
+"""The losses: how a part that an older revision lacks is left out or replaced. Rule: a fresh copy is changed, in place.
 
 Each function takes an object that is the caller's own to change, and the name of the field that is lost in it. What is
 inside that field still belongs to others: it is replaced, never changed.
@@ -17,7 +17,7 @@ _MODERN_META_KEYS: Final = (SERVER_INFO_KEY, SUBSCRIPTION_ID_KEY)
 
 
 def drop(owner: dict[str, Any], field: str) -> None:
-    """It goes, and nothing takes its place."""
+    """The field goes, and nothing takes its place."""
     del owner[field]
 
 

@@ -1,4 +1,4 @@
-"""What each revision knows. Rule: a row a field; nothing else in the bridges says since when a field exists.
+"""The table of revisions: since when each field exists. Rule: a row a field, and no word of it anywhere else.
 
 Objects go by the names of their types in the 2026-07-28 schema. A field that has no row exists in all five revisions.
 """
@@ -25,18 +25,19 @@ _NOTIFICATIONS: Final = (
 
 
 class Row(msgspec.Struct, frozen=True):
-    """A field (`field`, of the types `where`) that exists since revision `since`, as `source` says.
-
-    With `when`, that is true only of values it returns True for; the others are older. Before `since`, `becomes` puts
-    something else in the field's place, by default nothing.
-    """
+    """A row of the table: a field that older revisions do not know."""
 
     where: tuple[str, ...]
+    """The types that have it."""
     field: str
     since: str
+    """The first revision that has it."""
     source: str
+    """The page of the specification that says so."""
     when: Callable[[Any], bool] | None = None
+    """Tells the values that are so new; None for all. The others are older than `since`."""
     becomes: Callable[[dict[str, Any], str], None] = losses.drop
+    """Puts something else in its place before `since`, by default nothing."""
 
 
 ROWS: Final[tuple[Row, ...]] = (
@@ -52,7 +53,7 @@ ROWS: Final[tuple[Row, ...]] = (
         when=losses.has_modern_keys,
         becomes=losses.drop_modern_keys,
     ),
-    # What is listed, and who lists it.
+    # Entries of lists, and the programs that have them.
     Row(
         ("Implementation", "PromptArgument", *_LISTED),
         "title",
@@ -164,7 +165,7 @@ PARTS: Final[dict[str, dict[str, str]]] = {
     "ElicitRequestFormParams": {"requestedSchema": "RequestedSchema"},
     "RequestedSchema": {"properties": "PrimitiveSchemaDefinitions"},
 }
-"""Which fields of a type hold further types: one object, or an array of them."""
+"""The fields of a type that hold further types: one object, or an array of them."""
 
 UNIONS: Final[dict[str, dict[str, str]]] = {
     "ContentBlock": {

@@ -1,7 +1,7 @@
-"""What a 2026-07-28 message is in an older revision. Rule: every function takes JSON and returns JSON, and never fails.
+"""The translation of 2026-07-28 messages to older revisions. Rule: a function takes JSON, returns JSON and never fails.
 
-`revision_table.py` says what differs; here stands which message is of which type. What is returned may share parts with
-what was given, so neither is changed afterwards.
+`table.py` says what differs; here stands which message is of which type. What is returned may share parts with what was
+given, so neither is changed afterwards.
 """
 
 from typing import Any, Final
@@ -16,7 +16,7 @@ LEGACY: Final[tuple[str, ...]] = LEGACY_REVISIONS
 """The revisions that are translated to, newest first."""
 
 RESOURCE_NOT_FOUND: Final = -32002
-"""What -32602 for an unknown resource was before 2026-07-28. Spec: 2025-11-25/server/resources#error-handling"""
+"""The older code of an unknown resource, which is -32602 now. Spec: 2025-11-25/server/resources#error-handling"""
 
 _NOTIFICATIONS: Final = {
     "notifications/progress": "ProgressNotificationParams",
@@ -27,14 +27,14 @@ _NOTIFICATIONS: Final = {
     "notifications/tools/list_changed": "NotificationParams",
     "notifications/prompts/list_changed": "NotificationParams",
 }
-"""What a server says unasked, in every revision alike; other notifications of 2026-07-28 exist only there."""
+"""The notifications of servers that every revision has, by their types; others of 2026-07-28 exist only there."""
 
 _CLIENT_CAPABILITIES: Final[dict[str, tuple[str, dict[str, str]]]] = {
     "roots": ("2024-11-05", {}),
     "sampling": ("2024-11-05", {"context": "2025-11-25", "tools": "2025-11-25"}),
     "elicitation": ("2025-06-18", {"form": "2025-11-25", "url": "2025-11-25"}),
 }
-"""What of a client's capabilities means something in 2026-07-28: since when it exists, and its parts since when.
+"""The capabilities of clients that mean something in 2026-07-28: since when each exists, and its parts since when.
 
 `roots.listChanged` and `tasks` are not among them: 2026-07-28 has no such notification, and tasks are an extension.
 """
@@ -85,7 +85,7 @@ def error_for(method: str, error: dict[str, Any], revision: str) -> dict[str, An
 
 
 def client_capabilities(declared: object, revision: str) -> dict[str, Any]:
-    """What the capabilities of an `initialize` mean in 2026-07-28, without what is malformed or newer than `revision`.
+    """The capabilities of an `initialize` in 2026-07-28, without what is malformed or newer than `revision`.
 
     An elicitation capability without a mode means forms, in both. Spec: 2026-07-28/client/elicitation#capabilities
     """

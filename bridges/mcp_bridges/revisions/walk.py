@@ -1,4 +1,4 @@
-"""Apply the table of revisions to a value. Rule: what is given is never changed, and copied only where it differs.
+"""The walk over a message with the table of revisions. Rule: what is given is copied where it differs, never changed.
 
 For each type and revision the table is compiled, once, into a function that looks only where that revision differs.
 """
@@ -11,7 +11,7 @@ from mcp_bridges.revisions.table import MAPS, PARTS, ROWS, UNIONS, Row
 from mcp_runtime.protocol.json_types import is_array, is_object
 
 Walk = Callable[[Any], Any]
-"""Takes JSON, returns what an older revision knows of it: the value itself where that is all of it."""
+"""A function from JSON to what an older revision knows of it: the value itself where that is all of it."""
 
 
 def translate(kind: str, value: dict[str, Any], revision: str) -> dict[str, Any]:

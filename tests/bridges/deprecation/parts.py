@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from mcp_bridges.deprecation.gatekeeping.build_gate import build_gate
-from mcp_bridges.deprecation.gatekeeping.gatekeeper import DeprecationGate
+from mcp_bridges.deprecation.gatekeeping.gatekeeper import DeprecationGate, build_gate
 from mcp_bridges.gate.port import ANSWERED, LegacyClient, Sighting, UseOutcome
 from mcp_runtime.config import Config, load_config
 from mcp_runtime.config.template import toml_value

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from mcp_bridges.deprecation.decisions.days import day_of
 from mcp_bridges.deprecation.decisions.options import read_deprecation
-from mcp_bridges.deprecation.decisions.policy import Policy
+from mcp_bridges.deprecation.decisions.policy import Policy, day_of
 from mcp_bridges.deprecation.decisions.registry import FEATURES
 from mcp_bridges.deprecation.ledger.metrics import ledger_families
 from mcp_bridges.deprecation.reports.page import legacy_page

@@ -218,7 +218,7 @@ def test_what_three_clients_stay_on_is_not_ready_and_they_are_named(year: Year) 
     evidence = read_evidence(year.ledger, since=end - timedelta(QUIET_DAYS - 1), until=end)
     found = readiness(evidence, "transport.http_sse")
     assert not found.is_ready
-    assert {hit.client.identity.name for hit in found.hits} == BUSY
+    assert {one.client.identity.name for one in found.affected} == BUSY
 
 
 def test_who_moved_is_known_to_speak_the_present(year: Year) -> None:

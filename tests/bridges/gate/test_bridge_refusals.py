@@ -1,4 +1,4 @@
-"""What a gate's no looks like. Rule: it says what is spoken here, and where to go instead."""
+"""Refusals on the wire. Rule: a refusal says what is spoken here, and where to go instead."""
 
 import json
 

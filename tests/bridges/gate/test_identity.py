@@ -1,4 +1,4 @@
-"""Who counts as one client, and what is left of an address."""
+"""Identities: sightings that count as one client, and what is left of an address."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Who a client is, and what is kept of its address."""
+"""Identities as the ledger keeps them, and the part of an address that is kept."""
 
 import pytest
 from msgspec.structs import replace

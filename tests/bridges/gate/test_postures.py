@@ -1,4 +1,4 @@
-"""Who of the past is served: by bridge and by client. Rule: who is refused hears what is spoken here, and where to go."""
+"""Postures by bridge and by client. Rule: who is refused hears what is spoken here, and where to go."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is sent in an older revision is valid under that revision's own schema, and names no field that it does not."""
+"""Messages of older revisions: each is valid under that revision's own schema, and names no field that it does not."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What an older revision knows is decided row by row, and nothing but the rows changes a message."""
+"""The translation to older revisions: decided row by row, and nothing but the rows changes a message."""
 
 from copy import deepcopy
 from typing import Any

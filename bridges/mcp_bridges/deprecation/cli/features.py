@@ -1,4 +1,4 @@
-"""`mcp-runtime legacy features`. Rule: what the specification says and what happens here stand side by side."""
+"""The subcommand `legacy features`. Rule: what the specification says and what happens here stand side by side."""
 
 import argparse
 import json

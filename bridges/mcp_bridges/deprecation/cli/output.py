@@ -1,4 +1,4 @@
-"""Standard output of the subcommands. Rule: only what was asked for, and it ends with a line end."""
+"""The standard output of the subcommands. Rule: only what was asked for, and it ends with a line end."""
 
 import sys
 

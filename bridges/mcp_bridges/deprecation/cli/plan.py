@@ -1,4 +1,4 @@
-"""`mcp-runtime legacy plan`. Rule: every day on which something changes by itself, in order."""
+"""The subcommand `legacy plan`: the timeline. Rule: every day on which something changes by itself, in order."""
 
 import argparse
 import json
@@ -19,11 +19,11 @@ from mcp_runtime.config import Config
 
 _WIDTH: Final = 100
 _MAX_WINDOWS: Final = 10
-"""Windows of one line of the schedule that are listed; a person reads no more, and a schedule may have no end."""
+"""The windows that are listed of one line of the schedule: a person reads no more, and a schedule may have no end."""
 
 
 class _Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the timeline."""
+    """An entry of the timeline."""
 
     at: datetime
     what: str
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
 
 
 def _phases(decided: Deprecation) -> Iterator[_Entry]:
-    """Features whose phases begin on the same days share an entry."""
+    """The entries of phases; features whose phases begin on the same days share them."""
     groups: dict[tuple[tuple[Phase, datetime], ...], list[str]] = {}
     for feature in FEATURES:
         begins = decided.policy.begins(feature)
@@ -66,7 +66,7 @@ def _brownouts(enforcement: Enforcement, now: datetime) -> Iterator[_Entry]:
 
 
 def _windows(one: Brownout, now_s: float) -> Iterator[tuple[int, str]]:
-    """The beginnings of what is open or still to come, with what to say of each."""
+    """The beginnings of windows that are open or still to come, with what to say of each."""
     window = one.window_at(now_s) or one.window_after(now_s)
     listed = 0
     while window is not None and listed < _MAX_WINDOWS:

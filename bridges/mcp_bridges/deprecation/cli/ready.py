@@ -1,11 +1,10 @@
-"""`mcp-runtime legacy ready`. Rule: 0 is a promise that the ledger can keep; everything else is 1."""
+"""The subcommand `legacy ready`: may a feature go? Rule: 0 is a promise that the ledger can keep; all else is 1."""
 
 import argparse
 import json
 from datetime import timedelta
 
-from mcp_bridges.deprecation.cli.affected_clients import hit_json, hit_lines
-from mcp_bridges.deprecation.cli.ledger_queries import evidence_of, known
+from mcp_bridges.deprecation.cli.ledger_queries import affected_json, affected_lines, evidence_of, known_feature
 from mcp_bridges.deprecation.cli.output import write
 from mcp_bridges.deprecation.reports.readiness import Readiness, readiness
 from mcp_bridges.deprecation.reports.report import in_words
@@ -14,7 +13,7 @@ from mcp_runtime.config import Config
 
 def run(args: argparse.Namespace, config: Config) -> int:
     """Print who would miss it; `args` has `feature`, `quiet` (days), `json` and `today`. Raises ConfigError."""
-    feature = known(args.feature)
+    feature = known_feature(args.feature)
     evidence = evidence_of(config, since=args.today - timedelta(args.quiet - 1), until=args.today)
     found = readiness(evidence, feature)
     write(_as_json(found) if args.json else _as_text(found))
@@ -29,18 +28,17 @@ def _as_json(found: Readiness) -> str:
             "days": found.days,
             "watched_days": found.watched_days,
             "watched_since": None if found.watched_since is None else found.watched_since.isoformat(),
-            "clients": [hit_json(hit) for hit in found.hits],
+            "clients": [affected_json(one) for one in found.affected],
         },
         indent=2,
     )
 
 
 def _as_text(found: Readiness) -> str:
-    if found.hits:
-        who = in_words(len(found.hits), "client")
-        return "\n".join(
-            [f"Not ready: {who} used {found.feature} in {in_words(found.days, 'day')}.", *hit_lines(found.hits)]
-        )
+    if found.affected:
+        who = in_words(len(found.affected), "client")
+        said = f"Not ready: {who} used {found.feature} in {in_words(found.days, 'day')}."
+        return "\n".join([said, *affected_lines(found.affected)])
     nobody = f"nobody used {found.feature} in {in_words(found.days, 'day')}"
     watched = f"the ledger was watching on {found.watched_days} of them"
     if found.covered:

@@ -1,4 +1,4 @@
-"""`mcp-runtime legacy report`. Rule: it says what the ledger says, in the format that was asked for."""
+"""The subcommand `legacy report`: the report on the ledger. Rule: in the format that was asked for."""
 
 import argparse
 from collections.abc import Callable, Mapping
@@ -6,7 +6,7 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Final
 
-from mcp_bridges.deprecation.cli.ledger_queries import evidence_of, known
+from mcp_bridges.deprecation.cli.ledger_queries import evidence_of, known_feature
 from mcp_bridges.deprecation.cli.output import write
 from mcp_bridges.deprecation.decisions.options import read_deprecation
 from mcp_bridges.deprecation.reports.formats import as_csv, as_json, as_table
@@ -22,7 +22,7 @@ FORMATS: Final[Mapping[str, Callable[[Report], str]]] = MappingProxyType(
 def run(args: argparse.Namespace, config: Config) -> int:
     """Print the report; `args` has `since` (days), `feature`, `format` and `today`. Raises ConfigError."""
     policy = read_deprecation(config).policy
-    feature = None if args.feature is None else known(args.feature)
+    feature = None if args.feature is None else known_feature(args.feature)
     evidence = evidence_of(config, since=args.today - timedelta(args.since - 1), until=args.today)
     write(FORMATS[args.format](make_report(evidence, policy, feature=feature)))
     return 0

@@ -1,1 +1,1 @@
-"""Decisions: what the operator has decided about the past, and the specification."""
+"""Decisions: what the operator, and before them the specification, has decided about the past."""

@@ -1,4 +1,4 @@
-"""Who is refused what. Rule: everything follows from the configuration and the clock, so every step can be taken back.
+"""Enforcement: the refusals that are due. Rule: they follow from configuration and clock, so each can be taken back.
 
 Stages add up: each does what those before it do, and more. A feature whose refusals are a dry run refuses nobody.
 `deny` comes before `exempt`, and both before the stage.
@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from mcp_bridges.deprecation.decisions.days import DAY_S
+from mcp_bridges.deprecation.decisions.policy import DAY_S
 from mcp_bridges.deprecation.decisions.schedule import Brownout, Window
 from mcp_bridges.gate.client_rules import ClientRule
 from mcp_bridges.gate.identity import Identity, identity_of
@@ -22,7 +22,7 @@ GONE_STATUS: Final = 410
 
 
 class Stage(enum.IntEnum):
-    """How far a feature's retirement has come."""
+    """A stage: how far the retirement of a feature has come here."""
 
     OBSERVE = 0
     SIGNAL = 1
@@ -32,11 +32,11 @@ class Stage(enum.IntEnum):
 
 
 STAGES: Final[Mapping[str, Stage]] = {stage.name.lower(): stage for stage in Stage}
-"""By their names in the configuration, in order."""
+"""Stages by their names in the configuration, in order."""
 
 
 class Reason(enum.IntEnum):
-    """Why a sighting is objected to; of several reasons the first counts."""
+    """The reason of an objection; of several the first counts."""
 
     DENIED = 0
     GONE = 1
@@ -45,9 +45,10 @@ class Reason(enum.IntEnum):
 
 
 class ScopedRule(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry of `exempt` or `deny`: clients, and the feature it is about (None: every one)."""
+    """An entry of `exempt` or `deny`: a rule about clients, for one feature or all."""
 
     feature: str | None
+    """None for all."""
     rule: ClientRule
 
     def covers(self, client: LegacyClient, feature: str) -> bool:
@@ -56,13 +57,15 @@ class ScopedRule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Objection(msgspec.Struct, frozen=True, kw_only=True):
-    """What speaks against serving a use of `feature`. `window` is that of a brownout; a dry one only gets noted."""
+    """An objection to serving a use of a feature."""
 
     feature: str
     reason: Reason
     is_dry: bool
+    """Whether it is only noted."""
     status: int = GONE_STATUS
     window: Window | None = None
+    """That of a brownout."""
 
 
 class Announcement(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,32 +76,33 @@ class Announcement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Enforcement(msgspec.Struct, frozen=True, kw_only=True):
-    """The operator's stages, schedules and lists. `notice_s` is how long ahead a brownout is announced."""
+    """The operator's stages, schedules and lists."""
 
     stage: Stage = Stage.SIGNAL
     stages: Mapping[str, Stage] = msgspec.field(default_factory=dict[str, Stage])
     dry_run: frozenset[str] = frozenset()
     brownouts: tuple[Brownout, ...] = ()
     notice_s: int = 14 * DAY_S
+    """The time of notice: so long ahead a brownout is announced."""
     exempt: tuple[ScopedRule, ...] = ()
     deny: tuple[ScopedRule, ...] = ()
 
     def stage_of(self, feature: str) -> Stage:
-        """Its own stage, or that of all."""
+        """The stage of `feature`: its own, or that of all."""
         return self.stages.get(feature, self.stage)
 
     def is_dry(self, feature: str) -> bool:
-        """Whether refusals for its sake are only noted."""
+        """Whether refusals for the sake of `feature` are only noted."""
         return feature in self.dry_run or EVERY_FEATURE in self.dry_run
 
     def is_closed(self, feature: str) -> bool:
-        """Whether nobody can begin to use it any more."""
+        """Whether nobody can begin to use `feature` any more."""
         return self.stage_of(feature) >= Stage.REFUSE_NEW and not self.is_dry(feature)
 
     def objections(
         self, client: LegacyClient, features: Iterable[str], *, opening: bool, at: float
     ) -> tuple[Objection, ...]:
-        """What speaks against serving `client` these features now, the weightiest first."""
+        """The objections to serving `client` these features now, the weightiest first."""
         identity = identity_of(client)
         found = [
             one
@@ -121,7 +125,7 @@ class Enforcement(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(sorted(found, key=lambda one: (one.window.begins_s, one.feature)))
 
     def changes_at(self, features: Iterable[str], *, at: float) -> float:
-        """When `objections` or `announcements` may next differ, in Unix seconds; infinity where they will not."""
+        """The time at which `objections` or `announcements` may next differ, in Unix seconds; infinity for never."""
         times = (
             time
             for one in self._browning(features)

@@ -1,4 +1,4 @@
-"""The texts of `[deprecation]`, one parser a kind. Rule: a ValueError says `problem; fix`, and a text has no comma.
+"""Parsers of the texts in `[deprecation]`, one a kind. Rule: a ValueError says `problem; fix`, and a text has no comma.
 
 A comma would tear a text apart where a list comes from an environment variable.
 """
@@ -13,10 +13,8 @@ from typing import Final, Literal
 
 import msgspec
 
-from mcp_bridges.deprecation.decisions.cadences import Cadence
-from mcp_bridges.deprecation.decisions.days import DAY_S
 from mcp_bridges.deprecation.decisions.enforcement import EVERY_FEATURE, STAGES, ScopedRule, Stage
-from mcp_bridges.deprecation.decisions.policy import Phase
+from mcp_bridges.deprecation.decisions.policy import DAY_S, Cadence, Phase
 from mcp_bridges.deprecation.decisions.registry import FEATURES
 from mcp_bridges.deprecation.decisions.schedule import Brownout
 from mcp_bridges.gate.client_rules import parse_rule

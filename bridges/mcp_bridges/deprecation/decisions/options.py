@@ -6,9 +6,7 @@ from typing import TypeVar
 
 import msgspec
 
-from mcp_bridges.deprecation.decisions.days import DAY_S
 from mcp_bridges.deprecation.decisions.enforcement import STAGES, Enforcement
-from mcp_bridges.deprecation.decisions.links import FEATURE_LIFECYCLE_URL, Links
 from mcp_bridges.deprecation.decisions.option_texts import (
     parse_brownout,
     parse_day,
@@ -17,7 +15,7 @@ from mcp_bridges.deprecation.decisions.option_texts import (
     parse_stage,
     parse_sunset,
 )
-from mcp_bridges.deprecation.decisions.policy import Policy
+from mcp_bridges.deprecation.decisions.policy import DAY_S, FEATURE_LIFECYCLE_URL, Links, Policy
 from mcp_runtime.config import Config, ConfigError
 
 K = TypeVar("K")
@@ -25,7 +23,7 @@ V = TypeVar("V")
 
 
 class Deprecation(msgspec.Struct, frozen=True, kw_only=True):
-    """What the operator has decided."""
+    """The decisions of the operator."""
 
     policy: Policy
     enforcement: Enforcement
@@ -59,7 +57,7 @@ def read_deprecation(config: Config) -> Deprecation:
 
 
 def advice(config: Config) -> list[str]:
-    """What `mcp-runtime check` points out. Raises ConfigError as `read_deprecation` does.
+    """The sentences that `mcp-runtime check` points out. Raises ConfigError as `read_deprecation` does.
 
     Nothing where the operator has set no date: whoever begins has no use for it, and `legacy plan` says it too.
     """

@@ -1,4 +1,4 @@
-"""Everything of MCP that is on its way out. Rule: a row says what the specification says, and where it says it.
+"""The registry of features on their way out. Rule: a row says what the specification says, and where it says it.
 
 When an operator stops serving a feature is another matter: `policy.py`.
 Spec: 2026-07-28/deprecated, 2026-07-28/changelog
@@ -18,24 +18,24 @@ _SPEC: Final = "https://modelcontextprotocol.io/specification/"
 
 
 class Feature(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of the registry.
-
-    `id` is what sightings name it by. `deprecated_in` is the revision that deprecated it, or the first one without it.
-    `source` is the SEP or pull request that decided so, and `spec_url` the page that tells. `earliest_removal` is the
-    day from which a new revision may come without it: None where 2026-07-28, or one before it, already has.
-    """
+    """A feature: one row of the registry."""
 
     id: str
+    """The name that sightings have for it."""
     title: str
     replacement: str
     deprecated_in: str
+    """The revision that deprecated it, or the first one without it."""
     source: str
+    """The SEP or pull request that decided so."""
     spec_url: str
+    """The page that tells."""
     earliest_removal: date | None = None
+    """The day from which a new revision may come without it: None where 2026-07-28, or one before it, already has."""
 
     @property
     def deprecated_at(self) -> datetime:
-        """When `deprecated_in` was released: the start of that day, UTC."""
+        """The release of `deprecated_in`: the start of that day, UTC."""
         return datetime.combine(date.fromisoformat(self.deprecated_in), datetime.min.time(), tzinfo=UTC)
 
 

@@ -16,26 +16,27 @@ _MAX_WINDOWS_AHEAD: Final = 100
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
-    """From `begins_s` (included) to `ends_s` (excluded), in Unix seconds."""
+    """A window of a brownout, from `begins_s` (included) to `ends_s` (excluded), in Unix seconds."""
 
     begins_s: int
     ends_s: int
 
 
 class Brownout(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of a schedule: windows of `length_s`, the first at `begins_s`, every `every_s` (None: just one).
-
-    No window begins at or after `until_s`. `fraction` of the clients, chosen anew for each window by `seed`, are hit,
-    and answered with `status`. `every_s` is never less than `length_s`.
-    """
+    """One line of a schedule: windows in which some or all clients are refused a feature."""
 
     feature: str
     begins_s: int
+    """The beginning of the first window."""
     length_s: int
     every_s: int | None = None
+    """From one beginning to the next, never less than `length_s`; None for a single window."""
     until_s: int | None = None
+    """No window begins then or later."""
     fraction: float = 1.0
+    """The share of the clients that a window hits."""
     seed: int = 0
+    """Chooses them, anew for each window."""
     status: Literal[410, 503] = 503
 
     def window_at(self, at: float) -> Window | None:
@@ -48,7 +49,7 @@ class Brownout(msgspec.Struct, frozen=True, kw_only=True):
         return self._window(max(0, self._index(at) + 1))
 
     def changes_at(self, at: float) -> float:
-        """When a window next opens or closes, after `at`; infinity where none does."""
+        """The time after `at` at which a window next opens or closes; infinity where none does."""
         now, later = self.window_at(at), self.window_after(at)
         if now is not None:
             return now.ends_s

@@ -1,1 +1,1 @@
-"""Gatekeeping: what becomes of each use of the past."""
+"""Gatekeeping: each use of the past is served, told or refused, and logged."""

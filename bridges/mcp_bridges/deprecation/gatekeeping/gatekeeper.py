@@ -8,22 +8,25 @@ from typing import Final, Protocol
 
 import msgspec
 
-from mcp_bridges.deprecation.decisions.days import DAY_S
 from mcp_bridges.deprecation.decisions.enforcement import Enforcement, Objection, Stage
-from mcp_bridges.deprecation.gatekeeping.logs import Stream, UsageLog
+from mcp_bridges.deprecation.decisions.option_texts import parse_cadence
+from mcp_bridges.deprecation.decisions.options import each_once, read_deprecation
+from mcp_bridges.deprecation.decisions.policy import CADENCES, DAY_S
+from mcp_bridges.deprecation.gatekeeping.logs import EventLog, UsageLog, UsageStream
 from mcp_bridges.deprecation.gatekeeping.refusals import Refusals
-from mcp_bridges.deprecation.gatekeeping.signals import Signals, brownout_headers
-from mcp_bridges.gate.port import Headers, LegacyClient, Sighting, UseOutcome, Verdict
+from mcp_bridges.deprecation.gatekeeping.signals import SignalHeaders, brownout_headers
+from mcp_bridges.gate.port import HeaderFields, LegacyClient, Sighting, UseOutcome, Verdict
+from mcp_runtime.config import Config
 
 _MAX_COURSES: Final = 4096
-"""Ways to treat a client that are kept; past it the one made first is forgotten, and made anew when it is needed."""
+"""Courses that are kept; past it the one made first is forgotten, and made anew when it is needed."""
 
 # RFC 9110: a 410 may be kept by caches, and this one can be taken back.
-_UNCACHED: Final[Headers] = ((b"cache-control", b"no-store"),)
+_UNCACHED: Final[HeaderFields] = ((b"cache-control", b"no-store"),)
 
 
 class Notebook(Protocol):
-    """Keeps the evidence: who used what, when, and what became of it."""
+    """The notebook of a gate: keeps the evidence, which is who used what, when, and with which outcome."""
 
     def note(self, sighting: Sighting, *, at: float, outcome: UseOutcome) -> None:
         """Note one use of the past at `at`, in Unix seconds. Called for every one: it neither waits nor fails."""
@@ -31,12 +34,12 @@ class Notebook(Protocol):
 
 
 class _Course(msgspec.Struct, frozen=True):
-    """What to do with sightings that are alike, before `until_s`."""
+    """The course to take with sightings that are alike, before `until_s`."""
 
     until_s: float
     outcome: UseOutcome
     verdict: Verdict
-    streams: tuple[Stream, ...]
+    streams: tuple[UsageStream, ...]
     objection: Objection | None
 
 
@@ -53,7 +56,7 @@ class DeprecationGate:
         self,
         *,
         enforcement: Enforcement,
-        signals: Signals,
+        signals: SignalHeaders,
         refusals: Refusals,
         log: UsageLog,
         notebook: Notebook,
@@ -68,7 +71,7 @@ class DeprecationGate:
         self._courses: dict[_Alike, _Course] = {}
 
     def admit(self, sighting: Sighting) -> Verdict:
-        """What becomes of `sighting`."""
+        """As the port says."""
         at = self._now()
         alike = (sighting.client, sighting.revision, sighting.features, sighting.opening)
         course = self._courses.get(alike)
@@ -85,8 +88,8 @@ class DeprecationGate:
             return course.verdict
         return Verdict(refusal=self._refusals.refusal(course.objection, sighting, at), headers=course.verdict.headers)
 
-    def headers(self, sighting: Sighting, at: float) -> Headers:
-        """What a response to `sighting` says at `at` of the features it uses: nothing on stdio."""
+    def headers(self, sighting: Sighting, at: float) -> HeaderFields:
+        """The headers of a response to `sighting` at `at`, about the features it uses: none on stdio."""
         if sighting.client.transport == "stdio":
             return ()
         told = tuple(one for one in sighting.features if self._enforcement.stage_of(one) >= Stage.SIGNAL)
@@ -116,7 +119,7 @@ class DeprecationGate:
             objection=refused,
         )
 
-    def _streams(self, sighting: Sighting, objections: tuple[Objection, ...], at: float) -> list[Stream]:
+    def _streams(self, sighting: Sighting, objections: tuple[Objection, ...], at: float) -> list[UsageStream]:
         """The streams that a call counts in: of a refused one, only those of the features it is refused for."""
         is_dry = {one.feature: one.is_dry for one in reversed(objections)}
         is_refused = False in is_dry.values()
@@ -129,3 +132,19 @@ class DeprecationGate:
             for feature, outcome in outcomes.items()
             if not is_refused or outcome == "refused"
         ]
+
+
+def build_gate(config: Config, *, notebook: Notebook, now: Callable[[], float], log: EventLog) -> DeprecationGate:
+    """The gate that `config` asks for. `now` gives Unix seconds. Raises ConfigError as `read_deprecation` does."""
+    decided, section = read_deprecation(config), config.deprecation
+    cadences = dict(CADENCES) | each_once(config, "log_cadences", section.log_cadences, parse_cadence)
+    return DeprecationGate(
+        enforcement=decided.enforcement,
+        signals=SignalHeaders(decided.policy, decided.links),
+        refusals=Refusals(
+            policy=decided.policy, enforcement=decided.enforcement, links=decided.links, message=section.message
+        ),
+        log=UsageLog(decided.policy, decided.links, log=log, cadences=cadences, max_streams=section.max_log_streams),
+        notebook=notebook,
+        now=now,
+    )

@@ -1,6 +1,6 @@
-"""What the operator's log says of the past. Rule: a line for each client and feature, and then one an interval.
+"""The log about the past. Rule: a line for each client and feature at once, and then one an interval.
 
-A stream of lines is for one client, one feature and one outcome. It writes its first call at once, and again when a
+A stream of usage is for one client, one feature and one outcome. It writes its first call at once, and again when a
 call comes and the interval of the feature's phase is over; `calls` is how many there were since the line before.
 
 The bound: N streams write at most N * (1 + floor(T / I)) lines in a time T whose shortest interval is I. N never
@@ -16,10 +16,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from mcp_bridges.deprecation.decisions.cadences import CADENCES, Cadence
-from mcp_bridges.deprecation.decisions.days import HOUR_S, day_of
-from mcp_bridges.deprecation.decisions.links import Links
-from mcp_bridges.deprecation.decisions.policy import Phase, Policy
+from mcp_bridges.deprecation.decisions.policy import CADENCES, HOUR_S, Cadence, Links, Phase, Policy, day_of
 from mcp_bridges.deprecation.decisions.registry import FEATURES
 from mcp_bridges.gate.identity import Identity, identity_of, network_of
 from mcp_bridges.gate.port import LegacyClient, Sighting, UseOutcome
@@ -31,7 +28,7 @@ EVENTS: Final[Mapping[UseOutcome, str]] = MappingProxyType(
         "would_refuse": "legacy_feature_would_be_refused",
     }
 )
-"""The event of each outcome."""
+"""The events, by outcome."""
 
 UNCOUNTED: Final = "legacy_calls_uncounted"
 """The event of calls that no stream of their own counts."""
@@ -47,7 +44,7 @@ _MAX_TEXT_CHARS: Final = 200
 
 
 class EventLog(Protocol):
-    """Where events go: a structlog logger."""
+    """A log of events: a structlog logger."""
 
     def log(self, level: int, event: str, *args: Any, **fields: Any) -> Any:
         """Write `event` with `fields`, at a `level` of the standard library."""
@@ -57,20 +54,23 @@ class EventLog(Protocol):
 _Key = tuple[Identity, str, UseOutcome]
 
 
-class Stream(msgspec.Struct, eq=False):
-    """The calls of one client that used one feature with one outcome, since its last line. `due_s` is when to write.
+class UsageStream(msgspec.Struct, eq=False):
+    """The calls of one client that used one feature with one outcome, since the last line about them.
 
     Whoever sees a call adds it to `calls`, and asks `UsageLog.write` from `due_s` on.
     """
 
     key: _Key | None
+    """None for the stream that is shared."""
     calls: int = 0
     due_s: float = float("-inf")
+    """When the next line is to be written."""
     written_s: float = float("-inf")
+    """When the last one was."""
 
 
 class UsageLog:
-    """The streams of all clients, in order of their last lines."""
+    """The usage streams of all clients, in order of their last lines."""
 
     def __init__(
         self,
@@ -86,20 +86,20 @@ class UsageLog:
         self._log = log
         self._cadences = cadences
         self._max_streams = max_streams
-        self._streams: OrderedDict[_Key, Stream] = OrderedDict()
-        self._uncounted = Stream(key=None)
+        self._streams: OrderedDict[_Key, UsageStream] = OrderedDict()
+        self._uncounted = UsageStream(key=None)
 
-    def stream(self, client: LegacyClient, feature: str, outcome: UseOutcome, at: float) -> Stream:
+    def stream(self, client: LegacyClient, feature: str, outcome: UseOutcome, at: float) -> UsageStream:
         """The stream that counts such calls: its own, or the one that is shared where there is no place left."""
         key = (identity_of(client), feature, outcome)
         stream = self._streams.get(key)
         if stream is None:
-            return self._placed(key, Stream(key=key), at)
+            return self._placed(key, UsageStream(key=key), at)
         # A phase may have begun whose interval is another.
         stream.due_s = stream.written_s + self._cadence(feature, at).interval_s
         return stream
 
-    def write(self, stream: Stream, sighting: Sighting, at: float) -> None:
+    def write(self, stream: UsageStream, sighting: Sighting, at: float) -> None:
         """Write the line of a `stream` that is due; `sighting` is its newest call."""
         current = self._current(stream, at)
         if current is not stream:
@@ -118,13 +118,13 @@ class UsageLog:
         if self._uncounted.calls:
             self._write_uncounted(at)
 
-    def _current(self, stream: Stream, at: float) -> Stream:
+    def _current(self, stream: UsageStream, at: float) -> UsageStream:
         """`stream` itself, or what took its place since whoever holds it got it."""
         if stream.key is None:
             return stream
         return self._streams.get(stream.key) or self._placed(stream.key, stream, at)
 
-    def _placed(self, key: _Key, stream: Stream, at: float) -> Stream:
+    def _placed(self, key: _Key, stream: UsageStream, at: float) -> UsageStream:
         """`stream` where there is a place, else the shared one."""
         if len(self._streams) >= self._max_streams and not self._evict(at):
             return self._uncounted
@@ -141,7 +141,7 @@ class UsageLog:
         oldest.calls = 0
         return True
 
-    def _write(self, stream: Stream, sighting: Sighting, at: float) -> None:
+    def _write(self, stream: UsageStream, sighting: Sighting, at: float) -> None:
         if stream.key is None:
             self._write_uncounted(at)
             return

@@ -1,4 +1,4 @@
-"""What a refused client reads. Rule: every refusal says what ended, what takes its place, and where that is."""
+"""The refusals of a deprecation gate. Rule: each says what ended, what takes its place, and where that is."""
 
 import math
 from collections.abc import Mapping
@@ -9,8 +9,7 @@ from typing import Final
 import msgspec
 
 from mcp_bridges.deprecation.decisions.enforcement import Enforcement, Objection, Reason
-from mcp_bridges.deprecation.decisions.links import Links
-from mcp_bridges.deprecation.decisions.policy import Policy
+from mcp_bridges.deprecation.decisions.policy import Links, Policy
 from mcp_bridges.deprecation.decisions.registry import FEATURES
 from mcp_bridges.deprecation.decisions.schedule import Window
 from mcp_bridges.gate.features import FeatureId, revision_feature
@@ -50,7 +49,7 @@ _SAYS: Final[Mapping[Reason, str]] = MappingProxyType(
 
 
 class Refusals(msgspec.Struct, frozen=True, kw_only=True):
-    """Makes refusals. `message` is the operator's own text, which follows ours; empty for none."""
+    """A maker of refusals. `message` is the operator's own text, which follows ours; empty for none."""
 
     policy: Policy
     enforcement: Enforcement
@@ -58,7 +57,7 @@ class Refusals(msgspec.Struct, frozen=True, kw_only=True):
     message: str = ""
 
     def refusal(self, objection: Objection, sighting: Sighting, at: float) -> Refusal:
-        """What `sighting` is answered, at `at` in Unix seconds."""
+        """The refusal of `sighting` for the sake of `objection`, at `at` in Unix seconds."""
         feature = FEATURES[objection.feature]
         sunset = self.policy.sunset(feature.id).isoformat()
         window = objection.window

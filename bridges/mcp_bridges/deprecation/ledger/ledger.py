@@ -1,4 +1,4 @@
-"""Who still speaks the old protocol, what of it, when and how often.
+"""The ledger of one process: who still speaks the old protocol, what of it, when and how often.
 
 Rule: to note a sighting never waits and never fails; what goes wrong with the file is the ledger's own trouble.
 
@@ -7,6 +7,7 @@ is full, the file read-only or locked), they go on waiting in memory, and the lo
 """
 
 import math
+import os
 import sqlite3
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
@@ -20,12 +21,14 @@ import anyio
 import anyio.to_thread
 import msgspec
 
-from mcp_bridges.deprecation.decisions.days import day_of
+from mcp_bridges.deprecation.decisions.policy import day_of
 from mcp_bridges.deprecation.ledger.schema import LedgerUnusable
 from mcp_bridges.deprecation.ledger.tallies import Tallies, Tally
 from mcp_bridges.deprecation.ledger.writing import Batch, Written, is_there, write
 from mcp_bridges.gate.identity import AddressPrivacy
 from mcp_bridges.gate.port import LegacyClient, Sighting, UseOutcome
+from mcp_runtime.config import Config, default_state_directory
+from mcp_runtime.state.seal.key_store import load_keys
 from mcp_runtime.telemetry.log.log import get_logger
 
 if TYPE_CHECKING:
@@ -33,16 +36,18 @@ if TYPE_CHECKING:
 
 FILE_NAME: Final = "ledger.db"
 SAY_AGAIN_AFTER_S: Final = 3600.0
-"""Between two events about the same trouble."""
+"""The time between two events about the same trouble."""
 _TROUBLE: Final = (OSError, sqlite3.Error, LedgerUnusable)
 
 
 class LedgerStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """How far the file is behind: calls that wait, since when (seconds), and calls that could not be kept."""
+    """The status of a ledger: how far its file is behind."""
 
     waiting_calls: int
     lag_s: float
+    """The age of the oldest call that waits."""
     lost_calls: int
+    """Calls that could not be kept."""
 
 
 class Ledger:
@@ -92,16 +97,16 @@ class Ledger:
             tally.would_refuse += 1
 
     def note_modern(self, client: LegacyClient, revision: str, *, at: float, calls: int = 1) -> None:
-        """Count requests of a modern revision: what shows that a client could leave the past."""
+        """Count requests of a modern revision, which show that a client could leave the past."""
         self._tallies.of(client, revision, (), at).calls += calls
 
     def by_feature(self) -> Mapping[str, Tally]:
-        """What this process has counted since it started, by feature (MESSAGE: all messages). For metrics."""
+        """The counts of this process since it started, by feature (MESSAGE: all messages). For metrics."""
         return self._tallies.by_feature()
 
     @property
     def status(self) -> LedgerStatus:
-        """How far the file is behind, for metrics."""
+        """The status, for metrics."""
         oldest_s = self._tallies.oldest_s
         return LedgerStatus(
             waiting_calls=self._tallies.calls,
@@ -210,3 +215,34 @@ class Ledger:
             waiting_calls=self._tallies.calls,
             lost_calls=self._lost_calls,
         )
+
+
+def ledger_path(config: Config) -> Path:
+    """The place of the ledger's file, the same for server and command."""
+    if config.ledger.database:
+        return Path(config.ledger.database)
+    directory = Path(config.state.directory) if config.state.directory else default_state_directory(os.environ)
+    return directory / FILE_NAME
+
+
+def build_ledger(
+    config: Config,
+    *,
+    now: Callable[[], float] = time.time,
+    log: "Callable[[], FilteringBoundLogger]" = get_logger,
+) -> Ledger:
+    """The ledger that `config` asks for; its file is made at the first write.
+
+    Hashed addresses take the first seal key: they change when it is rotated. Raises ConfigError where it cannot be had.
+    """
+    section = config.ledger
+    key = load_keys(config).sealing()[1] if section.addresses == "hashed" else b""
+    return Ledger(
+        ledger_path(config),
+        flush_interval_s=section.flush_interval_s,
+        retention_days=section.retention_days,
+        max_bytes=section.max_bytes,
+        privacy=AddressPrivacy(section.addresses, key=key),
+        now=now,
+        log=log,
+    )

@@ -1,4 +1,4 @@
-"""The past in numbers, for `/metrics`. Rule: its labels are the registry's features and three outcomes."""
+"""The metrics of the ledger and the policy. Rule: their labels are the registry's features and three outcomes."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ from mcp_runtime.telemetry.metrics import Family
 
 
 def ledger_families(ledger: Ledger, policy: Policy, *, now: Callable[[], float]) -> tuple[Family, ...]:
-    """What to add to the process's metrics. `now` gives Unix seconds."""
+    """The families to add to the process's metrics. `now` gives Unix seconds."""
     return (
         Family(
             name="mcp_legacy_calls_total",

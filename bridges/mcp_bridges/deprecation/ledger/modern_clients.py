@@ -1,4 +1,4 @@
-"""What modern requests show: that their client could leave the past, and what of the past they still use.
+"""The observer of modern requests, which show that a client could leave the past, and what of it they still use.
 
 Rule: a request costs a line on a list. What is on it is counted when it is full, and the ledger hears of many at once.
 
@@ -18,15 +18,15 @@ from mcp_runtime.core.calls.call import Answer, Call
 from mcp_runtime.telemetry.labels import TransportName
 
 _MAX_CLIENTS: Final = 10_000
-"""Kept apart between two hand-overs; those past it are not counted, and no real server has as many."""
+"""Clients kept apart between two hand-overs; those past it are not counted, and no real server has as many."""
 _AT_ONCE: Final = 256
-"""To count many in a row takes less time than to count each in its turn, when other code has been at work meanwhile."""
+"""Requests counted in a row, which takes less time than each in its turn, with other code at work in between."""
 
 _Key = tuple[str | None, str | None, bytes | None, str | None, str | None, TransportName, str]
 
 
-class ModernWatch:
-    """An Observer that counts for `ledger`. `now` gives Unix seconds."""
+class ModernClientObserver:
+    """An `Observer` that counts for `ledger`. `now` gives Unix seconds."""
 
     def __init__(self, ledger: Ledger, *, now: Callable[[], float]) -> None:
         self._ledger = ledger

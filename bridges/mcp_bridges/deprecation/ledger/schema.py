@@ -1,4 +1,6 @@
-"""The ledger's file. Rule: a file of any older version is brought to this one; one of a newer version is left alone.
+"""The file of a ledger: its schema, and its connections.
+
+Rule: a file of any older version is brought to this one; one of a newer version is left alone.
 
 `use` has a row for each client, feature, revision and day. The feature `*` is the message itself, whatever it used, so
 that traffic can be told from the sum of its features. `client.modern_seen` is when a client last sent a modern request,
@@ -22,7 +24,7 @@ MESSAGE: Final = "*"
 
 # `ON CONFLICT DO UPDATE` takes aggregates of the excluded row from 3.24 on, and `WITHOUT ROWID` is older still.
 _BUSY_TIMEOUT_S: Final = 1.0
-"""How long another process may hold the file, in all: its own writes take milliseconds."""
+"""The time that other processes may hold the file, in all: their writes take milliseconds."""
 
 _CREATE: Final = (
     """CREATE TABLE client (
@@ -64,22 +66,22 @@ _MIGRATIONS: Final = {
     # Version 2 took anonymous clients of all networks for one.
     2: ("ALTER TABLE client ADD COLUMN network TEXT NOT NULL DEFAULT ''",),
 }
-"""How a file of each older version becomes one of the next."""
+"""The statements that make a file of each older version one of the next."""
 
 
 class LedgerUnusable(Exception):
-    """The file is not one that this version can use; the text says why and what to do."""
+    """A file that this version cannot use; the text says why and what to do."""
 
 
 class Opened(sqlite3.Connection):
-    """A connection that waits for other processes until `until_s` of time.monotonic, whatever it is at.
-
-    `made` tells that there was no file before; `aside` are the siblings that were another file's, where they are now.
-    """
+    """A connection that waits for other processes until some moment, whatever it is at."""
 
     until_s: float = math.inf
+    """The moment, of time.monotonic."""
     made: bool = False
+    """Whether there was no file before."""
     aside: tuple[Path, ...] = ()
+    """Siblings that were another file's, where they are now."""
 
     def wait_no_longer(self) -> None:
         """Bound what the next statement waits for a lock by the time that is left in all."""
@@ -89,7 +91,7 @@ class Opened(sqlite3.Connection):
 
 @contextmanager
 def opened_for_writing(path: Path, *, max_bytes: int) -> Generator[Opened]:
-    """The file at `path`, made where it is missing (readable by its owner alone), of this version, bounded in size.
+    """A connection to the file at `path`: made where missing, for its owner alone, of this version, bounded in size.
 
     Transactions are the caller's. Raises OSError, sqlite3.Error, LedgerUnusable.
     """
@@ -110,7 +112,7 @@ def opened_for_writing(path: Path, *, max_bytes: int) -> Generator[Opened]:
 
 @contextmanager
 def opened_for_reading(path: Path) -> Generator[sqlite3.Connection]:
-    """The existing file at `path` in one state, whatever is written meanwhile.
+    """A connection to the existing file at `path`, which shows one state of it whatever is written meanwhile.
 
     A file of an older version is brought to this one, which takes a right to write. Raises LedgerUnusable.
     """
@@ -144,7 +146,7 @@ _DAMAGED: Final = "it is damaged; `mcp-runtime state reset --ledger` moves it as
 
 @contextmanager
 def _turn(path: Path, until_s: float) -> Generator[None]:
-    """As of `siblings`; in its own words. A TimeoutError of the block is the block's."""
+    """A turn of `siblings`, whose end of patience is LedgerUnusable. A TimeoutError of the block is the block's."""
     with ExitStack() as stack:
         try:
             stack.enter_context(siblings.turn(path, until_s=until_s))
@@ -204,7 +206,7 @@ def _upgrade(connection: sqlite3.Connection, path: Path) -> None:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Generator[None]:
-    """All of the block, or nothing of it. Takes the write lock at once: two writers queue instead of failing."""
+    """A transaction: all of the block, or nothing of it. It locks at once, so two writers queue instead of failing."""
     if isinstance(connection, Opened):
         connection.wait_no_longer()
     connection.execute("BEGIN IMMEDIATE")

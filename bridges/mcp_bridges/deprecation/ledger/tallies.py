@@ -1,4 +1,4 @@
-"""What the ledger has counted and not yet written. Rule: a sighting that was seen before costs one look-up.
+"""The tallies that the ledger has counted and not yet written. Rule: a sighting that was seen before costs one look-up.
 
 Bounded in memory: past so many clients a day they are counted together, past so many tallies they are only counted.
 """
@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from mcp_bridges.deprecation.decisions.days import DAY_S, day_of
+from mcp_bridges.deprecation.decisions.policy import DAY_S, day_of
 from mcp_bridges.deprecation.ledger.schema import MESSAGE
 from mcp_bridges.gate.features import REVISION_PREFIX
 from mcp_bridges.gate.identity import AddressPrivacy, Identity, overflow
@@ -16,24 +16,25 @@ from mcp_bridges.gate.port import LegacyClient
 from mcp_runtime.protocol.revisions import LEGACY_REVISIONS, MODERN_REVISIONS
 
 MAX_CLIENTS_A_DAY: Final = 10_000
-"""Kept apart by one process: whoever makes up names cannot fill the file, and no real server is near it."""
+"""Clients kept apart by one process: whoever makes up names cannot fill the file, and no real server is near it."""
 MAX_TALLIES: Final = 100_000
 """Waiting to be written: about 50 MB. Only a file that cannot be written for days, or a flood, comes to that."""
 _REVISIONS: Final = frozenset((*LEGACY_REVISIONS, *MODERN_REVISIONS))
 
 
 class Counted(NamedTuple):
-    """What one tally is of. `features` is everything to count a call under: MESSAGE, and the features it used."""
+    """The subject of a tally."""
 
     identity: Identity
     network: str
     revision: str
     features: tuple[str, ...]
+    """All that a call is counted under: MESSAGE, and the features it used."""
     day: str
 
 
 class Tally(msgspec.Struct, kw_only=True):
-    """How often, and when first and last, in Unix seconds."""
+    """A tally: how often something was seen, and when first and last, in Unix seconds."""
 
     calls: int = 0
     refused: int = 0
@@ -51,7 +52,7 @@ class Tally(msgspec.Struct, kw_only=True):
 
 
 class Tallies:
-    """Tallies by what they are of. For one thread: the event loop's."""
+    """The tallies of a ledger, by their subjects. For one thread: the event loop's."""
 
     def __init__(
         self, privacy: AddressPrivacy, *, max_clients_a_day: int = MAX_CLIENTS_A_DAY, max_tallies: int = MAX_TALLIES
@@ -88,7 +89,7 @@ class Tallies:
         return tally
 
     def take(self) -> tuple[dict[Counted, Tally], int]:
-        """What waits, to be written; and how many calls there was no room for. Then `done` or `give_back` is due."""
+        """The tallies to write, and the number of calls without room. Then `done` or `give_back` is due."""
         lost = self._beyond.calls
         self._taken = {what: tally for what, tally in self._waiting.items() if tally.calls}
         self._waiting = {}
@@ -97,12 +98,12 @@ class Tallies:
         return self._taken, lost
 
     def done(self) -> None:
-        """What was taken is written."""
+        """Forget what was taken: it is written."""
         _sum_up(self._written, self._taken)
         self._taken = {}
 
     def give_back(self) -> None:
-        """What was taken could not be written: let it wait with what has come since."""
+        """Let what was taken wait with what has come since: it could not be written."""
         taken, self._taken = self._taken, {}
         since, self._waiting = self._waiting, taken
         self._by_sighting.clear()
@@ -116,16 +117,16 @@ class Tallies:
 
     @property
     def calls(self) -> int:
-        """How many calls are not written."""
+        """The number of calls that are not written."""
         return sum(tally.calls for tally in self._unwritten())
 
     @property
     def oldest_s(self) -> float | None:
-        """When the first call that is not written was seen; None where all are."""
+        """The time of the first call that is not written; None where all are."""
         return min((tally.first_s for tally in self._unwritten() if tally.calls), default=None)
 
     def by_feature(self) -> dict[str, Tally]:
-        """Everything that was counted since the start, written or not. A count never gets less."""
+        """The tallies since the start by feature, written or not. A count never gets less."""
         found: dict[str, Tally] = {}
         for feature, tally in self._written.items():
             _add_to(found, feature, tally)
@@ -185,7 +186,7 @@ def _add_to(found: dict[str, Tally], feature: str, tally: Tally) -> None:
 
 
 def _counted_under(revision: str | None, features: tuple[str, ...]) -> tuple[str, ...]:
-    """A modern request is counted by `note_modern`, whatever old features of it are noted too."""
+    """The features that a sighting counts under. The message of a modern request is counted by `note_modern`."""
     # A revision is in a row of its own accord; as a feature it would be there twice.
     used = tuple(feature for feature in features if not feature.startswith(REVISION_PREFIX))
     return used if used and revision in MODERN_REVISIONS else (MESSAGE, *used)

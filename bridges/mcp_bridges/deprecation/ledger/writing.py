@@ -1,4 +1,4 @@
-"""Putting counts into the ledger's file. Rule: one transaction, and every count in it is an addition.
+"""The writing of tallies into the ledger's file. Rule: one transaction, and every count in it is an addition.
 
 So a process that dies has written all of a batch or nothing of it, two processes add to the same rows, and no count
 goes back. What is old goes first when room is needed.
@@ -47,27 +47,25 @@ _FORGET_CLIENTS: Final = (
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
-    """What one flush writes: the tallies; `lost`, calls that could not be counted by client; and the day it is.
-
-    Days before `forget_before` are removed, if it is not None, and clients that then have none left.
-    """
+    """A batch: all that one flush writes."""
 
     tallies: Mapping[Counted, Tally]
     lost: int
+    """Calls that could not be counted by client."""
     today: str
     forget_before: str | None = None
+    """Days before it are removed, and clients that then have none left; None removes nothing."""
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
-    """Which file a batch went into: its device and inode, and whether it was made for it.
-
-    `aside` are siblings of a file that was there before, moved to these names.
-    """
+    """The file that a batch went into, by its device and inode."""
 
     device: int
     inode: int
     made: bool
+    """Whether it was made for this batch."""
     aside: tuple[Path, ...]
+    """Siblings of a file that was there before, moved to these names."""
 
     def follows(self, before: "Written") -> bool:
         """Whether the file is the one of `before`."""

@@ -1,1 +1,1 @@
-"""Reports: what the ledger says, for people and programs."""
+"""Reports: the evidence in the ledger, for people and programs."""

@@ -1,4 +1,4 @@
-"""Traffic by era and day, as SVG inside a page. Rule: a chart can be read without seeing it, and without colour.
+"""The chart of traffic by era and day, as SVG in a page. Rule: it can be read without seeing it, and without colour.
 
 Its colours are the page's (`--legacy`, `--modern`); the legacy part is hatched too. Its numbers stand in a table, too.
 """
@@ -12,7 +12,7 @@ import msgspec
 from mcp_runtime.protocol.revisions import Era
 
 _MAX_BARS: Final = 62
-"""Two months a day each; a longer time has several days in one bar."""
+"""Bars for two months, a day each; a longer time has several days in one bar."""
 _WIDTH: Final = 1100
 _HEIGHT: Final = 260
 _LEFT: Final = 64
@@ -22,7 +22,7 @@ _PLOT_HEIGHT: Final = _HEIGHT - _TOP - _BOTTOM
 
 
 class Bar(msgspec.Struct, frozen=True, kw_only=True):
-    """Messages from `first` to `last`, both included."""
+    """A bar: the messages from `first` to `last`, both included."""
 
     first: date
     last: date
@@ -31,12 +31,12 @@ class Bar(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def when(self) -> str:
-        """The day, or the days."""
+        """The day or days, in words."""
         return str(self.first) if self.first == self.last else f"{self.first} to {self.last}"
 
 
 def bars(by_era: Mapping[date, Mapping[Era, int]], since: date, until: date) -> list[Bar]:
-    """The time from `since` to `until` in at most `_MAX_BARS` equal parts; the last one may be shorter."""
+    """The bars from `since` to `until`, at most `_MAX_BARS` of equal length; the last one may be shorter."""
     days = (until - since).days + 1
     days_a_bar = -(-days // _MAX_BARS)
     return [_bar(by_era, since + timedelta(start), days_a_bar, until) for start in range(0, days, days_a_bar)]
@@ -98,7 +98,7 @@ def _grid(most: int) -> list[str]:
 
 
 def short(number: int) -> str:
-    """1200 as "1.2k"."""
+    """A number in few characters: 1200 as "1.2k"."""
     for size, mark in ((1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k")):
         if number >= size:
             return f"{number / size:.3g}{mark}"

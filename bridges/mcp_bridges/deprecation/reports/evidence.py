@@ -1,4 +1,4 @@
-"""What the ledger says of a time. Rule: read once, in one state of the file, and summed by SQLite.
+"""The evidence of a time in the ledger. Rule: read once, in one state of the file, and summed by SQLite.
 
 So a year of a thousand clients costs memory for its clients and features, not for its days.
 """
@@ -28,11 +28,11 @@ _CLIENTS: Final = """
     FROM client"""
 
 TREND_PARTS: Final = 30
-"""A sparkline has at most so many bars: a day each in a month, more days each in a longer time."""
+"""The most bars of a sparkline: a day each in a month, more days each in a longer time."""
 
 
 class Network(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a client has called from, over all the time that the ledger keeps; times in Unix seconds."""
+    """A network that a client has called from, over all the time that the ledger keeps; times in Unix seconds."""
 
     name: str
     calls: int
@@ -40,53 +40,53 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Client(msgspec.Struct, frozen=True, kw_only=True):
-    """One client; `networks` with the latest first. Times in Unix seconds, over all the time that the ledger keeps.
-
-    `modern_s` is when it last sent a modern request, None where it never did.
-    """
+    """One client. Times in Unix seconds, over all the time that the ledger keeps."""
 
     key: str
     identity: Identity
     networks: tuple[Network, ...]
+    """The latest first."""
     first_s: float
     last_s: float
     modern_s: float | None
+    """When it last sent a modern request, None where it never did."""
 
 
 class Used(msgspec.Struct, kw_only=True):
-    """How often in the time that was asked for, when first and last, and how often in each part of it.
-
-    `calls` are all of them, `refused` and `would_refuse` (in a dry run) are among them.
-    """
+    """The use of a feature by a client, in the time that was asked for."""
 
     calls: int = 0
+    """All of them, the refused ones too."""
     refused: int = 0
     would_refuse: int = 0
+    """Those that a dry run would have refused."""
     first_s: float
     last_s: float
     trend: list[int]
+    """The calls in each part of the time."""
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
-    """What was seen from `since` to `until`, both included.
-
-    `used` is by feature, then by client key: legacy messages are under MESSAGE, and each revision under its own feature
-    id. `by_era` has the messages of each day. `watched_since` is the first day that the ledger knows of, None for an
-    empty one; `watched_days` how many of the asked days it knows. `lost_calls` could not be counted by client.
-    """
+    """The evidence of what was seen from `since` to `until`, both included."""
 
     since: date
     until: date
     clients: Mapping[str, Client]
+    """By their keys."""
     used: Mapping[str, Mapping[str, Used]]
+    """By feature, then by client key: legacy messages under MESSAGE, and each revision under its own feature id."""
     by_era: Mapping[date, Mapping[Era, int]]
+    """The messages of each day."""
     watched_since: date | None
+    """The first day that the ledger knows of, None for an empty one."""
     watched_days: int
+    """How many of the asked days it knows."""
     lost_calls: int
+    """Calls that could not be counted by client."""
 
     @property
     def days(self) -> int:
-        """How many days were asked for."""
+        """The number of days that were asked for."""
         return (self.until - self.since).days + 1
 
     @property
@@ -100,7 +100,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def users_of(self, feature: str) -> Mapping[str, Used]:
-        """By client key."""
+        """The uses of `feature`, by client key."""
         return self.used.get(feature, {})
 
 
@@ -134,7 +134,7 @@ class _Row(NamedTuple):
 
 
 def _used(connection: sqlite3.Connection, since: date, until: date) -> dict[str, dict[str, Used]]:
-    """Summed by SQLite for each part of the trend: a row of Python for every day would take a minute for a year."""
+    """The uses, summed by SQLite for each part of the trend: a row of Python a day would take a minute for a year."""
     days = (until - since).days + 1
     days_a_part = -(-days // TREND_PARTS)
     starts = range(0, days, days_a_part)

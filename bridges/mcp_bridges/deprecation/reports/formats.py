@@ -1,4 +1,6 @@
-"""A report as text, JSON and CSV. Rule: what a client says of itself is data in every format, and never a formula.
+"""The formats of a report that are text: a table, JSON and CSV.
+
+Rule: what a client says of itself is data in every format, and never a formula.
 
 Identities hold printable characters only, so a terminal is safe; a spreadsheet is what takes a text for a formula.
 """
@@ -14,7 +16,7 @@ from mcp_bridges.deprecation.reports.report import ClientUse, FeatureReport, Rep
 
 BARS: Final = "▁▂▃▄▅▆▇█"
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-"""What spreadsheets take for the start of a formula."""
+"""The beginnings that spreadsheets take for a formula."""
 
 _COLUMNS: Final = (
     "feature",
@@ -38,13 +40,13 @@ _COLUMNS: Final = (
 
 
 def sparkline(numbers: Sequence[int]) -> str:
-    """One character a number: a blank for none, else a bar from low to full, in proportion to the largest."""
+    """A sparkline, one character a number: a blank for none, else a bar in proportion to the largest."""
     most = max(numbers, default=0)
     return "".join(" " if not number else BARS[-(-number * len(BARS) // most) - 1] for number in numbers)
 
 
 def as_json(report: Report) -> str:
-    """Everything in the report. Times are RFC 3339 in UTC, days "YYYY-MM-DD"."""
+    """The report as JSON, with everything in it. Times are RFC 3339 in UTC, days "YYYY-MM-DD"."""
     found = {
         "since": report.since.isoformat(),
         "until": report.until.isoformat(),
@@ -81,13 +83,13 @@ def _client_json(use: ClientUse) -> dict[str, object]:
         "first_seen": _rfc3339(use.used.first_s),
         "last_seen": _rfc3339(use.used.last_s),
         "trend": use.used.trend,
-        "could_move": use.could_move.verdict,
-        "action": use.could_move.action,
+        "could_move": use.prospect.kind,
+        "action": use.prospect.action,
     }
 
 
 def as_csv(report: Report) -> str:
-    """A row for each client and feature, in `_COLUMNS`; RFC 4180, safe to open in a spreadsheet."""
+    """The report as CSV, a row for each client and feature; RFC 4180, safe to open in a spreadsheet."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(_COLUMNS)
@@ -102,7 +104,7 @@ def _csv_row(one: FeatureReport, use: ClientUse) -> Iterable[object]:
     yield from (one.feature.id, who.name, who.version, who.principal, who.user_agent, who.transport, networks)
     yield from (use.used.calls, use.used.refused, use.used.would_refuse)
     yield from (_rfc3339(use.used.first_s), _rfc3339(use.used.last_s))
-    yield from (use.could_move.verdict, use.could_move.action)
+    yield from (use.prospect.kind, use.prospect.action)
     yield from (one.sunset.isoformat(), one.days_left, one.phase.value)
 
 
@@ -115,7 +117,7 @@ def _rfc3339(at_s: float) -> str:
 
 
 def as_table(report: Report) -> str:
-    """For a terminal: a block a feature that was used, then what to do next."""
+    """The report for a terminal: a block for each feature that was used, then what to do next."""
     watched = "" if report.watched_days >= report.days else f", {report.watched_days} of them watched"
     blocks = [f"From {report.since} to {report.until} ({in_words(report.days, 'day')}{watched})"]
     blocks += [_block(one) for one in report.features if one.users]
@@ -147,7 +149,7 @@ def _table_row(use: ClientUse) -> Sequence[str]:
         f"{used.refused:,}" if used.refused else "",
         day_in_words(used.first_s),
         day_in_words(used.last_s),
-        use.could_move.verdict,
+        use.prospect.kind,
         sparkline(used.trend),
     )
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from mcp_bridges.deprecation.reports.chart import Bar, bars, chart
 from mcp_bridges.deprecation.reports.formats import sparkline
+from mcp_bridges.deprecation.reports.prospects import MEANINGS
 from mcp_bridges.deprecation.reports.report import (
     ClientReport,
     FeatureReport,
@@ -17,7 +18,6 @@ from mcp_bridges.deprecation.reports.report import (
     in_words,
     next_steps,
 )
-from mcp_bridges.deprecation.reports.verdicts import MEANINGS
 
 STYLE: Final = """
 :root { color-scheme: light dark; --surface: #ffffff; --raised: #f4f5f7; --ink: #1a1d21; --muted: #50575f;
@@ -63,7 +63,7 @@ footer { max-width: 76rem; margin: 2.5rem auto; padding: 0 1.25rem; color: var(-
 
 
 def as_html(report: Report) -> str:
-    """The whole document."""
+    """The report as a whole document."""
     return "\n".join(
         [
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
@@ -174,7 +174,7 @@ def _client_row(one: ClientReport) -> list[str]:
     who = one.client.identity
     networks = ", ".join(network.name for network in one.client.networks)
     agent = f'<br><span class="muted">{escape(who.user_agent)}</span>' if who.user_agent else ""
-    move = one.could_move
+    kind, action = one.prospect.kind, one.prospect.action
     return [
         f'<th scope="row">{escape(who.label)}{agent}</th>',
         _cell(who.principal),
@@ -184,7 +184,7 @@ def _client_row(one: ClientReport) -> list[str]:
         _number(one.used.calls),
         _number(one.used.refused),
         f'<td class="day">{day_in_words(one.used.last_s)}</td>',
-        f'<td class="move">{escape(MEANINGS[move.verdict])}<br><span class="muted">{escape(move.action)}</span></td>',
+        f'<td class="move">{escape(MEANINGS[kind])}<br><span class="muted">{escape(action)}</span></td>',
     ]
 
 
@@ -212,7 +212,7 @@ def _cell(text: str) -> str:
 
 
 def _ids(*ids: str) -> str:
-    """Ours, a line each: they are not broken, and clients have no part in them."""
+    """A cell of ids, a line each: they are ours, so they are not broken, and need no escaping."""
     return f'<td class="id">{"<br>".join(ids)}</td>'
 
 

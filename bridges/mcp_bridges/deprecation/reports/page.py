@@ -38,7 +38,7 @@ _HEADERS: Final = {
 
 
 def legacy_page(path: Path, policy: Policy, *, now: Callable[[], float]) -> Route:
-    """The route. `path` is the ledger's file, `now` gives Unix seconds; `?days=90` asks for more than 30 days."""
+    """The route of the page. `path` is the ledger's file, `now` gives Unix seconds; `?days=90` is for more than 30."""
 
     async def page(request: Request) -> Response:
         days = _days(request.query_params.get("days", ""))
@@ -57,7 +57,7 @@ def _render(path: Path, policy: Policy, since: date, until: date) -> str:
 
 
 def _days(text: str) -> int:
-    """What is asked for, as far as it makes sense."""
+    """The number of days that is asked for, as far as it makes sense."""
     return min(max(int(text), 1), MAX_DAYS) if text.isascii() and text.isdigit() and len(text) <= 4 else _DEFAULT_DAYS
 
 

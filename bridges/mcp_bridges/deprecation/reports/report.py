@@ -1,4 +1,4 @@
-"""The evidence as an operator asks for it. Rule: a report is values; how it looks is decided elsewhere.
+"""The report to an operator on the evidence. Rule: a report is values; how it looks is decided elsewhere.
 
 Everybody who used something of the past, by feature; how long that is still served; what they could do, and you.
 """
@@ -13,61 +13,63 @@ from mcp_bridges.deprecation.decisions.policy import Phase, Policy
 from mcp_bridges.deprecation.decisions.registry import FEATURES, Feature
 from mcp_bridges.deprecation.ledger.schema import MESSAGE
 from mcp_bridges.deprecation.reports.evidence import Client, Evidence, Used
-from mcp_bridges.deprecation.reports.verdicts import CouldMove, Verdict, judge
+from mcp_bridges.deprecation.reports.prospects import Prospect, ProspectKind, prospects_of
 from mcp_runtime.protocol.revisions import Era
 
 NAMED_AT_MOST: Final = 5
-"""Clients that a sentence names; the tables name all."""
+"""The most clients that a sentence names; the tables name all."""
 _LATE: Final = frozenset({Phase.URGENT, Phase.FINAL, Phase.PAST})
 
 
 class ClientUse(msgspec.Struct, frozen=True, kw_only=True):
-    """What one client did with one feature."""
+    """The use of one feature by one client."""
 
     client: Client
     used: Used
-    could_move: CouldMove
+    prospect: Prospect
 
 
 class FeatureReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One feature: who used it (the latest first), and its end. `trend` sums those of `users`."""
+    """The part of a report on one feature: who used it, and its end."""
 
     feature: Feature
     users: tuple[ClientUse, ...]
+    """The latest first."""
     sunset: date
     days_left: int
     phase: Phase
 
     @property
     def calls(self) -> int:
-        """By everybody."""
+        """The calls of all users."""
         return sum(use.used.calls for use in self.users)
 
     @property
     def trend(self) -> list[int]:
-        """Calls by everybody, in each part of the time; empty where there were none."""
+        """The calls of all users in each part of the time; empty where there were none."""
         return [sum(part) for part in zip(*(use.used.trend for use in self.users), strict=True)]
 
 
 class ClientReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One client that used the past: its messages, and the ids of the features in them."""
+    """The part of a report on one client that used the past."""
 
     client: Client
     used: Used
+    """Its messages."""
     features: tuple[str, ...]
-    could_move: CouldMove
+    """The ids of the features in them."""
+    prospect: Prospect
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What was seen from `since` to `until`, both included; `until` is the day of the report.
-
-    `features` are in the order of the registry, also those that nobody used; `clients` with the latest seen first.
-    """
+    """A report on what was seen from `since` to `until`, both included; `until` is the day of the report."""
 
     since: date
     until: date
     features: tuple[FeatureReport, ...]
+    """In the order of the registry, also those that nobody used."""
     clients: tuple[ClientReport, ...]
+    """The latest seen first."""
     by_era: Mapping[date, Mapping[Era, int]]
     watched_days: int
     covered: bool
@@ -75,20 +77,20 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def days(self) -> int:
-        """How many days it is about."""
+        """The number of days it is about."""
         return (self.until - self.since).days + 1
 
 
 def make_report(evidence: Evidence, policy: Policy, *, feature: str | None = None) -> Report:
     """The report on `evidence`, of one feature or of all. Raises KeyError for a feature that is not in the registry."""
-    moves = judge(evidence)
+    prospects = prospects_of(evidence)
     wanted = FEATURES.values() if feature is None else (FEATURES[feature],)
-    features = tuple(_feature_report(one, evidence, policy, moves) for one in wanted)
+    features = tuple(_feature_report(one, evidence, policy, prospects) for one in wanted)
     return Report(
         since=evidence.since,
         until=evidence.until,
         features=features,
-        clients=_client_reports(evidence, features, moves, everybody=feature is None),
+        clients=_client_reports(evidence, features, prospects, everybody=feature is None),
         by_era=evidence.by_era,
         watched_days=evidence.watched_days,
         covered=evidence.is_covered,
@@ -97,10 +99,10 @@ def make_report(evidence: Evidence, policy: Policy, *, feature: str | None = Non
 
 
 def _feature_report(
-    feature: Feature, evidence: Evidence, policy: Policy, moves: Mapping[str, CouldMove]
+    feature: Feature, evidence: Evidence, policy: Policy, prospects: Mapping[str, Prospect]
 ) -> FeatureReport:
     users = [
-        ClientUse(client=evidence.clients[key], used=used, could_move=moves[key])
+        ClientUse(client=evidence.clients[key], used=used, prospect=prospects[key])
         for key, used in evidence.users_of(feature.id).items()
     ]
     return FeatureReport(
@@ -113,7 +115,7 @@ def _feature_report(
 
 
 def _client_reports(
-    evidence: Evidence, features: Iterable[FeatureReport], moves: Mapping[str, CouldMove], *, everybody: bool
+    evidence: Evidence, features: Iterable[FeatureReport], prospects: Mapping[str, Prospect], *, everybody: bool
 ) -> tuple[ClientReport, ...]:
     used_by: dict[str, list[str]] = {key: [] for key in evidence.users_of(MESSAGE)} if everybody else {}
     spent: dict[str, Used] = {}
@@ -125,7 +127,7 @@ def _client_reports(
     spent |= {key: used for key, used in evidence.users_of(MESSAGE).items() if key in used_by}
     reports = [
         ClientReport(
-            client=evidence.clients[key], used=spent[key], features=tuple(features_used), could_move=moves[key]
+            client=evidence.clients[key], used=spent[key], features=tuple(features_used), prospect=prospects[key]
         )
         for key, features_used in used_by.items()
     ]
@@ -133,7 +135,7 @@ def _client_reports(
 
 
 def next_steps(report: Report) -> list[str]:
-    """What to do about it, the most urgent first: sentences."""
+    """The sentences on what to do about it, the most urgent first."""
     return [*_ends_soon(report), *_could_move(report), *_who_is_it(report), *_unused(report), *_gaps(report)]
 
 
@@ -159,15 +161,15 @@ def _end(together: Sequence[FeatureReport]) -> str:
     return f"{when} this {verb} served: {features}. {who}."
 
 
-def _with(report: Report, *verdicts: Verdict) -> list[ClientReport]:
-    return [one for one in report.clients if one.could_move.verdict in verdicts]
+def _with(report: Report, *kinds: ProspectKind) -> list[ClientReport]:
+    return [one for one in report.clients if one.prospect.kind in kinds]
 
 
 def _could_move(report: Report) -> list[str]:
     able = _with(report, "configuration", "modern_seen")
-    return [
-        f"{one.client.identity.label} could move today: {one.could_move.action}." for one in able[:NAMED_AT_MOST]
-    ] + ([f"So could {len(able) - NAMED_AT_MOST} more; the table says how."] if len(able) > NAMED_AT_MOST else [])
+    return [f"{one.client.identity.label} could move today: {one.prospect.action}." for one in able[:NAMED_AT_MOST]] + (
+        [f"So could {len(able) - NAMED_AT_MOST} more; the table says how."] if len(able) > NAMED_AT_MOST else []
+    )
 
 
 def _who_is_it(report: Report) -> list[str]:
@@ -195,7 +197,7 @@ def _gaps(report: Report) -> list[str]:
 
 
 def in_words(count: int, what: str) -> str:
-    """As a sentence has it: 1 client, 2,000 clients."""
+    """A number of things as a sentence has it: 1 client, 2,000 clients."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 

@@ -154,7 +154,7 @@ def _kept(config: "Config") -> "Mapping[str, KeptFile]":
         )
     }
     try:
-        path_of = from_bridges("deprecation.ledger.options", "ledger_path")
+        path_of = from_bridges("deprecation.ledger.ledger", "ledger_path")
         version = from_bridges("deprecation.ledger.schema", "VERSION")
     except BridgesMissing:
         return kept

@@ -1,4 +1,4 @@
-"""What the pages tell an operator to write is right."""
+"""The examples of the pages: what they tell an operator to write is right."""
 
 from pathlib import Path
 

@@ -6,7 +6,6 @@ from logging import ERROR, WARNING
 
 import pytest
 
-from mcp_bridges.deprecation.decisions.cadences import Cadence
 from mcp_bridges.deprecation.decisions.enforcement import Stage
 from mcp_bridges.deprecation.decisions.option_texts import (
     parse_brownout,
@@ -18,7 +17,7 @@ from mcp_bridges.deprecation.decisions.option_texts import (
     parse_stage,
     parse_sunset,
 )
-from mcp_bridges.deprecation.decisions.policy import Phase
+from mcp_bridges.deprecation.decisions.policy import Cadence, Phase
 from mcp_bridges.deprecation.decisions.schedule import Brownout
 from tests.bridges.deprecation.parts import unix
 

@@ -5,12 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from mcp_bridges.deprecation.decisions.cadences import CADENCES
 from mcp_bridges.deprecation.decisions.enforcement import Enforcement
-from mcp_bridges.deprecation.decisions.links import Links
 from mcp_bridges.deprecation.decisions.options import Deprecation, advice, read_deprecation
-from mcp_bridges.deprecation.decisions.policy import Policy
-from mcp_bridges.deprecation.gatekeeping.build_gate import build_gate
+from mcp_bridges.deprecation.decisions.policy import CADENCES, Links, Policy
+from mcp_bridges.deprecation.gatekeeping.gatekeeper import build_gate
 from mcp_runtime.config import Config, ConfigError, load_config
 from tests.bridges.deprecation.parts import Clock, Lines, Notes, config_of
 from tests.config.files import load_text, refusal

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mcp_bridges.deprecation.decisions.days import day_of
+from mcp_bridges.deprecation.decisions.policy import day_of
 from mcp_bridges.deprecation.gatekeeping.logs import EVENTS, REST, UNCOUNTED
 from mcp_bridges.gate.port import LegacyClient
 from mcp_runtime.config import LoggingConfig
@@ -249,7 +249,7 @@ def test_neither_an_address_nor_anything_but_these_fields_is_written(tmp_path: P
 def test_lines_go_through_the_operators_log(tmp_path: Path) -> None:
     stream = StringIO()
     configure_logging(LoggingConfig(level="info", format="json"), stream=stream)
-    from mcp_bridges.deprecation.gatekeeping.build_gate import build_gate
+    from mcp_bridges.deprecation.gatekeeping.gatekeeper import build_gate
     from tests.bridges.deprecation.parts import Clock, Notes, config_of
 
     gate = build_gate(

@@ -1,4 +1,4 @@
-"""What a refused client reads: status, code, message and data of every refusal."""
+"""Refusals as a client reads them: status, code, message and data of each."""
 
 import json
 from pathlib import Path

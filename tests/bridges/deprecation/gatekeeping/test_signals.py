@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from mcp_bridges.deprecation.decisions.links import FEATURE_LIFECYCLE_URL, Links
-from mcp_bridges.deprecation.decisions.policy import Policy
+from mcp_bridges.deprecation.decisions.policy import FEATURE_LIFECYCLE_URL, Links, Policy
 from mcp_bridges.deprecation.decisions.registry import FEATURES
-from mcp_bridges.deprecation.gatekeeping.signals import Signals
+from mcp_bridges.deprecation.gatekeeping.signals import SignalHeaders
 from tests.bridges.deprecation.parts import client, sighting, station, unix
 
 SSE = "transport.http_sse"
@@ -46,7 +45,7 @@ def links(text: str) -> list[tuple[str, str]]:
 
 
 def made(features: tuple[str, ...], links_: Links | None = None, **policy: Any) -> dict[str, str]:
-    signals = Signals(Policy(**policy), links_ or Links())
+    signals = SignalHeaders(Policy(**policy), links_ or Links())
     return {name.decode(): value.decode("ascii") for name, value in signals.headers(features)}
 
 
@@ -99,12 +98,12 @@ def test_nothing_used_is_nothing_said() -> None:
 
 
 def test_headers_are_made_once_for_a_set_of_features() -> None:
-    signals = Signals(Policy(), Links())
+    signals = SignalHeaders(Policy(), Links())
     assert signals.headers((SSE,)) is signals.headers((SSE,))
 
 
 def test_headers_kept_are_bounded() -> None:
-    signals = Signals(Policy(), Links())
+    signals = SignalHeaders(Policy(), Links())
     first = signals.headers((SSE,))
     sets = [one for size in range(2, 5) for one in combinations(FEATURES, size)]
     for one in sets[:1_023]:

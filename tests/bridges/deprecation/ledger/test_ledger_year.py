@@ -106,7 +106,7 @@ def test_ready_turns_on_the_day_when_the_last_user_has_been_quiet_long_enough(ye
     for day in (turns - timedelta(1), turns):
         found = readiness(year.fixture.evidence(day - timedelta(QUIET_DAYS - 1), day), feature)
         assert found.is_ready is (day == turns)
-        assert bool(found.hits) is (day < turns)
+        assert bool(found.affected) is (day < turns)
 
 
 @pytest.mark.parametrize("feature", ["transport.http_sse", "protocol.handshake"])
@@ -115,7 +115,7 @@ def test_what_somebody_stays_on_is_never_ready(year: Year, feature: str) -> None
         found = readiness(year.fixture.evidence(day - timedelta(QUIET_DAYS - 1), day), feature)
         assert not found.is_ready
         stay = {one.client.name for one in year.everybody if one.moves > day and one.uses(feature)}
-        assert stay <= {hit.client.identity.name for hit in found.hits}
+        assert stay <= {one.client.identity.name for one in found.affected}
 
 
 def test_ready_is_no_promise_while_nobody_was_watching(year: Year) -> None:
@@ -149,6 +149,6 @@ def test_who_moved_is_known_to_be_able_to(year: Year) -> None:
     last_day = FIRST_DAY + timedelta(DAYS - 1)
     report = make_report(year.fixture.evidence(FIRST_DAY, last_day), Policy())
     moved = {one.client.name for one in year.everybody if one.moves <= last_day}
-    verdicts = {one.client.identity.name: one.could_move.verdict for one in report.clients}
-    assert {name for name, verdict in verdicts.items() if verdict == "modern_seen"} == moved
-    assert len(verdicts) == 120
+    prospects = {one.client.identity.name: one.prospect.kind for one in report.clients}
+    assert {name for name, kind in prospects.items() if kind == "modern_seen"} == moved
+    assert len(prospects) == 120

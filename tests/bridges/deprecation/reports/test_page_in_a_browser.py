@@ -39,7 +39,7 @@ def chromium() -> str:
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
-    """A page with everything on it: every verdict, long names, hostile ones, two months of both eras."""
+    """A page with everything on it: every prospect, long names, hostile ones, two months of both eras."""
 
     async def tell() -> Path:
         story = Story(tmp_path_factory.mktemp("page"))

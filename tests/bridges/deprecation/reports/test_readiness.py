@@ -1,4 +1,4 @@
-"""Who would miss a feature: everybody is counted and named, the most frequent first."""
+"""Readiness: everybody who would miss a feature is counted and named, the most frequent first."""
 
 import json
 from datetime import timedelta
@@ -27,9 +27,9 @@ async def story(tmp_path: Path) -> Story:
 
 async def test_the_most_frequent_come_first(story: Story) -> None:
     found = readiness(story.fixture.evidence(DAY, DAY), "ping")
-    names = [hit.client.identity.name for hit in found.hits]
+    names = [one.client.identity.name for one in found.affected]
     assert (sorted(names[:2]), names[2:]) == (["as often", "often"], ["sometimes", "seldom"])
-    assert [(hit.used.calls, hit.messages) for hit in found.hits] == [(5, 7), (5, 7), (3, 5), (1, 3)]
+    assert [(one.used.calls, one.messages) for one in found.affected] == [(5, 7), (5, 7), (3, 5), (1, 3)]
 
 
 async def test_among_equals_the_order_is_that_of_their_keys_whenever_they_called(tmp_path: Path) -> None:
@@ -37,10 +37,10 @@ async def test_among_equals_the_order_is_that_of_their_keys_whenever_they_called
     for days_ago, name in enumerate("abcdef"):
         told.called(client(name), "ping", days_ago=days_ago)
     await told.ledger.flush()
-    hits = readiness(told.fixture.evidence(DAY - timedelta(9), DAY), "ping").hits
-    keys = [hit.client.key for hit in hits]
+    affected = readiness(told.fixture.evidence(DAY - timedelta(9), DAY), "ping").affected
+    keys = [one.client.key for one in affected]
     assert keys == sorted(keys)
-    seen = [hit.used.last_s for hit in hits]
+    seen = [one.used.last_s for one in affected]
     assert seen not in (sorted(seen), sorted(seen, reverse=True)), "the keys say nothing here: choose other names"
 
 
@@ -52,17 +52,17 @@ async def test_a_client_without_legacy_messages_has_as_many_as_its_calls_of_the_
             sighting(modern, "feature.roots", revision="2026-07-28"), at=seconds(DAY) + n, outcome="served"
         )
     await story.ledger.flush()
-    (hit,) = readiness(story.fixture.evidence(DAY, DAY), "feature.roots").hits
-    assert (hit.client.identity.name, hit.used.calls, hit.messages) == ("modern", 2, 2)
+    (one,) = readiness(story.fixture.evidence(DAY, DAY), "feature.roots").affected
+    assert (one.client.identity.name, one.used.calls, one.messages) == ("modern", 2, 2)
 
 
 async def test_nobody_was_seen_by_nobody_who_was_looking_is_not_ready(tmp_path: Path) -> None:
     told = Story(tmp_path)
     await told.watched(14)
     half = readiness(told.fixture.evidence(DAY, DAY), "ping")
-    assert (half.is_ready, half.covered, half.hits) == (True, True, ())
+    assert (half.is_ready, half.covered, half.affected) == (True, True, ())
     short = readiness(told.fixture.evidence(DAY - timedelta(14), DAY), "ping")
-    assert (short.is_ready, short.covered, short.hits) == (False, False, ())
+    assert (short.is_ready, short.covered, short.affected) == (False, False, ())
 
 
 async def test_who_was_seen_is_not_ready_however_long_was_watched(story: Story) -> None:

@@ -7,7 +7,7 @@ import pytest
 import trio.testing
 
 from mcp_bridges.deprecation.ledger import modern_clients
-from mcp_bridges.deprecation.ledger.modern_clients import ModernWatch
+from mcp_bridges.deprecation.ledger.modern_clients import ModernClientObserver
 from mcp_runtime.core.calls.call import Call
 from mcp_runtime.protocol.jsonrpc import NO_PARAMS, Request
 from mcp_runtime.protocol.meta import Implementation, LoggingLevel, MetaProbe, RequestMetaObject
@@ -48,13 +48,13 @@ def fixture(tmp_path: Path) -> Fixture:
 
 async def test_requests_are_handed_over_in_one_piece(fixture: Fixture, autojump_clock: trio.testing.MockClock) -> None:
     ledger = fixture.ledger()
-    watch = ModernWatch(ledger, now=lambda: seconds(START))
+    observer = ModernClientObserver(ledger, now=lambda: seconds(START))
     for _ in range(3):
-        watch.served(call(), None, 0.0)
-    watch.served(call(None, agent=None), None, 0.0)
+        observer.served(call(), None, 0.0)
+    observer.served(call(None, agent=None), None, 0.0)
     assert ledger.status.waiting_calls == 0
-    watch.hand_over()
-    watch.hand_over()
+    observer.hand_over()
+    observer.hand_over()
     assert await ledger.flush()
     assert fixture.rows(
         "SELECT name, version, user_agent, calls, revision FROM use JOIN client ON use.client = client.id ORDER BY calls"
@@ -66,11 +66,11 @@ async def test_none_is_lost_however_many_come(
     fixture: Fixture, more: int, autojump_clock: trio.testing.MockClock
 ) -> None:
     ledger = fixture.ledger()
-    watch = ModernWatch(ledger, now=lambda: seconds(START))
+    observer = ModernClientObserver(ledger, now=lambda: seconds(START))
     for _ in range(modern_clients._AT_ONCE + more):
-        watch.served(call("one"), None, 0.0)
-        watch.served(call("two"), None, 0.0)
-    watch.hand_over()
+        observer.served(call("one"), None, 0.0)
+        observer.served(call("two"), None, 0.0)
+    observer.hand_over()
     assert await ledger.flush()
     calls = modern_clients._AT_ONCE + more
     rows = fixture.rows("SELECT name, calls FROM use JOIN client ON use.client = client.id ORDER BY name")
@@ -91,7 +91,7 @@ async def test_what_is_on_its_way_out_is_noted(
     fixture: Fixture, asked: tuple[str, ...], log: bool, features: set[str], autojump_clock: trio.testing.MockClock
 ) -> None:
     ledger = fixture.ledger()
-    ModernWatch(ledger, now=lambda: seconds(START)).served(call(asked=asked, log=log), None, 0.0)
+    ModernClientObserver(ledger, now=lambda: seconds(START)).served(call(asked=asked, log=log), None, 0.0)
     assert {feature for feature in ledger.by_feature() if feature != "*"} == features
 
 
@@ -99,10 +99,10 @@ async def test_clients_past_the_bound_are_not_kept_apart(
     fixture: Fixture, autojump_clock: trio.testing.MockClock
 ) -> None:
     ledger = fixture.ledger()
-    watch = ModernWatch(ledger, now=lambda: seconds(START))
+    observer = ModernClientObserver(ledger, now=lambda: seconds(START))
     bound = modern_clients._MAX_CLIENTS
     for number in range(bound + 5):
-        watch.served(call(f"client-{number}"), None, 0.0)
-    watch.served(call("client-0"), None, 0.0)
-    watch.hand_over()
+        observer.served(call(f"client-{number}"), None, 0.0)
+    observer.served(call("client-0"), None, 0.0)
+    observer.hand_over()
     assert ledger.status.waiting_calls == bound + 1

@@ -1,4 +1,4 @@
-"""Could it move? What was seen, and what is known, keep "cannot" apart from "did not try"."""
+"""Prospects: what was seen, and what is known, keep "cannot" apart from "did not try"."""
 
 from datetime import date
 from pathlib import Path
@@ -6,8 +6,15 @@ from typing import Any
 
 import pytest
 
-from mcp_bridges.deprecation.reports.products import PRODUCTS, Product, product_of
-from mcp_bridges.deprecation.reports.verdicts import MEANINGS, CouldMove, Verdict, judge
+from mcp_bridges.deprecation.reports.prospects import (
+    MEANINGS,
+    PRODUCTS,
+    Product,
+    Prospect,
+    ProspectKind,
+    product_of,
+    prospects_of,
+)
 from mcp_bridges.gate.identity import identity_of
 from mcp_bridges.gate.port import LegacyClient
 from tests.bridges.deprecation.ledgers import Fixture, client, sighting
@@ -15,8 +22,8 @@ from tests.bridges.deprecation.ledgers import Fixture, client, sighting
 SDK: dict[str, Any] = {"version": "0.1.0", "user_agent": "python-httpx/0.28.1"}
 
 
-async def verdicts(path: Path, legacy: list[LegacyClient], modern: list[LegacyClient]) -> list[CouldMove]:
-    """On the legacy ones, in their order."""
+async def found_prospects(path: Path, legacy: list[LegacyClient], modern: list[LegacyClient]) -> list[Prospect]:
+    """The prospects of the legacy ones, in their order."""
     fixture = Fixture(path / "ledger.db")
     ledger = fixture.ledger()
     for one in legacy:
@@ -24,12 +31,12 @@ async def verdicts(path: Path, legacy: list[LegacyClient], modern: list[LegacyCl
     for one in modern:
         ledger.note_modern(one, "2026-07-28", at=fixture.clock())
     await ledger.flush()
-    judged = judge(fixture.evidence())
-    return [judged[identity_of(one).key] for one in legacy]
+    found = prospects_of(fixture.evidence())
+    return [found[identity_of(one).key] for one in legacy]
 
 
 @pytest.mark.parametrize(
-    ("legacy", "modern", "verdict"),
+    ("legacy", "modern", "kind"),
     [
         (client(), [], "never_tried"),
         (client(), [client()], "modern_seen"),
@@ -55,14 +62,16 @@ async def verdicts(path: Path, legacy: list[LegacyClient], modern: list[LegacyCl
         (client("mcp", **SDK, peer=None), [client("mcp", **SDK, peer=None)], "unknown"),
     ],
 )
-async def test_the_verdict(tmp_path: Path, legacy: LegacyClient, modern: list[LegacyClient], verdict: Verdict) -> None:
-    (found,) = await verdicts(tmp_path, [legacy], modern)
-    assert found.verdict == verdict
+async def test_the_prospect(
+    tmp_path: Path, legacy: LegacyClient, modern: list[LegacyClient], kind: ProspectKind
+) -> None:
+    (found,) = await found_prospects(tmp_path, [legacy], modern)
+    assert found.kind == kind
     assert found.action
 
 
 async def test_a_known_product_is_told_what_to_change(tmp_path: Path) -> None:
-    (found,) = await verdicts(tmp_path, [client("claude-code", transport="http_sse", version="2.1.330")], [])
+    (found,) = await found_prospects(tmp_path, [client("claude-code", transport="http_sse", version="2.1.330")], [])
     assert found.action.startswith("Claude Code: edit the URL of its entry")
 
 
@@ -79,5 +88,5 @@ def test_an_sdk_default_names_nobody_but_with_a_principal() -> None:
     assert product_of(identity_of(client("mcp", **SDK))) is None
 
 
-def test_every_verdict_has_a_meaning_for_people() -> None:
+def test_every_prospect_has_a_meaning_for_people() -> None:
     assert set(MEANINGS) == {"modern_seen", "configuration", "never_tried", "unknown"}

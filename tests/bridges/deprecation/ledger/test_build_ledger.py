@@ -6,9 +6,9 @@ import pytest
 
 from mcp_bridges.deprecation.decisions.policy import Policy
 from mcp_bridges.deprecation.decisions.registry import FEATURES
-from mcp_bridges.deprecation.gatekeeping.build_gate import build_gate
+from mcp_bridges.deprecation.gatekeeping.gatekeeper import build_gate
+from mcp_bridges.deprecation.ledger.ledger import build_ledger, ledger_path
 from mcp_bridges.deprecation.ledger.metrics import ledger_families
-from mcp_bridges.deprecation.ledger.options import build_ledger, ledger_path
 from mcp_runtime.config import (
     Config,
     ConfigError,
