@@ -1,11 +1,13 @@
 """The page of the author's API, read off the source. Rule: every public name, its signature and its docstring.
 
-Read as source, not as objects: so that a signature looks the same under every Python.
+Read as source, not as objects: so that a signature looks the same under every Python. Options that a method takes as
+`**options: Unpack[...]` are shown one by one.
 """
 
 import ast
 import inspect
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
@@ -14,6 +16,7 @@ from typing import Final
 import mcp_runtime
 from docs.generate import markdown
 from docs.generate.markdown import code, plain, table, with_spec_links
+from mcp_runtime.authoring import declarations
 
 GROUPS: Final = MappingProxyType(
     {
@@ -34,6 +37,11 @@ GROUPS: Final = MappingProxyType(
     }
 )
 """The names of `mcp_runtime`, in the order of the page. A test sees to it that none is left out."""
+
+_DECLARED_BY: Final = MappingProxyType(
+    {"ToolOptions": "ToolDeclaration", "ResourceOptions": "ResourceDeclaration", "DisplayOptions": "PromptDeclaration"}
+)
+"""The options of a method, by the name of their type, with the declaration that has their defaults."""
 
 _SETTINGS: Final = """
 ### Plugin settings
@@ -131,11 +139,15 @@ def _entry(name: str, module: str, *, shown: str | None = None) -> Iterator[str]
 
 def _definition(name: str, module: str) -> ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef:
     home = import_module(module)
-    tree = ast.parse(Path(str(home.__file__)).read_text(encoding="utf-8"))
-    for node in tree.body:
+    for node in _tree(str(home.__file__)).body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name:
             return node
     raise LookupError(f"{name} is not defined in {home.__name__}")
+
+
+@cache
+def _tree(file: str) -> ast.Module:
+    return ast.parse(Path(file).read_text(encoding="utf-8"))
 
 
 def _class(name: str, node: ast.ClassDef) -> Iterator[str]:
@@ -216,18 +228,40 @@ def _signature(node: ast.FunctionDef | ast.AsyncFunctionDef, shown: str | None =
 
 def _parameters(arguments: ast.arguments) -> list[str]:
     positional = [*arguments.posonlyargs, *arguments.args]
+    options = _options(arguments.kwarg)
     defaults: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults)) + list(arguments.defaults)
     shown = [_parameter(one, default) for one, default in zip(positional, defaults, strict=True)]
-    if arguments.posonlyargs:
+    if [one.arg for one in arguments.posonlyargs] not in ([], ["self"]):
         shown.insert(len(arguments.posonlyargs), "/")
     if arguments.vararg is not None:
         shown.append("*" + _parameter(arguments.vararg, None))
-    elif arguments.kwonlyargs:
+    elif arguments.kwonlyargs or options:
         shown.append("*")
     shown += [_parameter(one, value) for one, value in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)]
-    if arguments.kwarg is not None:
+    shown += options
+    if arguments.kwarg is not None and not options:
         shown.append("**" + _parameter(arguments.kwarg, None))
     return [one for one in shown if one not in {"self", "cls"} and not one.startswith("self: ")]
+
+
+def _options(kwarg: ast.arg | None) -> list[str]:
+    """The parameters that `**options: Unpack[...]` stands for, with their defaults."""
+    if kwarg is None or not isinstance(kwarg.annotation, ast.Subscript):
+        return []
+    name = ast.unparse(kwarg.annotation.slice)
+    defaults = {one.arg: default for one, default in _annotated(_DECLARED_BY[name])}
+    return [_parameter(one, defaults[one.arg]) for one, _ in _annotated(name)]
+
+
+def _annotated(name: str) -> Iterator[tuple[ast.arg, ast.expr | None]]:
+    """The attributes of a class of `declarations` with their types and defaults, those of its bases there first."""
+    for node in _tree(declarations.__file__).body:
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            for base in node.bases:
+                yield from _annotated(ast.unparse(base))
+            for one in node.body:
+                if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name):
+                    yield ast.arg(one.target.id, one.annotation), one.value
 
 
 def _parameter(one: ast.arg, default: ast.expr | None) -> str:

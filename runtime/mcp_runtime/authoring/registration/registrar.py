@@ -4,12 +4,12 @@ Rule: what a plugin declares is checked in full here, before anything is served.
 """
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Literal, assert_never
 
 import anyio
 import msgspec
-from msgspec import UNSET, Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from mcp_runtime.authoring.declarations import (
     CompletionDeclaration,
@@ -39,14 +39,8 @@ from mcp_runtime.core.schemas.validator import SchemaError, SchemaValidator
 from mcp_runtime.protocol.content import ResourceContents
 from mcp_runtime.protocol.errors import INVALID_PARAMS, PeerError
 from mcp_runtime.protocol.header_plans import HeaderPlanError, build_plan
-from mcp_runtime.protocol.messages import (
-    Completion,
-    GetPromptResult,
-    Prompt,
-    Resource,
-    ResourceTemplate,
-    Tool,
-)
+from mcp_runtime.protocol.messages import Completion, GetPromptResult, Prompt, Resource, ResourceTemplate, Tool
+from mcp_runtime.protocol.meta import Icon
 
 # Spec: 2026-07-28/server/tools#tool-names
 _TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_.\-]{1,128}")
@@ -147,7 +141,7 @@ class Registrar:
             input_schema=schema,
             output_schema=UNSET if output.schema is None else output.schema,
             annotations=declared.annotations,
-            icons=declared.icons,
+            icons=_listed(declared.icons),
             meta=declared.meta,
         )
         self._catalog.tools.add(
@@ -248,7 +242,7 @@ class Registrar:
             title=declared.title,
             description=description,
             arguments=listed or UNSET,
-            icons=declared.icons,
+            icons=_listed(declared.icons),
             meta=declared.meta,
         )
         invoke = self._invoker(declared.fn, signature)
@@ -303,6 +297,10 @@ def _described(description: str | None, signature: Signature) -> Any:
     return description or signature.summary or UNSET
 
 
+def _listed(icons: Sequence[Icon] | None) -> list[Icon] | UnsetType:
+    return UNSET if icons is None else list(icons)
+
+
 def _resource_fields(declared: ResourceDeclaration, signature: Signature) -> dict[str, Any]:
     return {
         "name": declared.name,
@@ -310,7 +308,7 @@ def _resource_fields(declared: ResourceDeclaration, signature: Signature) -> dic
         "description": _described(declared.description, signature),
         "mime_type": declared.mime_type,
         "annotations": declared.annotations,
-        "icons": declared.icons,
+        "icons": _listed(declared.icons),
         "meta": declared.meta,
     }
 
