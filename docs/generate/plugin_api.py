@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Final
 
 import mcp_runtime
 from docs.generate import markdown
 from docs.generate.markdown import code, plain, table, with_spec_links
 from mcp_runtime.authoring import declarations
+from mcp_runtime.core.handlers import request_facts, sampling
 
 GROUPS: Final = MappingProxyType(
     {
@@ -38,10 +39,15 @@ GROUPS: Final = MappingProxyType(
 )
 """The names of `mcp_runtime`, in the order of the page. A test sees to it that none is left out."""
 
-_DECLARED_BY: Final = MappingProxyType(
-    {"ToolOptions": "ToolDeclaration", "ResourceOptions": "ResourceDeclaration", "DisplayOptions": "PromptDeclaration"}
+_OPTIONS: Final = MappingProxyType(
+    {
+        "ToolOptions": (declarations, "ToolDeclaration"),
+        "ResourceOptions": (declarations, "ResourceDeclaration"),
+        "DisplayOptions": (declarations, "PromptDeclaration"),
+        "SamplingOptions": (sampling, "CreateMessageRequestParams"),
+    }
 )
-"""The options of a method, by the name of their type, with the declaration that has their defaults."""
+"""The options of methods, by the name of their type: its module, and the class beside it that has the defaults."""
 
 _SETTINGS: Final = """
 ### Plugin settings
@@ -176,13 +182,22 @@ def _functions(node: ast.ClassDef) -> Iterator[ast.FunctionDef | ast.AsyncFuncti
     return (one for one in node.body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef))
 
 
+def _inherited(node: ast.ClassDef) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """The functions of a base that authors do not see by its name."""
+    for base in node.bases:
+        if ast.unparse(base) == request_facts.RequestFacts.__name__:
+            for one in _tree(str(request_facts.__file__)).body:
+                if isinstance(one, ast.ClassDef):
+                    yield from _functions(one)
+
+
 Method = tuple[ast.FunctionDef | ast.AsyncFunctionDef, list[ast.FunctionDef | ast.AsyncFunctionDef]]
 
 
 def _methods(node: ast.ClassDef) -> Iterator[Method]:
     """Public methods an author may call, each with its overloads."""
     overloads: dict[str, list[ast.FunctionDef | ast.AsyncFunctionDef]] = {}
-    for method in _functions(node):
+    for method in (*_inherited(node), *_functions(node)):
         if method.name.startswith("_"):
             continue
         if "overload" in _decorators(method):
@@ -249,16 +264,17 @@ def _options(kwarg: ast.arg | None) -> list[str]:
     if kwarg is None or not isinstance(kwarg.annotation, ast.Subscript):
         return []
     name = ast.unparse(kwarg.annotation.slice)
-    defaults = {one.arg: default for one, default in _annotated(_DECLARED_BY[name])}
-    return [_parameter(one, defaults[one.arg]) for one, _ in _annotated(name)]
+    module, declared_by = _OPTIONS[name]
+    defaults = {one.arg: default for one, default in _annotated(declared_by, module)}
+    return [_parameter(one, defaults[one.arg]) for one, _ in _annotated(name, module)]
 
 
-def _annotated(name: str) -> Iterator[tuple[ast.arg, ast.expr | None]]:
-    """The attributes of a class of `declarations` with their types and defaults, those of its bases there first."""
-    for node in _tree(declarations.__file__).body:
+def _annotated(name: str, module: ModuleType) -> Iterator[tuple[ast.arg, ast.expr | None]]:
+    """The attributes of a class with their types and defaults, those of its bases in the same module first."""
+    for node in _tree(str(module.__file__)).body:
         if isinstance(node, ast.ClassDef) and node.name == name:
             for base in node.bases:
-                yield from _annotated(ast.unparse(base))
+                yield from _annotated(ast.unparse(base), module)
             for one in node.body:
                 if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name):
                     yield ast.arg(one.target.id, one.annotation), one.value

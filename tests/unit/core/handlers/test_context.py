@@ -14,6 +14,7 @@ from msgspec import UNSET
 from mcp_runtime import Context, Plugin, SamplingMessage, SyncContext, TextContent, ToolError
 from mcp_runtime.config.limits import Limits
 from mcp_runtime.core.calls.call import Call, Reply
+from mcp_runtime.core.handlers.sampling import CreateMessageRequestParams, SamplingOptions
 from mcp_runtime.protocol.meta import LOGGING_LEVELS
 from tests.support.dispatcher_client import Client, RpcError, meta, text_of
 from tests.support.messages import PREFIX
@@ -451,3 +452,10 @@ async def test_a_slow_reader_slows_down_who_tells() -> None:
         ready.set()
     assert isinstance(answers[0], Reply)
     assert len(taken) == 1
+
+
+def test_every_field_of_a_sampling_request_is_an_option_for_authors() -> None:
+    assert SamplingOptions.__optional_keys__ == set(CreateMessageRequestParams.__struct_fields__) - {
+        "messages",
+        "max_tokens",
+    }
