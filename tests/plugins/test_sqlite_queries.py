@@ -1,4 +1,4 @@
-"""What a query returns: typed rows, cut where the operator's limits say, and errors that help."""
+"""A query returns typed rows, cut where the operator's limits say, and errors that help."""
 
 import sqlite3
 import threading

@@ -1,4 +1,4 @@
-"""Let an AI client work with a SQLite database: look at tables, query them, and change them with the user's consent.
+"""The plugin `sqlite`: lets an AI client look at a SQLite database, query it, and change it with the user's consent.
 
 Serve it with `mcp-runtime serve --plugin mcp_plugins.sqlite`; the settings are in `settings`. Without a configured
 database it serves a small sample shop.

@@ -1,4 +1,6 @@
-"""Open the database for one statement. Rule: a connection lives as long as one call, in the thread of that call.
+"""The connection to the database, opened for one statement.
+
+Rule: a connection lives as long as one call, in the thread of that call.
 
 Opening takes under a millisecond, and no state of a statement can outlive it: no cursor, no lock, no temporary table.
 """

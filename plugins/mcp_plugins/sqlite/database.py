@@ -1,4 +1,4 @@
-"""Run statements against one SQLite file. Rule: this file knows databases, and nothing of MCP.
+"""The database: runs statements against one SQLite file. Rule: this file knows databases, and nothing of MCP.
 
 Three fences stand around a query, each enough alone: the file is opened read-only, `query_only` is on, and the
 authorizer refuses everything but reading. Time, memory, rows and bytes are bounded by the settings.
@@ -46,7 +46,7 @@ class QueryResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WritePlan:
-    """What a statement would change: kinds of write, such as "DELETE", and the tables whose rows it touches."""
+    """The plan of a statement: its kinds of write, such as "DELETE", and the tables whose rows it touches."""
 
     operations: list[str]
     tables: list[str]

@@ -1,4 +1,4 @@
-"""What a client may ask of the database. Rule: this file speaks MCP, `database` speaks SQL, and neither does both.
+"""The `Plugin`, and its tools that read. Rule: this file speaks MCP, `database` speaks SQL, and neither does both.
 
 The functions are plain ones: they block on the database, so the runtime runs them in threads.
 """

@@ -1,4 +1,4 @@
-"""Tables to read as resources, and a prompt to begin with. Rule: a table's address is its name, percent-encoded."""
+"""Resources: the tables to read; and a prompt to begin with. Rule: a table's address is its name, percent-encoded."""
 
 from typing import Final
 from urllib.parse import quote

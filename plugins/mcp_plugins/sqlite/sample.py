@@ -1,4 +1,4 @@
-"""Write the sample database: a small shop. Rule: the same bytes of data on every machine, from one seed.
+"""The sample database: a small shop. Rule: the same bytes of data on every machine, from one seed.
 
 There is enough in it for joins, dates, money and NULLs: customers, products, orders, their items, a view of totals.
 """

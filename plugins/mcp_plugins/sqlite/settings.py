@@ -1,4 +1,6 @@
-"""What the operator decides about the database. Rule: every number that bounds a statement is a setting with its unit.
+"""The settings: what the operator decides about the database.
+
+Rule: every number that bounds a statement is a setting with its unit.
 
 The table `[plugin.sqlite]` of the configuration is converted into `SqliteSettings`.
 """

@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol, TypedDict
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from mcp_runtime.core.catalog.entries import Reference
 from mcp_runtime.protocol.content import Annotations
 from mcp_runtime.protocol.messages import CacheScope, ToolAnnotations
 from mcp_runtime.protocol.meta import Icon, MetaObject
@@ -91,7 +92,7 @@ class CompletionDeclaration(msgspec.Struct, frozen=True, kw_only=True):
     """A completion: the function that suggests values for one argument of a prompt or of a resource template."""
 
     fn: Function
-    reference: tuple[Literal["prompt", "resource"], str]
+    reference: Reference
     argument: str
 
 

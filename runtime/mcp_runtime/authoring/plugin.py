@@ -4,7 +4,7 @@ Rule: declaring has no effect but on the plugin.
 """
 
 from collections.abc import Callable
-from typing import Any, Generic, Literal, TypeVar, Unpack, overload
+from typing import Any, Generic, TypeVar, Unpack, overload
 
 from mcp_runtime.authoring.declarations import (
     CompletionDeclaration,
@@ -21,6 +21,7 @@ from mcp_runtime.authoring.declarations import (
     ToolOptions,
 )
 from mcp_runtime.core.calls.errors import PluginError
+from mcp_runtime.core.catalog.entries import Reference
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 LifespanT = TypeVar("LifespanT", bound=Lifespan)
@@ -190,8 +191,7 @@ class Plugin(Generic[SettingsT]):
         """
         if (prompt is None) == (resource is None):
             raise PluginError("completion: name either the prompt or the resource")
-        kind: Literal["prompt", "resource"] = "prompt" if prompt is not None else "resource"
-        reference = (kind, prompt or resource or "")
+        reference: Reference = ("prompt", prompt) if prompt is not None else ("resource", resource or "")
 
         def decorate(fn: FunctionT) -> FunctionT:
             self._declare(CompletionDeclaration(fn=fn, reference=reference, argument=argument))

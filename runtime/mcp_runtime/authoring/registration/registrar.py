@@ -1,11 +1,11 @@
-"""From declarations to catalog entries.
+"""The registrar: makes entries of the catalog of what a plugin declares.
 
-Rule: what a plugin declares is checked in full here, before anything is served.
+Rule: it is checked in full before it is served.
 """
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, Literal, assert_never
+from typing import Any, Final, assert_never
 
 import anyio
 import msgspec
@@ -19,9 +19,8 @@ from mcp_runtime.authoring.declarations import (
     ResourceDeclaration,
     ToolDeclaration,
 )
-from mcp_runtime.authoring.registration.arguments import Arguments
+from mcp_runtime.authoring.registration.arguments import Arguments, prompt_arguments
 from mcp_runtime.authoring.registration.invocation import Invoke, invoker, positional_invoker
-from mcp_runtime.authoring.registration.prompt_arguments import prompt_arguments
 from mcp_runtime.authoring.registration.signatures import Signature, read_signature
 from mcp_runtime.authoring.returns.completions import read_completions
 from mcp_runtime.authoring.returns.prompts import prompt_result
@@ -32,7 +31,14 @@ from mcp_runtime.config.limits import Limits
 from mcp_runtime.core.calls.errors import ArgumentsError, PluginError
 from mcp_runtime.core.calls.subscriptions import Change, resource_updated
 from mcp_runtime.core.catalog.catalog import Catalog
-from mcp_runtime.core.catalog.entries import CompletionEntry, PromptEntry, ResourceEntry, TemplateEntry, ToolEntry
+from mcp_runtime.core.catalog.entries import (
+    CompletionEntry,
+    PromptEntry,
+    Reference,
+    ResourceEntry,
+    TemplateEntry,
+    ToolEntry,
+)
 from mcp_runtime.core.catalog.uri_templates import UriTemplate, UriTemplateError
 from mcp_runtime.core.handlers.context import Context
 from mcp_runtime.core.schemas.validator import SchemaError, SchemaValidator
@@ -48,11 +54,11 @@ _TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_.\-]{1,128}")
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;={}]|%[0-9A-Fa-f]{2})*")
 
 Parse = Callable[[Raw], Any]
-"""From the JSON object of arguments to what a function is invoked with."""
+"""Reads the JSON object of arguments, into what a function is invoked with."""
 
 
 class Registrar:
-    """The sink of one plugin: turns what it declares into entries of `catalog`.
+    """The registrar of one plugin: the sink that turns what it declares into entries of `catalog`.
 
     `prefix` is put before the names of tools and prompts, "" for none. `threads` bounds plain functions at work.
     """
@@ -258,10 +264,7 @@ class Registrar:
 
     def _add_completion(self, declared: CompletionDeclaration) -> None:
         kind, target = declared.reference
-        reference: tuple[Literal["prompt", "resource"], str] = (
-            kind,
-            self._prefix + target if kind == "prompt" else target,
-        )
+        reference: Reference = (kind, self._prefix + target if kind == "prompt" else target)
         key = (reference, declared.argument)
         self._free("completion of", f"{target} {declared.argument}", self._catalog.completions.get(key))
         signature = read_signature(declared.fn)

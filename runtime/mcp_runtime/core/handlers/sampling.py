@@ -1,4 +1,4 @@
-"""Conversations for the client's model. Rule: what a provider would refuse for its shape is never sent.
+"""Sampling: conversations for the client's model. Rule: what a provider would refuse for its shape is never sent.
 
 Spec: 2026-07-28/client/sampling#message-content-constraints
 """
@@ -13,7 +13,7 @@ from mcp_runtime.protocol.content import SamplingContent, SamplingMessage, ToolR
 
 
 class SamplingOptions(TypedDict, total=False):
-    """What may be said of a question to the client's model beside its messages and `max_tokens`."""
+    """The options of a question to the client's model, beside its messages and `max_tokens`."""
 
     system_prompt: str | None
     temperature: float | None

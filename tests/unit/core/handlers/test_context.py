@@ -1,4 +1,4 @@
-"""What a handler may do while it runs: tell, ask and remember; and what of that reaches the client."""
+"""A handler tells, asks and remembers through its context, and of that the client gets what it asked for."""
 
 import json
 from collections.abc import Callable
