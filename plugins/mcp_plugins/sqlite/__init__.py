@@ -3,7 +3,7 @@
 Serve it with `mcp-runtime serve --plugin mcp_plugins.sqlite`; the settings are in `settings`. Without a configured
 database it serves a small sample shop.
 
-`database` and what it uses know SQLite and nothing of MCP; `plugin`, `resources` and `execute` know MCP and no SQL.
+`access` knows SQLite and nothing of MCP; `plugin`, `resources` and `execute` know MCP and no SQL.
 """
 
 # Importing a file declares what is in it, in this order.

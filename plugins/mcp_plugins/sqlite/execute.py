@@ -14,10 +14,10 @@ from pydantic import Field
 
 from mcp_runtime import SyncContext, ToolAnnotations, ToolError
 
-from .database import ExecuteResult, WritePlan
+from .access.database import ExecuteResult, WritePlan
+from .access.values import Parameters
 from .plugin import database, plugin, refusals_told
 from .resources import SCHEMA_URI, table_uri
-from .values import Parameters
 
 WRITES: Final = ToolAnnotations(
     title="Change the database",

@@ -5,9 +5,9 @@ from urllib.parse import quote
 
 from mcp_runtime import Completions, EmbeddedResource, TextContent, TextResourceContents
 
-from .database import TablePreview
+from .access.database import TablePreview
+from .access.refusals import TableUnknown
 from .plugin import database, plugin, refusals_told
-from .refusals import TableUnknown
 
 SCHEMA_URI: Final = "sqlite://schema"
 TABLE_TEMPLATE: Final = "sqlite://tables/{table}"

@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal
 
+from mcp_plugins.sqlite.settings import SqliteSettings
+
 from .refusals import DatabaseUnavailable, StatementRefused
-from .settings import SqliteSettings
 from .values import decode_text
 
 # `PRAGMA table_list` (3.37) tells real tables from the shadow tables of full-text search.

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from mcp_plugins.sqlite.settings import SqliteSettings
+
 from . import schema
 from .authorizer import Authorizer
 from .column_types import declared_types
 from .connection import opened, refusals, time_limit
 from .refusals import StatementRefused
 from .schema import TableDescription, TableSummary
-from .settings import SqliteSettings
 from .values import Parameters, Value, from_sqlite, json_bytes, to_sqlite
 
 # A description is asked for often, and its row count is a courtesy: a second shows it for about 10 million rows.
