@@ -1,19 +1,23 @@
 """The page of the author's API, read off the source. Rule: every public name, its signature and its docstring.
 
-Read as source, not as objects: so that a signature looks the same under every Python.
+Read as source, not as objects: so that a signature looks the same under every Python. Options that a method takes as
+`**options: Unpack[...]` are shown one by one.
 """
 
 import ast
 import inspect
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Final
 
 import mcp_runtime
 from docs.generate import markdown
 from docs.generate.markdown import code, plain, table, with_spec_links
+from mcp_runtime.authoring import declarations
+from mcp_runtime.core.handlers import request_facts, sampling
 
 GROUPS: Final = MappingProxyType(
     {
@@ -34,6 +38,16 @@ GROUPS: Final = MappingProxyType(
     }
 )
 """The names of `mcp_runtime`, in the order of the page. A test sees to it that none is left out."""
+
+_OPTIONS: Final = MappingProxyType(
+    {
+        "ToolOptions": (declarations, "ToolDeclaration"),
+        "ResourceOptions": (declarations, "ResourceDeclaration"),
+        "DisplayOptions": (declarations, "PromptDeclaration"),
+        "SamplingOptions": (sampling, "CreateMessageRequestParams"),
+    }
+)
+"""The options of methods, by the name of their type: its module, and the class beside it that has the defaults."""
 
 _SETTINGS: Final = """
 ### Plugin settings
@@ -131,11 +145,15 @@ def _entry(name: str, module: str, *, shown: str | None = None) -> Iterator[str]
 
 def _definition(name: str, module: str) -> ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef:
     home = import_module(module)
-    tree = ast.parse(Path(str(home.__file__)).read_text(encoding="utf-8"))
-    for node in tree.body:
+    for node in _tree(str(home.__file__)).body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name:
             return node
     raise LookupError(f"{name} is not defined in {home.__name__}")
+
+
+@cache
+def _tree(file: str) -> ast.Module:
+    return ast.parse(Path(file).read_text(encoding="utf-8"))
 
 
 def _class(name: str, node: ast.ClassDef) -> Iterator[str]:
@@ -164,13 +182,22 @@ def _functions(node: ast.ClassDef) -> Iterator[ast.FunctionDef | ast.AsyncFuncti
     return (one for one in node.body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef))
 
 
+def _inherited(node: ast.ClassDef) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """The functions of a base that authors do not see by its name."""
+    for base in node.bases:
+        if ast.unparse(base) == request_facts.RequestFacts.__name__:
+            for one in _tree(str(request_facts.__file__)).body:
+                if isinstance(one, ast.ClassDef):
+                    yield from _functions(one)
+
+
 Method = tuple[ast.FunctionDef | ast.AsyncFunctionDef, list[ast.FunctionDef | ast.AsyncFunctionDef]]
 
 
 def _methods(node: ast.ClassDef) -> Iterator[Method]:
     """Public methods an author may call, each with its overloads."""
     overloads: dict[str, list[ast.FunctionDef | ast.AsyncFunctionDef]] = {}
-    for method in _functions(node):
+    for method in (*_inherited(node), *_functions(node)):
         if method.name.startswith("_"):
             continue
         if "overload" in _decorators(method):
@@ -216,18 +243,41 @@ def _signature(node: ast.FunctionDef | ast.AsyncFunctionDef, shown: str | None =
 
 def _parameters(arguments: ast.arguments) -> list[str]:
     positional = [*arguments.posonlyargs, *arguments.args]
+    options = _options(arguments.kwarg)
     defaults: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults)) + list(arguments.defaults)
     shown = [_parameter(one, default) for one, default in zip(positional, defaults, strict=True)]
-    if arguments.posonlyargs:
+    if [one.arg for one in arguments.posonlyargs] not in ([], ["self"]):
         shown.insert(len(arguments.posonlyargs), "/")
     if arguments.vararg is not None:
         shown.append("*" + _parameter(arguments.vararg, None))
-    elif arguments.kwonlyargs:
+    elif arguments.kwonlyargs or options:
         shown.append("*")
     shown += [_parameter(one, value) for one, value in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)]
-    if arguments.kwarg is not None:
+    shown += options
+    if arguments.kwarg is not None and not options:
         shown.append("**" + _parameter(arguments.kwarg, None))
     return [one for one in shown if one not in {"self", "cls"} and not one.startswith("self: ")]
+
+
+def _options(kwarg: ast.arg | None) -> list[str]:
+    """The parameters that `**options: Unpack[...]` stands for, with their defaults."""
+    if kwarg is None or not isinstance(kwarg.annotation, ast.Subscript):
+        return []
+    name = ast.unparse(kwarg.annotation.slice)
+    module, declared_by = _OPTIONS[name]
+    defaults = {one.arg: default for one, default in _annotated(declared_by, module)}
+    return [_parameter(one, defaults[one.arg]) for one, _ in _annotated(name, module)]
+
+
+def _annotated(name: str, module: ModuleType) -> Iterator[tuple[ast.arg, ast.expr | None]]:
+    """The attributes of a class with their types and defaults, those of its bases in the same module first."""
+    for node in _tree(str(module.__file__)).body:
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            for base in node.bases:
+                yield from _annotated(ast.unparse(base), module)
+            for one in node.body:
+                if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name):
+                    yield ast.arg(one.target.id, one.annotation), one.value
 
 
 def _parameter(one: ast.arg, default: ast.expr | None) -> str:

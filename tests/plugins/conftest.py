@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mcp_plugins.sqlite.database import Database
+from mcp_plugins.sqlite.access.database import Database
 from mcp_plugins.sqlite.sample import write_sample
 from mcp_plugins.sqlite.settings import SqliteSettings
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mcp_plugins.sqlite.database import Database
-from mcp_plugins.sqlite.refusals import DatabaseUnavailable, StatementRefused
+from mcp_plugins.sqlite.access.database import Database
+from mcp_plugins.sqlite.access.refusals import DatabaseUnavailable, StatementRefused
 from mcp_plugins.sqlite.settings import SqliteSettings
 
 from .conftest import MakeDatabase

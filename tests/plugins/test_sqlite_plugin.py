@@ -11,10 +11,10 @@ import pytest
 import trio
 
 from mcp_plugins.sqlite import plugin
-from mcp_plugins.sqlite.database import WritePlan
+from mcp_plugins.sqlite.access.database import WritePlan
+from mcp_plugins.sqlite.access.values import Blob
 from mcp_plugins.sqlite.execute import confirmation_text
 from mcp_plugins.sqlite.sample import write_sample
-from mcp_plugins.sqlite.values import Blob
 from mcp_runtime.config import ConfigError
 from tests.support.conversation import Conversation, conversation
 from tests.support.dispatcher_client import RpcError, text_of

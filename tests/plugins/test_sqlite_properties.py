@@ -9,12 +9,12 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_plugins.sqlite.database import Database
-from mcp_plugins.sqlite.refusals import StatementRefused
+from mcp_plugins.sqlite.access.database import Database
+from mcp_plugins.sqlite.access.refusals import StatementRefused
+from mcp_plugins.sqlite.access.schema import quoted
+from mcp_plugins.sqlite.access.values import from_sqlite, to_sqlite
 from mcp_plugins.sqlite.resources import table_uri
-from mcp_plugins.sqlite.schema import quoted
 from mcp_plugins.sqlite.settings import SqliteSettings
-from mcp_plugins.sqlite.values import from_sqlite, to_sqlite
 from mcp_runtime.core.catalog.uri_templates import UriTemplate
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))

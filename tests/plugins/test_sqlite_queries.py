@@ -1,4 +1,4 @@
-"""What a query returns: typed rows, cut where the operator's limits say, and errors that help."""
+"""A query returns typed rows, cut where the operator's limits say, and errors that help."""
 
 import sqlite3
 import threading
@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from mcp_plugins.sqlite.database import Database, QueryResult, ResultColumn
-from mcp_plugins.sqlite.refusals import StatementRefused
+from mcp_plugins.sqlite.access.database import Database, QueryResult, ResultColumn
+from mcp_plugins.sqlite.access.refusals import StatementRefused
+from mcp_plugins.sqlite.access.values import Blob, InfiniteReal, LargeInteger, Value
 from mcp_plugins.sqlite.settings import SqliteSettings
-from mcp_plugins.sqlite.values import Blob, InfiniteReal, LargeInteger, Value
 
 from .conftest import MakeDatabase
 

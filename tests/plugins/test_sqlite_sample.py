@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mcp_plugins.sqlite.database import Database
-from mcp_plugins.sqlite.sample import ensure_sample, write_sample
-from mcp_plugins.sqlite.settings import sample_path
+from mcp_plugins.sqlite.access.database import Database
+from mcp_plugins.sqlite.sample import ensure_sample, sample_path, write_sample
 
 
 def dump(path: Path) -> list[str]:

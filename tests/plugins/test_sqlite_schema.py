@@ -2,9 +2,9 @@
 
 import pytest
 
-from mcp_plugins.sqlite.database import Database
-from mcp_plugins.sqlite.refusals import TableUnknown
-from mcp_plugins.sqlite.schema import ColumnDescription, ForeignKey, IndexDescription, quoted
+from mcp_plugins.sqlite.access.database import Database
+from mcp_plugins.sqlite.access.refusals import TableUnknown
+from mcp_plugins.sqlite.access.schema import ColumnDescription, ForeignKey, IndexDescription, quoted
 
 from .conftest import MakeDatabase
 

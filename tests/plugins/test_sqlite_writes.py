@@ -5,9 +5,9 @@ from contextlib import closing
 
 import pytest
 
-from mcp_plugins.sqlite.database import Database, WritePlan
-from mcp_plugins.sqlite.refusals import StatementRefused
-from mcp_plugins.sqlite.values import Value
+from mcp_plugins.sqlite.access.database import Database, WritePlan
+from mcp_plugins.sqlite.access.refusals import StatementRefused
+from mcp_plugins.sqlite.access.values import Value
 
 from .conftest import MakeDatabase
 from .test_sqlite_fences import PRAGMAS

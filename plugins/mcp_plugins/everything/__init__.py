@@ -1,4 +1,4 @@
-"""Everything a server can do: the fixture of the official conformance suite, and a tour of the author's API.
+"""The plugin `everything`: the fixture of the official conformance suite, and a tour of the author's API.
 
 Read it in this order: `content` (what a tool may return), `schemas` (what it may take), `notifications` (talking while
 it works), `input_required` (asking the user in a straight line), `elicitation_forms` (what a form may hold), `changes`

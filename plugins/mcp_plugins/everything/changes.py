@@ -1,4 +1,4 @@
-"""Lists that change while clients look on. Rule: add and remove; those who listen hear of it.
+"""Tools that change the lists while clients look on. Rule: add and remove; those who listen hear of it.
 
 Spec: 2026-07-28/basic/patterns/subscriptions
 """

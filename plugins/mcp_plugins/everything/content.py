@@ -1,4 +1,4 @@
-"""What a tool may return. Rule: return the value; the runtime makes the result of it.
+"""Tools that return content of every kind. Rule: return the value; the runtime makes the result of it.
 
 Spec: 2026-07-28/server/tools#tool-result
 """

@@ -1,4 +1,6 @@
-"""What a form may hold: text, numbers, boxes to tick, choices. Rule: a type where a type can say it, else a schema.
+"""Tools that ask with forms: of text, numbers, boxes to tick, choices.
+
+Rule: a type where a type can say it, else a schema.
 
 Spec: 2026-07-28/client/elicitation#requested-schema
 """

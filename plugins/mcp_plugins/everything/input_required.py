@@ -1,4 +1,4 @@
-"""Asking the user, their model or their editor in the middle of a tool. Rule: ask in a straight line.
+"""Tools that ask the user, their model or their editor while they work. Rule: ask in a straight line.
 
 An answer that is not there yet ends the call; the client's retry replays the function from the top, and the answer is
 there. What the rounds have to remember travels in a requestState that only this server can read and nobody can change.

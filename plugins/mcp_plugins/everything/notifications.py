@@ -1,4 +1,4 @@
-"""Talking to the client while the work goes on. Rule: say what happens; whether to send it is not our decision.
+"""Tools that tell the client how the work goes. Rule: say what happens; whether to send it is not our decision.
 
 Spec: 2026-07-28/basic/patterns/progress, 2026-07-28/server/utilities/logging
 """

@@ -1,4 +1,7 @@
-"""The plugin itself. Rule: a plugin of several files has its `Plugin` in one that imports none of the others."""
+"""The `Plugin` that all these files declare to.
+
+Rule: a plugin of several files has its `Plugin` in one that imports none of the others.
+"""
 
 from mcp_runtime import Plugin
 

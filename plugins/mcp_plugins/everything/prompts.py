@@ -1,4 +1,6 @@
-"""Messages to start a conversation with. Rule: plain text is what the user says; return messages for anything else.
+"""Prompts: messages to start a conversation with.
+
+Rule: plain text is what the user says; return messages for anything else.
 
 Spec: 2026-07-28/server/prompts
 """

@@ -1,4 +1,4 @@
-"""Things to read, at an address. Rule: a fixed URI is a resource, one with variables a template.
+"""Resources: things to read, at an address. Rule: a fixed URI is a resource, one with variables a template.
 
 Spec: 2026-07-28/server/resources
 """

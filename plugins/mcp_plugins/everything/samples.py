@@ -1,4 +1,7 @@
-"""The smallest valid picture and sound. Rule: bytes only; the runtime turns them into base64 on the wire."""
+"""Samples of content: the smallest valid picture and sound.
+
+Rule: bytes only; the runtime turns them into base64 on the wire.
+"""
 
 from base64 import b64decode
 from typing import Final

@@ -1,4 +1,6 @@
-"""What a tool may take. Rule: type hints make the input schema; where they do not suffice, bring your own.
+"""Tools with input schemas beyond plain types.
+
+Rule: type hints make the input schema; where they do not suffice, bring your own.
 
 Spec: 2026-07-28/server/tools#tool
 """

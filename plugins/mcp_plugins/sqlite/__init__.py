@@ -1,9 +1,9 @@
-"""Let an AI client work with a SQLite database: look at tables, query them, and change them with the user's consent.
+"""The plugin `sqlite`: lets an AI client look at a SQLite database, query it, and change it with the user's consent.
 
 Serve it with `mcp-runtime serve --plugin mcp_plugins.sqlite`; the settings are in `settings`. Without a configured
 database it serves a small sample shop.
 
-`database` and what it uses know SQLite and nothing of MCP; `plugin`, `resources` and `execute` know MCP and no SQL.
+`access` knows SQLite and nothing of MCP; `plugin`, `resources` and `execute` know MCP and no SQL.
 """
 
 # Importing a file declares what is in it, in this order.

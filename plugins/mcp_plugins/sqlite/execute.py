@@ -1,4 +1,4 @@
-"""Change the database, with the user's consent to each statement. Rule: nothing runs before the user has seen the SQL.
+"""The tool `execute`: changes the database, if the user consents. Rule: nothing runs before they have seen the SQL.
 
 The tool is served only where the operator sets `allow_writes`: a model does not try what it cannot see, and a client's
 list of tools tells the truth about what can happen.
@@ -14,10 +14,10 @@ from pydantic import Field
 
 from mcp_runtime import SyncContext, ToolAnnotations, ToolError
 
-from .database import ExecuteResult, WritePlan
+from .access.database import ExecuteResult, WritePlan
+from .access.values import Parameters
 from .plugin import database, plugin, refusals_told
 from .resources import SCHEMA_URI, table_uri
-from .values import Parameters
 
 WRITES: Final = ToolAnnotations(
     title="Change the database",
@@ -74,7 +74,7 @@ async def check_database() -> AsyncGenerator[None]:
 
 
 def confirmation_text(plan: WritePlan, sql: str, parameters: Parameters | None) -> str:
-    """What the user reads. The statement comes last, so that no text inside it can pass for ours."""
+    """The text that the user reads. The statement comes last, so that no text inside it can pass for ours."""
     lines = [f"Change the database? {', '.join(plan.operations)}"]
     if plan.tables:
         lines.append(f"Tables whose rows change: {', '.join(map(_visible, plan.tables))}")

@@ -1,4 +1,4 @@
-"""What a client may ask of the database. Rule: this file speaks MCP, `database` speaks SQL, and neither does both.
+"""The `Plugin`, and its tools that read. Rule: this file speaks MCP, `access` speaks SQL, and neither does both.
 
 The functions are plain ones: they block on the database, so the runtime runs them in threads.
 """
@@ -11,12 +11,12 @@ from typing import Final
 
 from mcp_runtime import Plugin, ToolAnnotations, ToolError
 
-from .database import Database, QueryResult
-from .refusals import StatementRefused
-from .sample import ensure_sample
-from .schema import TableDescription, TableSummary
-from .settings import SqliteSettings, sample_path
-from .values import Parameters
+from .access.database import Database, QueryResult
+from .access.refusals import StatementRefused
+from .access.schema import TableDescription, TableSummary
+from .access.values import Parameters
+from .sample import ensure_sample, sample_path
+from .settings import SqliteSettings
 
 plugin = Plugin(
     "sqlite",

@@ -1,13 +1,13 @@
-"""Tables to read as resources, and a prompt to begin with. Rule: a table's address is its name, percent-encoded."""
+"""Resources: the tables to read; and a prompt to begin with. Rule: a table's address is its name, percent-encoded."""
 
 from typing import Final
 from urllib.parse import quote
 
 from mcp_runtime import Completions, EmbeddedResource, TextContent, TextResourceContents
 
-from .database import TablePreview
+from .access.database import TablePreview
+from .access.refusals import TableUnknown
 from .plugin import database, plugin, refusals_told
-from .refusals import TableUnknown
 
 SCHEMA_URI: Final = "sqlite://schema"
 TABLE_TEMPLATE: Final = "sqlite://tables/{table}"

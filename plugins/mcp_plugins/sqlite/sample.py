@@ -1,4 +1,4 @@
-"""Write the sample database: a small shop. Rule: the same bytes of data on every machine, from one seed.
+"""The sample database: a small shop. Rule: the same bytes of data on every machine, from one seed.
 
 There is enough in it for joins, dates, money and NULLs: customers, products, orders, their items, a view of totals.
 """
@@ -7,7 +7,7 @@ import os
 import random
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
@@ -102,6 +102,14 @@ NOTES: Final = (
     "Second try",
     "Birthday on Friday!",
 )
+
+
+def sample_path(environ: Mapping[str, str]) -> Path:
+    """The path of the sample database: `$XDG_STATE_HOME/mcp-runtime/sample.db`, else below `~/.local/state`."""
+    state_home = environ.get("XDG_STATE_HOME", "")
+    # The XDG specification tells programs to ignore a relative path in the variable.
+    base = Path(state_home) if Path(state_home).is_absolute() else Path.home() / ".local" / "state"
+    return base / "mcp-runtime" / "sample.db"
 
 
 def ensure_sample(path: Path) -> None:

@@ -1,9 +1,10 @@
-"""What the operator decides about the database. Rule: every number that bounds a statement is a setting with its unit.
+"""The settings: what the operator decides about the database.
+
+Rule: every number that bounds a statement is a setting with its unit.
 
 The table `[plugin.sqlite]` of the configuration is converted into `SqliteSettings`.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -56,11 +57,3 @@ def _refuse_unusable(database: Path) -> None:
         raise ValueError(f"database {database} cannot be read: {error.strerror}") from error
     if start not in {MAGIC, b""}:
         raise ValueError(f"database {database} is no SQLite database")
-
-
-def sample_path(environ: Mapping[str, str]) -> Path:
-    """Where the sample database lives: `$XDG_STATE_HOME/mcp-runtime/sample.db`, else below `~/.local/state`."""
-    state_home = environ.get("XDG_STATE_HOME", "")
-    # The XDG specification tells programs to ignore a relative path in the variable.
-    base = Path(state_home) if Path(state_home).is_absolute() else Path.home() / ".local" / "state"
-    return base / "mcp-runtime" / "sample.db"

@@ -3,26 +3,25 @@
 Rule: declaring has no effect but on the plugin.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, Generic, Literal, TypeVar, overload
-
-from msgspec import UNSET, UnsetType
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar, Unpack, overload
 
 from mcp_runtime.authoring.declarations import (
     CompletionDeclaration,
     Declaration,
     Declarations,
+    DisplayOptions,
     Kind,
     Lifespan,
     PromptDeclaration,
     ResourceDeclaration,
+    ResourceOptions,
     Sink,
     ToolDeclaration,
+    ToolOptions,
 )
 from mcp_runtime.core.calls.errors import PluginError
-from mcp_runtime.protocol.content import Annotations
-from mcp_runtime.protocol.messages import CacheScope, ToolAnnotations
-from mcp_runtime.protocol.meta import Icon, MetaObject
+from mcp_runtime.core.catalog.entries import Reference
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 LifespanT = TypeVar("LifespanT", bound=Lifespan)
@@ -92,76 +91,35 @@ class Plugin(Generic[SettingsT]):
     def tool(self, fn: FunctionT, /) -> FunctionT: ...
     @overload
     def tool(
-        self,
-        *,
-        name: str | None = None,
-        title: str | UnsetType = UNSET,
-        description: str | None = None,
-        annotations: ToolAnnotations | UnsetType = UNSET,
-        icons: Sequence[Icon] | None = None,
-        meta: MetaObject | UnsetType = UNSET,
-        input_schema: dict[str, Any] | None = None,
-        output_schema: dict[str, Any] | None = None,
-        timeout_s: float | None = None,
+        self, /, *, name: str | None = None, **options: Unpack[ToolOptions]
     ) -> Callable[[FunctionT], FunctionT]: ...
 
-    def tool(self, fn: Any = None, /, **options: Any) -> Any:  # type: ignore[misc]  # add_tool checks the options
+    def tool(
+        self, fn: FunctionT | None = None, /, *, name: str | None = None, **options: Unpack[ToolOptions]
+    ) -> FunctionT | Callable[[FunctionT], FunctionT]:
         """Serve a function as a tool, under its own name unless `name` says otherwise.
 
         Its type hints make the input schema, its return type the output schema, its docstring the descriptions. With
         `input_schema`, a raw JSON Schema 2020-12, it takes the arguments as one dict. Use as `@plugin.tool` or with
         arguments. Spec: 2026-07-28/server/tools#tool
         """
-        return self._decorate(self.add_tool, fn, options)
 
-    def add_tool(
-        self,
-        fn: Callable[..., Any],
-        *,
-        name: str | None = None,
-        title: str | UnsetType = UNSET,
-        description: str | None = None,
-        annotations: ToolAnnotations | UnsetType = UNSET,
-        icons: Sequence[Icon] | None = None,
-        meta: MetaObject | UnsetType = UNSET,
-        input_schema: dict[str, Any] | None = None,
-        output_schema: dict[str, Any] | None = None,
-        timeout_s: float | None = None,
-    ) -> None:
+        def decorate(fn: FunctionT) -> FunctionT:
+            self.add_tool(fn, name=name, **options)
+            return fn
+
+        return decorate if fn is None else decorate(fn)
+
+    def add_tool(self, fn: Callable[..., Any], *, name: str | None = None, **options: Unpack[ToolOptions]) -> None:
         """As `tool`, at any time: clients that listen hear that the list changed. Raises PluginError once loaded."""
-        self._declare(
-            ToolDeclaration(
-                fn=fn,
-                name=name or _name_of(fn),
-                title=title,
-                description=description,
-                annotations=annotations,
-                icons=_listed(icons),
-                meta=meta,
-                input_schema=input_schema,
-                output_schema=output_schema,
-                timeout_s=timeout_s,
-            )
-        )
+        self._declare(ToolDeclaration(fn=fn, name=name or _name_of(fn), **options))
 
     def remove_tool(self, name: str) -> None:
         """Serve the tool no longer. Raises KeyError where this plugin has none of that name."""
         self._withdraw("tool", name)
 
     def resource(
-        self,
-        uri: str,
-        *,
-        name: str | None = None,
-        title: str | UnsetType = UNSET,
-        description: str | None = None,
-        mime_type: str | UnsetType = UNSET,
-        annotations: Annotations | UnsetType = UNSET,
-        icons: Sequence[Icon] | None = None,
-        meta: MetaObject | UnsetType = UNSET,
-        size: int | UnsetType = UNSET,
-        ttl_ms: int | None = None,
-        cache_scope: CacheScope | None = None,
+        self, uri: str, *, name: str | None = None, **options: Unpack[ResourceOptions]
     ) -> Callable[[FunctionT], FunctionT]:
         """Serve what a function returns as the resource `uri`, or as a template where `uri` has `{variables}`.
 
@@ -169,58 +127,18 @@ class Plugin(Generic[SettingsT]):
         them, any JSON value, or None for "no such resource". `ttl_ms` (milliseconds) and `cache_scope` override the
         configured caching. Spec: 2026-07-28/server/resources#resource
         """
-        options = {
-            "name": name,
-            "title": title,
-            "description": description,
-            "mime_type": mime_type,
-            "annotations": annotations,
-            "icons": icons,
-            "meta": meta,
-            "size": size,
-            "ttl_ms": ttl_ms,
-            "cache_scope": cache_scope,
-        }
 
         def decorate(fn: FunctionT) -> FunctionT:
-            self.add_resource(uri, fn, **options)  # type: ignore[arg-type]  # the very parameters of this method
+            self.add_resource(uri, fn, name=name, **options)
             return fn
 
         return decorate
 
     def add_resource(
-        self,
-        uri: str,
-        fn: Callable[..., Any],
-        *,
-        name: str | None = None,
-        title: str | UnsetType = UNSET,
-        description: str | None = None,
-        mime_type: str | UnsetType = UNSET,
-        annotations: Annotations | UnsetType = UNSET,
-        icons: Sequence[Icon] | None = None,
-        meta: MetaObject | UnsetType = UNSET,
-        size: int | UnsetType = UNSET,
-        ttl_ms: int | None = None,
-        cache_scope: CacheScope | None = None,
+        self, uri: str, fn: Callable[..., Any], *, name: str | None = None, **options: Unpack[ResourceOptions]
     ) -> None:
         """As `resource`, at any time. Raises PluginError once loaded."""
-        self._declare(
-            ResourceDeclaration(
-                fn=fn,
-                uri=uri,
-                name=name or _name_of(fn),
-                title=title,
-                description=description,
-                mime_type=mime_type,
-                annotations=annotations,
-                icons=_listed(icons),
-                meta=meta,
-                size=size,
-                ttl_ms=ttl_ms,
-                cache_scope=cache_scope,
-            )
-        )
+        self._declare(ResourceDeclaration(uri=uri, fn=fn, name=name or _name_of(fn), **options))
 
     def remove_resource(self, uri: str) -> None:
         """Serve the resource or template no longer. Raises KeyError where this plugin has none at `uri`."""
@@ -238,38 +156,26 @@ class Plugin(Generic[SettingsT]):
     def prompt(self, fn: FunctionT, /) -> FunctionT: ...
     @overload
     def prompt(
-        self,
-        *,
-        name: str | None = None,
-        title: str | UnsetType = UNSET,
-        description: str | None = None,
-        icons: Sequence[Icon] | None = None,
-        meta: MetaObject | UnsetType = UNSET,
+        self, /, *, name: str | None = None, **options: Unpack[DisplayOptions]
     ) -> Callable[[FunctionT], FunctionT]: ...
 
-    def prompt(self, fn: Any = None, /, **options: Any) -> Any:  # type: ignore[misc]  # add_prompt checks the options
+    def prompt(
+        self, fn: FunctionT | None = None, /, *, name: str | None = None, **options: Unpack[DisplayOptions]
+    ) -> FunctionT | Callable[[FunctionT], FunctionT]:
         """Serve a function as a prompt; its parameters are the prompt's arguments, which arrive as text.
 
         Return str, PromptMessage or a list of either. Spec: 2026-07-28/server/prompts#prompt
         """
-        return self._decorate(self.add_prompt, fn, options)
 
-    def add_prompt(
-        self,
-        fn: Callable[..., Any],
-        *,
-        name: str | None = None,
-        title: str | UnsetType = UNSET,
-        description: str | None = None,
-        icons: Sequence[Icon] | None = None,
-        meta: MetaObject | UnsetType = UNSET,
-    ) -> None:
+        def decorate(fn: FunctionT) -> FunctionT:
+            self.add_prompt(fn, name=name, **options)
+            return fn
+
+        return decorate if fn is None else decorate(fn)
+
+    def add_prompt(self, fn: Callable[..., Any], *, name: str | None = None, **options: Unpack[DisplayOptions]) -> None:
         """As `prompt`, at any time. Raises PluginError once loaded."""
-        self._declare(
-            PromptDeclaration(
-                fn=fn, name=name or _name_of(fn), title=title, description=description, icons=_listed(icons), meta=meta
-            )
-        )
+        self._declare(PromptDeclaration(fn=fn, name=name or _name_of(fn), **options))
 
     def remove_prompt(self, name: str) -> None:
         """Serve the prompt no longer. Raises KeyError where this plugin has none of that name."""
@@ -285,8 +191,7 @@ class Plugin(Generic[SettingsT]):
         """
         if (prompt is None) == (resource is None):
             raise PluginError("completion: name either the prompt or the resource")
-        kind: Literal["prompt", "resource"] = "prompt" if prompt is not None else "resource"
-        reference = (kind, prompt or resource or "")
+        reference: Reference = ("prompt", prompt) if prompt is not None else ("resource", resource or "")
 
         def decorate(fn: FunctionT) -> FunctionT:
             self._declare(CompletionDeclaration(fn=fn, reference=reference, argument=argument))
@@ -308,17 +213,6 @@ class Plugin(Generic[SettingsT]):
             sink.declare(declaration)
         self._sinks.append(sink)
 
-    def _decorate(self, add: Callable[..., None], fn: Any, options: dict[str, Any]) -> Any:
-        if fn is not None:
-            add(fn)
-            return fn
-
-        def decorate(fn: FunctionT) -> FunctionT:
-            add(fn, **options)
-            return fn
-
-        return decorate
-
     def _declare(self, declaration: Declaration) -> None:
         for sink in self._sinks:
             sink.declare(declaration)
@@ -335,10 +229,6 @@ class Plugin(Generic[SettingsT]):
 
 def _name_of(fn: Callable[..., Any]) -> str:
     return getattr(fn, "__name__", type(fn).__name__)
-
-
-def _listed(icons: Sequence[Icon] | None) -> list[Icon] | UnsetType:
-    return UNSET if icons is None else list(icons)
 
 
 def _key_of(declaration: Declaration) -> tuple[Kind, str] | None:

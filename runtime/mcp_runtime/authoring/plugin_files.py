@@ -1,8 +1,8 @@
-"""The package that plugins given as FILE.py are modules of, though itself a file. Rule: a name says where its file is.
+"""The package of plugin files: a plugin given as FILE.py is a module in it. Rule: a name says where its file is.
 
-So a process that knows nothing but the name imports the same file: a child of `multiprocessing`, which gets functions
-and classes by name. The folder of a file is a package in here, so that files beside it can be imported relatively;
-nothing in it hides a module of the same name elsewhere, or is hidden by one.
+It is a package although itself a file. A process that knows nothing but the name imports the same file: a child of
+`multiprocessing`, which gets functions and classes by name. The folder of a file is a package in here, so that files
+beside it can be imported relatively; nothing in it hides a module of the same name elsewhere, or is hidden by one.
 """
 
 import os
@@ -35,14 +35,14 @@ def _word(text: str) -> str:
 
 
 def _text(word: str) -> str | None:
-    """What `_word` made this of, None where it made no such thing."""
+    """The text that `_word` made this of, None where it made no such thing."""
     if _WORD.fullmatch(word) is None:
         return None
     return os.fsdecode(_ESCAPED.sub(lambda found: bytes([int(found[1], 16)]), word.encode("ascii")))
 
 
 class PluginFiles:
-    """Finds the modules of this package by their names, where Python has found none."""
+    """The finder of this package: finds its modules by their names, where no other finder of Python has."""
 
     @classmethod
     def find_spec(

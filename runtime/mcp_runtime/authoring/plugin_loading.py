@@ -1,7 +1,4 @@
-"""Finding plugins by module, file or entry point.
-
-Rule: one that fails to load says in which file, on which line, and why.
-"""
+"""The loading of plugins by file, module or entry point. Rule: one that fails says in which file and line, and why."""
 
 import importlib
 import os
@@ -105,7 +102,7 @@ def _pick(reference: str, target: str, module: ModuleType, attribute: str) -> Pl
 
 
 def cause_of(error: BaseException) -> str:
-    """What went wrong, as one line."""
+    """The cause of a failure, as one line."""
     try:
         text = str(error)
     except BaseException as second:  # the text is an author's too
@@ -117,7 +114,7 @@ def cause_of(error: BaseException) -> str:
 
 
 def place_of(error: BaseException) -> str | None:
-    """Where it went wrong: the line of a syntax error, else the last line of the traceback that is not the import's."""
+    """The place of a failure: a syntax error's line, else the last line of the traceback that is not the import's."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}"
     frames = [

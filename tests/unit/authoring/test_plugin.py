@@ -4,12 +4,22 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 
 from mcp_runtime import Icon, Plugin, PluginError, ToolAnnotations
 from mcp_runtime.assembly.compose import build_runtime
-from mcp_runtime.authoring.declarations import Declaration, Kind
+from mcp_runtime.authoring.declarations import (
+    Declaration,
+    DisplayOptions,
+    Kind,
+    PromptDeclaration,
+    ResourceDeclaration,
+    ResourceOptions,
+    ToolDeclaration,
+    ToolOptions,
+)
 from mcp_runtime.authoring.plugin_loading import PluginLoadError
 from mcp_runtime.config import Config
 from mcp_runtime.core.calls.call import Stream
@@ -52,6 +62,34 @@ def test_decorators_give_the_function_back() -> None:
     assert plugin.resource("a://{name}")(greet) is greet
     assert plugin.completion(prompt="greet", argument="name")(greet) is greet
     assert len(plugin.declared.entries) == 6
+
+
+@pytest.mark.parametrize(
+    ("options", "declaration", "own"),
+    [
+        (ToolOptions, ToolDeclaration, {"fn", "name"}),
+        (ResourceOptions, ResourceDeclaration, {"fn", "name", "uri"}),
+        (DisplayOptions, PromptDeclaration, {"fn", "name"}),
+    ],
+)
+def test_every_field_of_a_declaration_is_an_option_for_authors(
+    options: type[Any], declaration: type[msgspec.Struct], own: set[str]
+) -> None:
+    assert options.__optional_keys__ == set(declaration.__struct_fields__) - own
+
+
+def test_an_option_that_is_misspelt_is_a_type_error() -> None:
+    plugin: Any = Plugin("p")
+    for decorate in (plugin.tool(titel="T"), plugin.prompt(titel="T"), plugin.resource("a://b", titel="T")):
+        with pytest.raises(TypeError, match="titel"):
+            decorate(greet)
+
+
+def test_options_beside_the_function_itself_count() -> None:
+    plugin: Any = Plugin("p")
+    assert plugin.tool(greet, title="T") is greet
+    assert plugin.prompt(greet, title="T") is greet
+    assert [entry.title for entry in plugin.declared.entries] == ["T", "T"]
 
 
 def test_declaring_has_no_effect_but_on_the_plugin() -> None:

@@ -1,16 +1,17 @@
-"""From JSON to the arguments of a function. Rule: what the published schema allows is taken, nothing else."""
+"""The arguments of a function, read from JSON. Rule: what the published schema allows is taken, nothing else."""
 
 import inspect
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from msgspec import NODEFAULT, Raw
+from msgspec import NODEFAULT, UNSET, Raw
 from msgspec.structs import astuple
 
 from mcp_runtime.authoring.registration.signatures import Signature
 from mcp_runtime.config.limits import Limits
 from mcp_runtime.core.schemas.plain_types import plain_default, plain_schema
+from mcp_runtime.protocol.messages import PromptArgument
 
 if TYPE_CHECKING:
     from mcp_runtime.authoring.registration.argument_models import ArgumentModel
@@ -100,3 +101,21 @@ def _decoder(signature: Signature) -> "msgspec.json.Decoder[msgspec.Struct]":
     ]
     kind = msgspec.defstruct("Arguments", fields, rename=names, kw_only=True, forbid_unknown_fields=True)
     return msgspec.json.Decoder(kind)
+
+
+def prompt_arguments(signature: Signature, schema: dict[str, Any]) -> list[PromptArgument]:
+    """The arguments of a prompt as clients see them; `schema` is that of the function's parameters.
+
+    Spec: 2026-07-28/server/prompts#prompt
+    """
+    properties: dict[str, Any] = schema.get("properties", {})
+    required: list[str] = schema.get("required", [])
+    return [
+        PromptArgument(
+            name=name,
+            title=properties[name].get("title", UNSET),
+            description=properties[name].get("description", UNSET),
+            required=name in required,
+        )
+        for name in signature.parameters
+    ]

@@ -1,4 +1,6 @@
-"""Calling an author's function. Rule: async ones run in the task of their request, plain ones in a worker thread.
+"""The invocation of an author's function.
+
+Rule: async ones run in the task of their request, plain ones in a worker thread.
 
 A thread cannot be interrupted: when the call is cancelled the thread is left to finish and what it returns is dropped.
 """
@@ -24,7 +26,7 @@ what it returns."""
 def invoker(
     fn: Callable[..., Any], *, is_async: bool, context_parameter: str | None, threads: anyio.CapacityLimiter
 ) -> Invoke:
-    """How to call `fn` with keyword arguments; `threads` bounds how many plain functions run at once."""
+    """The Invoke of `fn` with keyword arguments; `threads` bounds how many plain functions run at once."""
     if is_async:
         if context_parameter is None:
             return lambda arguments, _: fn(**arguments)
@@ -39,7 +41,7 @@ def invoker(
 
 
 def positional_invoker(fn: Callable[..., Any], *, is_async: bool, threads: anyio.CapacityLimiter) -> Invoke:
-    """How to call `fn`, which takes no context, with arguments in a tuple: to name them costs as much as to call."""
+    """The Invoke of `fn`, which takes no context, with a tuple of arguments: to name them costs as much as to call."""
     if is_async:
         return lambda values, _: fn(*values)
 
@@ -50,7 +52,10 @@ def positional_invoker(fn: Callable[..., Any], *, is_async: bool, threads: anyio
 
 
 async def _in_thread(threads: anyio.CapacityLimiter, fn: Callable[..., Any], *values: Any) -> Any:
-    """What `fn` returns or raises. asyncio takes some errors out of a thread for its own, a GeneratorExit for one."""
+    """Run `fn` in a thread, and return or raise as it does.
+
+    asyncio takes some errors out of a thread for its own, a GeneratorExit for one: so they travel as values.
+    """
     value, error = await anyio.to_thread.run_sync(_outcome, fn, values, abandon_on_cancel=True, limiter=threads)
     if error is None:
         return value

@@ -1,27 +1,24 @@
-"""From declarations to catalog entries.
-
-Rule: what a plugin declares is checked in full here, before anything is served.
-"""
+"""The registrar: turns what a plugin declares into entries of the catalog. Rule: all is checked before it is served."""
 
 import re
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, Literal, assert_never
+from typing import Any, Final, TypedDict, assert_never
 
 import anyio
 import msgspec
-from msgspec import UNSET, Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from mcp_runtime.authoring.declarations import (
     CompletionDeclaration,
     Declaration,
+    Described,
     Kind,
     PromptDeclaration,
     ResourceDeclaration,
     ToolDeclaration,
 )
-from mcp_runtime.authoring.registration.arguments import Arguments
+from mcp_runtime.authoring.registration.arguments import Arguments, prompt_arguments
 from mcp_runtime.authoring.registration.invocation import Invoke, invoker, positional_invoker
-from mcp_runtime.authoring.registration.prompt_arguments import prompt_arguments
 from mcp_runtime.authoring.registration.signatures import Signature, read_signature
 from mcp_runtime.authoring.returns.completions import read_completions
 from mcp_runtime.authoring.returns.prompts import prompt_result
@@ -32,7 +29,14 @@ from mcp_runtime.config.limits import Limits
 from mcp_runtime.core.calls.errors import ArgumentsError, PluginError
 from mcp_runtime.core.calls.subscriptions import Change, resource_updated
 from mcp_runtime.core.catalog.catalog import Catalog
-from mcp_runtime.core.catalog.entries import CompletionEntry, PromptEntry, ResourceEntry, TemplateEntry, ToolEntry
+from mcp_runtime.core.catalog.entries import (
+    CompletionEntry,
+    PromptEntry,
+    Reference,
+    ResourceEntry,
+    TemplateEntry,
+    ToolEntry,
+)
 from mcp_runtime.core.catalog.uri_templates import UriTemplate, UriTemplateError
 from mcp_runtime.core.handlers.context import Context
 from mcp_runtime.core.schemas.validator import SchemaError, SchemaValidator
@@ -40,6 +44,7 @@ from mcp_runtime.protocol.content import ResourceContents
 from mcp_runtime.protocol.errors import INVALID_PARAMS, PeerError
 from mcp_runtime.protocol.header_plans import HeaderPlanError, build_plan
 from mcp_runtime.protocol.messages import (
+    CacheScope,
     Completion,
     GetPromptResult,
     Prompt,
@@ -47,6 +52,7 @@ from mcp_runtime.protocol.messages import (
     ResourceTemplate,
     Tool,
 )
+from mcp_runtime.protocol.meta import Icon, MetaObject
 
 # Spec: 2026-07-28/server/tools#tool-names
 _TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_.\-]{1,128}")
@@ -54,11 +60,28 @@ _TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_.\-]{1,128}")
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;={}]|%[0-9A-Fa-f]{2})*")
 
 Parse = Callable[[Raw], Any]
-"""From the JSON object of arguments to what a function is invoked with."""
+"""Reads the JSON object of arguments, into what a function is invoked with."""
+
+
+class _Displayed(TypedDict):
+    """The fields of a tool, resource, template or prompt that say how a client shows it."""
+
+    title: str | UnsetType
+    description: str | UnsetType
+    icons: list[Icon] | UnsetType
+    meta: MetaObject | UnsetType
+
+
+class _Common(TypedDict):
+    """The fields that the entries of resources and of templates share."""
+
+    plugin: str
+    ttl_ms: int
+    cache_scope: CacheScope
 
 
 class Registrar:
-    """The sink of one plugin: turns what it declares into entries of `catalog`.
+    """The registrar of one plugin: the sink that turns what it declares into entries of `catalog`.
 
     `prefix` is put before the names of tools and prompts, "" for none. `threads` bounds plain functions at work.
     """
@@ -142,13 +165,10 @@ class Registrar:
         output = output_of(signature.name, signature.returns, declared.output_schema, self._limits)
         definition = Tool(
             name=name,
-            title=declared.title,
-            description=_described(declared.description, signature),
             input_schema=schema,
             output_schema=UNSET if output.schema is None else output.schema,
             annotations=declared.annotations,
-            icons=declared.icons,
-            meta=declared.meta,
+            **_displayed(declared, signature),
         )
         self._catalog.tools.add(
             name,
@@ -190,7 +210,7 @@ class Registrar:
             )
         signature = read_signature(declared.fn)
         policy = self._cache.resource_contents
-        common: dict[str, Any] = {
+        common: _Common = {
             "plugin": self._plugin,
             "ttl_ms": policy.ttl_ms if declared.ttl_ms is None else declared.ttl_ms,
             "cache_scope": declared.cache_scope or policy.scope,
@@ -201,15 +221,28 @@ class Registrar:
             self._add_template(declared, signature, common)
             return
         self._free("resource", declared.uri, self._catalog.resources.get_entry(declared.uri))
-        definition = Resource(uri=declared.uri, size=declared.size, **_resource_fields(declared, signature))
+        definition = Resource(
+            uri=declared.uri,
+            name=declared.name,
+            mime_type=declared.mime_type,
+            annotations=declared.annotations,
+            size=declared.size,
+            **_displayed(declared, signature),
+        )
         read = self._reader(declared, signature, ())
         self._catalog.resources.add(declared.uri, ResourceEntry(definition=definition, read=read, **common))
 
-    def _add_template(self, declared: ResourceDeclaration, signature: Signature, common: dict[str, Any]) -> None:
+    def _add_template(self, declared: ResourceDeclaration, signature: Signature, common: _Common) -> None:
         uri = declared.uri
         self._free("resource template", uri, self._catalog.resource_templates.get_entry(uri))
         template = UriTemplate(uri)
-        definition = ResourceTemplate(uri_template=uri, **_resource_fields(declared, signature))
+        definition = ResourceTemplate(
+            uri_template=uri,
+            name=declared.name,
+            mime_type=declared.mime_type,
+            annotations=declared.annotations,
+            **_displayed(declared, signature),
+        )
         read = self._reader(declared, signature, template.variables)
         self._catalog.resource_templates.add(
             uri, TemplateEntry(definition=definition, template=template, read=read, **common)
@@ -242,15 +275,8 @@ class Registrar:
         signature = read_signature(declared.fn)
         arguments = Arguments(signature, self._limits)
         listed = prompt_arguments(signature, arguments.schema)
-        description = _described(declared.description, signature)
-        definition = Prompt(
-            name=name,
-            title=declared.title,
-            description=description,
-            arguments=listed or UNSET,
-            icons=declared.icons,
-            meta=declared.meta,
-        )
+        displayed = _displayed(declared, signature)
+        definition = Prompt(name=name, arguments=listed or UNSET, **displayed)
         invoke = self._invoker(declared.fn, signature)
 
         async def get(texts: dict[str, str], context: Context) -> GetPromptResult:
@@ -258,16 +284,13 @@ class Registrar:
                 parsed = arguments.parse_texts(texts)
             except ArgumentsError as error:
                 raise PeerError(INVALID_PARAMS, f"Invalid params: prompt {name!r}: {error}") from None
-            return prompt_result(await invoke(parsed, context), description)
+            return prompt_result(await invoke(parsed, context), displayed["description"])
 
         self._catalog.prompts.add(name, PromptEntry(definition=definition, plugin=self._plugin, get=get))
 
     def _add_completion(self, declared: CompletionDeclaration) -> None:
         kind, target = declared.reference
-        reference: tuple[Literal["prompt", "resource"], str] = (
-            kind,
-            self._prefix + target if kind == "prompt" else target,
-        )
+        reference: Reference = (kind, self._prefix + target if kind == "prompt" else target)
         key = (reference, declared.argument)
         self._free("completion of", f"{target} {declared.argument}", self._catalog.completions.get(key))
         signature = read_signature(declared.fn)
@@ -299,18 +322,11 @@ def _raw_parser(validator: SchemaValidator, parameter: str) -> Parse:
     return parse
 
 
-def _described(description: str | None, signature: Signature) -> Any:
-    return description or signature.summary or UNSET
-
-
-def _resource_fields(declared: ResourceDeclaration, signature: Signature) -> dict[str, Any]:
+def _displayed(declared: Described, signature: Signature) -> _Displayed:
     return {
-        "name": declared.name,
         "title": declared.title,
-        "description": _described(declared.description, signature),
-        "mime_type": declared.mime_type,
-        "annotations": declared.annotations,
-        "icons": declared.icons,
+        "description": declared.description or signature.summary or UNSET,
+        "icons": UNSET if declared.icons is None else list(declared.icons),
         "meta": declared.meta,
     }
 

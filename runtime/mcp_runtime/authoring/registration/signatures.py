@@ -1,7 +1,4 @@
-"""From a Python function to what clients see of it.
-
-Rule: a function that cannot be described is refused when registered.
-"""
+"""The signature of a function: its shape, as clients will see it. Rule: one that cannot be described is refused."""
 
 import inspect
 import re
@@ -17,22 +14,23 @@ from mcp_runtime.core.handlers.context import Context
 from mcp_runtime.core.handlers.sync_context import SyncContext
 
 _SECTIONS: Final = re.compile(r"[:@]|^-{3}", re.MULTILINE)
-"""What every style of docstring has where it describes a parameter."""
+"""Every style of docstring has one of these where it describes a parameter."""
 
 
 class Signature(msgspec.Struct, frozen=True, kw_only=True):
-    """A handler's shape: its parameters without the context, what it returns, how it wants to be called.
-
-    `is_positional` where it takes no context, and all of its parameters also without their names.
-    """
+    """The shape of a handler: its name, its parameters, what it returns, and how it is to be called."""
 
     name: str
     parameters: dict[str, inspect.Parameter]
+    """All but the context."""
     hints: dict[str, Any]
+    """The type of each parameter, and of "return", where they are annotated."""
     context_parameter: str | None
     is_async: bool
     is_positional: bool
+    """Whether it takes no context, and all of its parameters also without their names."""
     summary: str | None
+    """The docstring, without its descriptions of parameters."""
     parameter_docs: dict[str, str]
 
     @property
@@ -69,7 +67,7 @@ def read_signature(fn: Callable[..., Any]) -> Signature:
 
 
 def _takes_positions(fn: Callable[..., Any], parameters: dict[str, inspect.Parameter]) -> bool:
-    """What only has the signature of another function, or was given one, may take names all the same."""
+    """Whether names may be left out. One with the signature of another function, or a made one, may insist on them."""
     is_itself = (inspect.isfunction(fn) or inspect.ismethod(fn)) and not hasattr(fn, "__wrapped__")
     is_itself = is_itself and not hasattr(fn, "__signature__")
     return is_itself and all(one.kind is one.POSITIONAL_OR_KEYWORD for one in parameters.values())

@@ -1,4 +1,4 @@
-"""From what a completion function returned to suggestions. Rule: never more than 100 travel, and what was cut is said.
+"""Completions: suggestions, from what a function returned. Rule: never more than 100 travel, and what was cut is said.
 
 Spec: 2026-07-28/server/utilities/completion#completion-results
 """

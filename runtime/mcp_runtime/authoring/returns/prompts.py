@@ -1,4 +1,4 @@
-"""From what a prompt function returned to messages. Rule: plain text is what the user says.
+"""The result of a prompt: messages, from what its function returned. Rule: plain text is what the user says.
 
 Spec: 2026-07-28/server/prompts
 """

@@ -1,6 +1,4 @@
-"""From what a resource function returned to resource contents.
-
-Rule: None means there is no such resource, never an empty one.
+"""The contents of a resource, from what its function returned. Rule: None is no resource, never an empty one.
 
 Spec: 2026-07-28/server/resources#reading-resources
 """

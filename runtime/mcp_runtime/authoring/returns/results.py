@@ -1,4 +1,4 @@
-"""From what a function returned to what a client gets. Rule: what a tool promises in its output schema, it keeps.
+"""The result of a tool, from what its function returned. Rule: what a tool promises in its output schema, it keeps.
 
 Spec: 2026-07-28/server/tools#tool-result
 """
@@ -50,7 +50,7 @@ Convert = Callable[[Any], CallToolResult]
 
 
 class Output(msgspec.Struct, frozen=True, kw_only=True):
-    """How a tool's return value becomes a result, and the output schema it promises, if any."""
+    """The output of a tool: the conversion of its return value to a result, and the schema it promises, if any."""
 
     convert: Convert
     schema: dict[str, Any] | None = None
@@ -159,7 +159,7 @@ def _checked(result: CallToolResult, validator: SchemaValidator) -> CallToolResu
 
 
 def _text(value: Any) -> CallToolResult:
-    """What is declared a text; and whatever else a function may have returned all the same."""
+    """The result of a function declared to return a text, whatever it returned all the same."""
     return CallToolResult(content=[TextContent(value)]) if type(value) is str else _untyped(value)
 
 
@@ -184,7 +184,7 @@ def _is_list(annotation: Any) -> bool:
 
 
 def _content(value: Any) -> CallToolResult:
-    """What is declared a list of content is one, though it be empty."""
+    """The result of a function declared to return a list of content: an empty list is one, too."""
     return CallToolResult(content=[]) if value in ([], ()) else _untyped(value)
 
 

@@ -1,4 +1,6 @@
-"""A [plugin.NAME] table to the plugin's own settings type. Rule: a mistake in it reads like any other.
+"""The settings of a plugin: its table [plugin.NAME] as a value of its own type.
+
+Rule: a mistake in it reads like any other.
 
 A settings type is a dataclass, a msgspec Struct or a pydantic model. Its `Path` fields come back absolute (a relative
 path in the file is relative to the file), its `Secret` fields are read from `file:` and `env:` references, and

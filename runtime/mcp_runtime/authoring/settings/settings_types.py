@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class Refused(ValueError):
-    """The settings type does not take these values: `key` says which one, None for several together."""
+    """The refusal of values by a settings type. `key` says which one, None for several together."""
 
     def __init__(self, key: str | None, problem: str) -> None:
         self.key = key
@@ -34,7 +34,7 @@ class _Build(Protocol):
 
 
 class SettingsType(Struct, frozen=True, kw_only=True):
-    """What a settings type takes: keys with their types, those without a default, and whether others are fine too."""
+    """The description of a settings type: keys with their types, those without a default, whether others are fine."""
 
     hints: Mapping[str, Any]
     required: frozenset[str]
@@ -43,7 +43,7 @@ class SettingsType(Struct, frozen=True, kw_only=True):
 
 
 def settings_type(settings: type[Any]) -> SettingsType:
-    """Look at a settings type. Raises TypeError for one of no known kind."""
+    """The description of the type `settings`. Raises TypeError for one of no known kind."""
     if issubclass(settings, Struct):
         known = struct_fields(settings)
         required = {one.encode_name for one in known if one.default is NODEFAULT and one.default_factory is NODEFAULT}

@@ -28,7 +28,7 @@ from mcp_runtime.protocol.meta import MetaObject
 
 
 class Catalog:
-    """Everything the server offers. `publish` hears of each change; `meta` goes into every list result."""
+    """The catalog of one server. `publish` hears of each change; `meta` goes into every list result."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class Catalog:
         self.completions: dict[tuple[Reference, str], CompletionEntry] = {}
 
     def find_resource(self, uri: str) -> Found | None:
-        """What `uri` stands for: a resource of just that URI, else the first template that fits; None for neither."""
+        """The resource of just the URI `uri`, else the first template that fits it; None for neither."""
         entry = self.resources.get_entry(uri)
         if entry is not None:
             return Found(entry=entry)
@@ -61,7 +61,7 @@ class Catalog:
         return None
 
     def capabilities(self) -> dict[str, Any]:
-        """What of the protocol is on offer, as ServerCapabilities. Spec: 2026-07-28/server/discover#discoverresult"""
+        """The ServerCapabilities: what of the protocol is on offer. Spec: 2026-07-28/server/discover#discoverresult"""
         # Lists are always there, if empty: a plugin may add the first entry at any time, and any handler may log.
         offered: dict[str, Any] = {
             "logging": {},

@@ -14,6 +14,7 @@ from mcp_runtime.core.handlers.context import Context
 from mcp_runtime.protocol.content import ResourceContents
 from mcp_runtime.protocol.headers import HeaderPlan
 from mcp_runtime.protocol.messages import (
+    CacheScope,
     CallToolResult,
     Completion,
     GetPromptResult,
@@ -24,20 +25,20 @@ from mcp_runtime.protocol.messages import (
 )
 
 Reference = tuple[Literal["prompt", "resource"], str]
+"""What a completion is for: a prompt by name, or a resource template by its URI template."""
 
 
 class ToolEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A tool: what clients see, and how it is called.
-
-    Its arguments are parsed, it is invoked with what comes of that and a Context, or None where it takes none, and what
-    it returns is converted.
-    """
+    """A tool: what clients see, and how it is called: `parse`, `invoke`, `convert`."""
 
     definition: Tool
     plugin: str
     parse: Callable[[Raw], Any]
+    """Reads the JSON object of arguments."""
     invoke: Callable[[Any, Any], Awaitable[Any]]
+    """Called with what `parse` gave and a Context, None where it takes none."""
     convert: Callable[[Any], CallToolResult]
+    """Makes the result of what `invoke` returned."""
     takes_context: bool
     header_plan: HeaderPlan
     timeout_s: float
@@ -50,7 +51,7 @@ class ResourceEntry(msgspec.Struct, frozen=True, kw_only=True):
     plugin: str
     read: Callable[[str, dict[str, str], Context], Awaitable[list[ResourceContents] | None]]
     ttl_ms: int
-    cache_scope: Literal["public", "private"]
+    cache_scope: CacheScope
 
 
 class TemplateEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +62,7 @@ class TemplateEntry(msgspec.Struct, frozen=True, kw_only=True):
     template: UriTemplate
     read: Callable[[str, dict[str, str], Context], Awaitable[list[ResourceContents] | None]]
     ttl_ms: int
-    cache_scope: Literal["public", "private"]
+    cache_scope: CacheScope
 
 
 class PromptEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +74,7 @@ class PromptEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CompletionEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """Suggestions for one argument: from what was typed and what is settled already."""
+    """A completion: suggests values for one argument, from what was typed and what is settled already."""
 
     plugin: str
     complete: Callable[[str, dict[str, str], Context], Awaitable[Completion]]

@@ -1,4 +1,6 @@
-"""One list of the catalog, in pages. Rule: registration order, pages encoded once and kept until the list changes.
+"""The listing: one list of the catalog, in pages.
+
+Rule: registration order, pages encoded once and kept until the list changes.
 
 Spec: 2026-07-28/server/utilities/pagination
 """
@@ -19,7 +21,7 @@ EntryT_contra = TypeVar("EntryT_contra", contravariant=True)
 
 
 class MakePage(Protocol[EntryT_contra]):
-    """Turns the entries of one page into its result."""
+    """The maker of pages: turns the entries of one page into its result."""
 
     def __call__(self, entries: Sequence[EntryT_contra], next_cursor: str | UnsetType, /) -> CacheableResult:
         """The page of `entries`; `next_cursor` where there are more."""
@@ -27,7 +29,7 @@ class MakePage(Protocol[EntryT_contra]):
 
 
 class Listing(Mapping[str, EntryT], Generic[EntryT]):
-    """Entries by key (a name or URI) in the order they were added.
+    """One list of the catalog: entries by key (a name or URI) in the order they were added.
 
     `kind` is what cursors of this list are marked with. `changed` is called after every change.
     """

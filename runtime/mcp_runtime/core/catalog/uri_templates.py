@@ -1,4 +1,6 @@
-"""RFC 6570 templates read backwards: from a URI to the variables. Rule: a variable never climbs out of its place.
+"""URI templates (RFC 6570), read backwards: from a URI to the variables.
+
+Rule: a variable never climbs out of its place.
 
 Supported are `{name}` (one path segment) and `{+name}` (may span "/"); what cannot be matched without doubt is refused.
 Spec: 2026-07-28/server/resources#resource-templates
@@ -21,7 +23,7 @@ class UriTemplateError(ValueError):
 
 
 class UriTemplate:
-    """One template. `variables` are its names in order."""
+    """One URI template. `variables` are its names in order."""
 
     def __init__(self, template: str) -> None:
         """Raises UriTemplateError."""

@@ -1,14 +1,12 @@
-"""What a handler may do while it runs.
+"""The context: one handler's way to talk to its client while it runs. Rule: a question is asked in a straight line.
 
-Rule: a question is asked in a straight line; how it travels is nobody's business.
-
-Spec: 2026-07-28/basic/patterns
+How the question travels is not the handler's business. Spec: 2026-07-28/basic/patterns
 """
 
 import inspect
 import math
 from collections.abc import Awaitable, Callable, Generator, Sequence
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
+from typing import Any, Generic, TypeVar, Unpack, cast, overload
 from urllib.parse import urlsplit
 
 import anyio.lowlevel
@@ -19,27 +17,14 @@ from mcp_runtime.core.calls.call import Call
 from mcp_runtime.core.calls.errors import PluginError
 from mcp_runtime.core.calls.rounds import Question, Rounds
 from mcp_runtime.core.handlers.elicitation_forms import Elicitation, Form, form_of_schema, form_of_type, read_url_answer
-from mcp_runtime.core.handlers.sampling import check_conversation
+from mcp_runtime.core.handlers.request_facts import RequestFacts
+from mcp_runtime.core.handlers.sampling import CreateMessageRequestParams, SamplingOptions, check_conversation
 from mcp_runtime.protocol.content import CreateMessageResult, ListRootsResult, Root, SamplingMessage, TextContent
 from mcp_runtime.protocol.errors import missing_capability
 from mcp_runtime.protocol.json_types import is_object
-from mcp_runtime.protocol.jsonrpc import RequestId, encode_notification
+from mcp_runtime.protocol.jsonrpc import encode_notification
 from mcp_runtime.protocol.messages import LoggingMessageNotificationParams, ProgressNotificationParams
-from mcp_runtime.protocol.meta import (
-    LOGGING_LEVELS,
-    ClientCapabilities,
-    Implementation,
-    LoggingLevel,
-    MetaObject,
-    TraceContext,
-    raw_meta,
-    trace_context,
-)
-from mcp_runtime.telemetry.labels import TransportName
-from mcp_runtime.telemetry.log.log import get_logger
-
-if TYPE_CHECKING:
-    from structlog.typing import FilteringBoundLogger
+from mcp_runtime.protocol.meta import LOGGING_LEVELS, LoggingLevel
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -64,8 +49,8 @@ class Ask(Generic[T]):
         return self.answer()
 
 
-class Context:
-    """The request a handler serves, and the ways to talk back. One per call; useless once the handler returned.
+class Context(RequestFacts):
+    """The context of one call: the request a handler serves, and the ways to talk back. Useless once it is done.
 
     Questions (`elicit`, `sample`, `roots`) end the call where the answer is not known yet; the client's retry runs the
     handler again from the top. Wrap what must not run twice in `memo`. Cancelled when the client goes away.
@@ -77,59 +62,6 @@ class Context:
         self._progress = float("-inf")
         self._keys: set[str] = set()
         self._finished = False
-
-    @property
-    def request_id(self) -> RequestId:
-        """The JSON-RPC id of the request."""
-        return self._call.request.id
-
-    @property
-    def method(self) -> str:
-        """The method of the request, "tools/call" for instance."""
-        return self._call.request.method
-
-    @property
-    def protocol_version(self) -> str:
-        """The revision the request is written in."""
-        version = self._call.meta.protocol_version
-        return "" if version is UNSET else version
-
-    @property
-    def client_info(self) -> Implementation | None:
-        """Who the client says it is: for display and logs, never for decisions."""
-        info = self._call.meta.client_info
-        return None if info is UNSET else info
-
-    @property
-    def client_capabilities(self) -> ClientCapabilities:
-        """What the client declared for this request."""
-        capabilities = self._call.meta.client_capabilities
-        return ClientCapabilities() if capabilities is UNSET else capabilities
-
-    @property
-    def principal(self) -> str | None:
-        """Who was authenticated, None where nobody was."""
-        return self._call.principal
-
-    @property
-    def transport(self) -> TransportName:
-        """What the request came over: "stdio", "streamable_http" or "http_sse"."""
-        return self._call.transport
-
-    @property
-    def meta(self) -> MetaObject:
-        """The request's whole `_meta`, decoded anew each time."""
-        return raw_meta(self._call.request.params)
-
-    @property
-    def trace(self) -> TraceContext:
-        """The W3C trace context the client sent. Spec: 2026-07-28/basic#meta"""
-        return trace_context(self._call.meta)
-
-    @property
-    def log(self) -> "FilteringBoundLogger":
-        """The operator's log, with this call's fields on every event. Not sent to the client; see `message`."""
-        return get_logger("mcp_runtime.plugin")
 
     async def progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
         """Tell the client how far the work is. Sent only if it asked, and only when `progress` grew.
@@ -174,31 +106,6 @@ class Context:
         else:
             await close()
 
-    def require(
-        self, *, elicitation: bool = False, elicitation_url: bool = False, sampling: bool = False, roots: bool = False
-    ) -> None:
-        """Refuse the call now, with -32021, unless the client declared these capabilities."""
-        declared = self.client_capabilities
-        missing: dict[str, object] = {}
-        modes: dict[str, object] = {
-            mode: {}
-            for mode, is_missing in (
-                ("form", elicitation and not _does_forms(declared)),
-                ("url", elicitation_url and not _does_urls(declared)),
-            )
-            if is_missing
-        }
-        if modes:
-            # Undeclared and empty means forms. Spec: 2026-07-28/client/elicitation#capabilities
-            undeclared = declared.elicitation is UNSET
-            missing["elicitation"] = {} if undeclared and modes == {"form": {}} else modes
-        if sampling and declared.sampling is UNSET:
-            missing["sampling"] = {}
-        if roots and declared.roots is UNSET:
-            missing["roots"] = {}
-        if missing:
-            raise missing_capability(missing)
-
     @overload
     def elicit(self, message: str, form: type[T], *, key: str | None = None) -> "Ask[Elicitation[T]]": ...
     @overload
@@ -234,35 +141,19 @@ class Context:
         messages: str | Sequence[SamplingMessage],
         *,
         max_tokens: int,
-        system_prompt: str | None = None,
-        temperature: float | None = None,
-        stop_sequences: Sequence[str] | None = None,
-        model_preferences: dict[str, Any] | None = None,
-        metadata: dict[str, Any] | None = None,
-        tools: Sequence[dict[str, Any]] | None = None,
-        tool_choice: dict[str, Any] | None = None,
         key: str | None = None,
+        **options: Unpack[SamplingOptions],
     ) -> Ask[CreateMessageResult]:
         """Ask the client's model. Deprecated by the specification, at least until 2027-07-28.
 
         Spec: 2026-07-28/client/sampling#creating-messages
         """
         self.require(sampling=True)
-        self._require_sampling_tools(tools)
+        self._require_sampling_tools(options.get("tools"))
         if isinstance(messages, str):
             messages = [SamplingMessage("user", TextContent(messages))]
         check_conversation(messages)
-        optional = {
-            "systemPrompt": system_prompt,
-            "temperature": temperature,
-            "stopSequences": stop_sequences,
-            "modelPreferences": model_preferences,
-            "metadata": metadata,
-            "tools": tools,
-            "toolChoice": tool_choice,
-        }
-        params: dict[str, Any] = {"messages": list(messages), "maxTokens": max_tokens}
-        params.update((name, value) for name, value in optional.items() if value is not None)
+        params = CreateMessageRequestParams(messages=list(messages), max_tokens=max_tokens, **options)
         return self._ask(key, "sampling/createMessage", params, _sample_decoder.decode)
 
     def _require_sampling_tools(self, tools: object) -> None:
@@ -278,7 +169,7 @@ class Context:
         self.require(roots=True)
         return self._ask(key, "roots/list", {}, lambda raw: _roots_decoder.decode(raw).roots)
 
-    def _ask(self, key: str | None, method: str, params: dict[str, Any], read: Callable[[msgspec.Raw], T]) -> Ask[T]:
+    def _ask(self, key: str | None, method: str, params: object, read: Callable[[msgspec.Raw], T]) -> Ask[T]:
         name = key if key is not None else f"input-{len(self._keys) + 1}"
         if name in self._keys:
             raise PluginError(f"two questions of one call share the key {name!r}")
@@ -341,16 +232,3 @@ def _is_url(text: str) -> bool:
     except ValueError:
         return False
     return bool(parts.scheme and parts.netloc) and text.isascii() and text.isprintable() and " " not in text
-
-
-def _does_forms(declared: ClientCapabilities) -> bool:
-    elicitation = declared.elicitation
-    if elicitation is UNSET:
-        return False
-    # An empty object is the old way to say "forms". Spec: 2026-07-28/client/elicitation#capabilities
-    return elicitation.form is not UNSET or elicitation.url is UNSET
-
-
-def _does_urls(declared: ClientCapabilities) -> bool:
-    elicitation = declared.elicitation
-    return elicitation is not UNSET and elicitation.url is not UNSET

@@ -1,6 +1,4 @@
-"""Forms for elicitation: a flat object of primitives, from a type or a schema.
-
-Rule: what a client cannot draw is refused.
+"""Elicitation forms: flat objects of primitives, from a type or a schema. Rule: what no client can draw is refused.
 
 Spec: 2026-07-28/client/elicitation#requested-schema
 """
@@ -47,7 +45,7 @@ _elicit_decoder: Final = msgspec.json.Decoder(ElicitResult)
 
 
 class Elicitation(msgspec.Struct, Generic[FormT], frozen=True, kw_only=True):
-    """What the user did with a question. `content` is None unless they accepted a form."""
+    """The user's answer to a question. `content` is None unless they accepted a form."""
 
     action: str
     content: FormT | None = None
@@ -66,7 +64,7 @@ class Elicitation(msgspec.Struct, Generic[FormT], frozen=True, kw_only=True):
 
 
 class Form(msgspec.Struct, Generic[FormT], frozen=True, kw_only=True):
-    """A form: the `requestedSchema` to send, and how what comes back is checked and converted."""
+    """An elicitation form: the `requestedSchema` to send, and how what comes back is checked and converted."""
 
     schema: dict[str, Any]
     validator: SchemaValidator
@@ -152,7 +150,7 @@ def _check(schema: dict[str, Any]) -> None:
 
 
 def _problem(schema: object) -> str | None:
-    """Why clients could not draw a field of this schema, None where they can."""
+    """The reason why clients could not draw a field of this schema, None where they can."""
     if not is_object(schema):
         return "has no schema"
     unknown = sorted(set(schema) - _PROPERTY_KEYS)

@@ -1,12 +1,41 @@
-"""Conversations for the client's model. Rule: what a provider would refuse for its shape is never sent.
+"""Sampling: conversations for the client's model. Rule: what a provider would refuse for its shape is never sent.
 
 Spec: 2026-07-28/client/sampling#message-content-constraints
 """
 
 from collections.abc import Sequence
+from typing import Any, TypedDict
+
+import msgspec
 
 from mcp_runtime.core.calls.errors import PluginError
 from mcp_runtime.protocol.content import SamplingContent, SamplingMessage, ToolResultContent, ToolUseContent
+
+
+class SamplingOptions(TypedDict, total=False):
+    """The options of a question to the client's model, beside its messages and `max_tokens`."""
+
+    system_prompt: str | None
+    temperature: float | None
+    stop_sequences: Sequence[str] | None
+    model_preferences: dict[str, Any] | None
+    metadata: dict[str, Any] | None
+    tools: Sequence[dict[str, Any]] | None
+    tool_choice: dict[str, Any] | None
+
+
+class CreateMessageRequestParams(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """A question to the client's model. Spec: 2026-07-28/client/sampling#creating-messages"""
+
+    messages: list[SamplingMessage]
+    max_tokens: int
+    system_prompt: str | None = None
+    temperature: float | None = None
+    stop_sequences: Sequence[str] | None = None
+    model_preferences: dict[str, Any] | None = None
+    metadata: dict[str, Any] | None = None
+    tools: Sequence[dict[str, Any]] | None = None
+    tool_choice: dict[str, Any] | None = None
 
 
 def check_conversation(messages: Sequence[SamplingMessage]) -> None:

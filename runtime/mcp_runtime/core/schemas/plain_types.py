@@ -1,4 +1,4 @@
-"""Types whose JSON Schema is plain to see: text, numbers, lists and objects of them. Rule: exactly what pydantic says.
+"""Plain types: text, numbers, lists and objects of them. Rule: their JSON Schema is exactly what pydantic says.
 
 Most tools have no others. For these neither a schema nor a decoder takes pydantic, whose import is a quarter of a start
 on stdio and several megabytes of an idle process.

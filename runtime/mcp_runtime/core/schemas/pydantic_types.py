@@ -1,4 +1,6 @@
-"""JSON Schemas from pydantic, as a model wants to read them. Rule: no titles that only repeat a name.
+"""Types that pydantic knows, and their JSON Schemas as a model wants to read them.
+
+Rule: no titles that only repeat a name.
 
 This module imports pydantic: import it where a plugin's types are looked at, never at start.
 """
@@ -11,7 +13,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import SchemaError as CoreSchemaError
 
 PYDANTIC_REFUSALS = (PydanticUserError, CoreSchemaError)
-"""What pydantic raises for a type that it cannot model."""
+"""The errors that pydantic raises for a type that it cannot model."""
 
 
 class TypeRefusedError(ValueError):
@@ -30,7 +32,7 @@ class _Lean(GenerateJsonSchema):
 
 
 def adapter_of(kind: Any) -> TypeAdapter[Any]:
-    """What reads and writes values of the type `kind`. Raises TypeRefusedError."""
+    """The adapter that reads and writes values of the type `kind`. Raises TypeRefusedError."""
     try:
         return TypeAdapter(kind)
     except PYDANTIC_REFUSALS as error:

@@ -1,4 +1,6 @@
-"""JSON Schema 2020-12, compiled once. Rule: a schema that reaches outside itself or past the bounds never gets in.
+"""The schema validator: JSON Schema 2020-12, compiled once.
+
+Rule: a schema that reaches outside itself or past the bounds never gets in.
 
 Spec: 2026-07-28/basic#json-schema-usage
 """
@@ -9,10 +11,8 @@ from typing import Any, Final
 from mcp_runtime.config.limits import Limits
 from mcp_runtime.protocol.json_types import is_array, is_object
 
-DIALECTS: Final = frozenset(
-    {"https://json-schema.org/draft/2020-12/schema", "https://json-schema.org/draft/2020-12/schema#"}
-)
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+DIALECTS: Final = frozenset({_DIALECT, f"{_DIALECT}#"})
 _MAPS: Final = frozenset({"properties", "$defs", "definitions", "patternProperties", "dependentSchemas"})
 _DATA_KEYWORDS: Final = frozenset({"const", "default", "enum", "examples"})
 MAX_REPORTED_ERRORS: Final = 5
@@ -24,7 +24,7 @@ class SchemaError(ValueError):
 
 
 class SchemaValidator:
-    """A compiled schema. Safe to use from any thread."""
+    """A JSON Schema, compiled. Safe to use from any thread."""
 
     def __init__(self, schema: dict[str, Any], limits: Limits) -> None:
         """Raises SchemaError for another dialect, an outside `$ref`, a schema past the bounds, or an invalid one."""
@@ -43,7 +43,7 @@ class SchemaValidator:
         return self._compiled.is_valid(value)
 
     def problems(self, value: object) -> list[str]:
-        """What is wrong with `value`: a line each, naming the place, at most MAX_REPORTED_ERRORS; empty if it fits."""
+        """The problems of `value`: a line each, with its place, at most MAX_REPORTED_ERRORS; none if it fits."""
         found: list[str] = []
         for error in self._compiled.iter_errors(value):
             found.append(f"{_place(error.instance_path)}{error.message}")

@@ -6,8 +6,7 @@ import pytest
 from msgspec import UNSET
 from pydantic import Field
 
-from mcp_runtime.authoring.registration.arguments import Arguments
-from mcp_runtime.authoring.registration.prompt_arguments import prompt_arguments
+from mcp_runtime.authoring.registration.arguments import Arguments, prompt_arguments
 from mcp_runtime.authoring.registration.signatures import read_signature
 from mcp_runtime.authoring.returns.prompts import prompt_result
 from mcp_runtime.config.limits import Limits

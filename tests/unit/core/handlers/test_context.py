@@ -1,7 +1,6 @@
-"""What a handler may do while it runs: tell, ask and remember; and what of that reaches the client."""
+"""A handler tells, asks and remembers through its context, and of that the client gets what it asked for."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,86 +8,15 @@ import anyio
 import pytest
 import trio
 import trio.testing
-from msgspec import UNSET
 
-from mcp_runtime import Context, Plugin, SamplingMessage, SyncContext, TextContent, ToolError
+from mcp_runtime import Context, SamplingMessage, SyncContext, TextContent, ToolError
 from mcp_runtime.config.limits import Limits
 from mcp_runtime.core.calls.call import Call, Reply
+from mcp_runtime.core.handlers.sampling import CreateMessageRequestParams, SamplingOptions
 from mcp_runtime.protocol.meta import LOGGING_LEVELS
-from tests.support.dispatcher_client import Client, RpcError, meta, text_of
+from tests.support.dispatcher_client import text_of
+from tests.support.handlers import FORM, params, refused, sent, serving
 from tests.support.messages import PREFIX
-
-FORM: dict[str, Any] = {"type": "object", "properties": {"name": {"type": "string"}}}
-TRACE = "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01"
-EVERYTHING: dict[str, Any] = {
-    "elicitation": {"form": {}, "url": {}},
-    "sampling": {"tools": {}},
-    "roots": {},
-}
-
-
-def serving(fn: Callable[..., Any], **sections: Any) -> Client:
-    plugin = Plugin("demo")
-    plugin.add_tool(fn, name="tool")
-    return Client(plugin, **sections)
-
-
-def params(own_meta: dict[str, Any] | None = None, capabilities: Any = None, **more: Any) -> dict[str, Any]:
-    declared = meta(clientCapabilities=EVERYTHING if capabilities is None else capabilities)
-    return {"name": "tool", "_meta": declared | (own_meta or {}), **more}
-
-
-async def refused(fn: Callable[..., Any], **options: Any) -> RpcError:
-    with pytest.raises(RpcError) as error:
-        await serving(fn).request("tools/call", params(**options))
-    return error.value
-
-
-def sent(client: Client) -> list[Any]:
-    return [message["params"] for message in client.notifications]
-
-
-# The request
-
-
-async def test_a_handler_sees_its_request() -> None:
-    seen: list[Context] = []
-
-    async def tool(ctx: Context) -> None:
-        seen.append(ctx)
-
-    client = serving(tool)
-    own_meta = {
-        PREFIX + "clientInfo": {"name": "c", "version": "1"},
-        "com.example/own": [1],
-        "traceparent": TRACE,
-        "tracestate": "a=1",
-        "baggage": "b=2",
-    }
-    await client.request("tools/call", params(own_meta), id="r-1", principal="alice")
-    (ctx,) = seen
-    assert (ctx.request_id, ctx.method, ctx.protocol_version) == ("r-1", "tools/call", "2026-07-28")
-    assert (ctx.principal, ctx.transport) == ("alice", "stdio")
-    assert ctx.client_info is not None
-    assert (ctx.client_info.name, ctx.client_info.version) == ("c", "1")
-    assert ctx.client_capabilities.roots == {}
-    assert ctx.meta["com.example/own"] == [1]
-    assert (ctx.trace.traceparent, ctx.trace.tracestate, ctx.trace.baggage) == (TRACE, "a=1", "b=2")
-    await client.request("tools/call", {"name": "tool"})
-    assert seen[1].client_info is None
-    assert seen[1].client_capabilities.elicitation is UNSET
-    assert seen[1].principal is None
-
-
-async def test_a_plain_function_sees_the_same() -> None:
-    def tool(ctx: SyncContext) -> str:
-        seen = [ctx.request_id, ctx.method, ctx.protocol_version, ctx.principal, ctx.transport, ctx.client_info]
-        return json.dumps([*seen, sorted(ctx.meta), ctx.trace.traceparent, ctx.client_capabilities.roots == {}])
-
-    found = await serving(tool).request("tools/call", params({"traceparent": TRACE}), principal="alice")
-    keys = sorted([PREFIX + "protocolVersion", PREFIX + "clientCapabilities", "traceparent"])
-    assert json.loads(text_of(found)) == [1, "tools/call", "2026-07-28", "alice", "stdio", None, keys, TRACE, True]
-
 
 # Progress and messages
 
@@ -173,68 +101,6 @@ async def test_nothing_is_told_once_the_handler_has_returned() -> None:
 
 
 # Questions
-
-
-@pytest.mark.spec("client/elicitation#capabilities")
-@pytest.mark.parametrize(
-    ("declared", "forms", "urls"),
-    [
-        ({}, False, False),
-        ({"elicitation": {}}, True, False),
-        ({"elicitation": {"form": {}}}, True, False),
-        ({"elicitation": {"url": {}}}, False, True),
-        ({"elicitation": {"form": {}, "url": {}}}, True, True),
-        ({"sampling": {}, "roots": {}}, False, False),
-    ],
-)
-async def test_a_mode_that_the_client_did_not_declare_is_never_used(
-    declared: dict[str, Any], *, forms: bool, urls: bool
-) -> None:
-    async def form(ctx: Context) -> None:
-        await ctx.elicit("Name?", FORM)
-
-    async def url(ctx: Context) -> None:
-        await ctx.elicit_url("Sign in", "https://example.com/")
-
-    for tool, can, mode in ((form, forms, "form"), (url, urls, "url")):
-        if can:
-            asked = await serving(tool).request("tools/call", params(capabilities=declared))
-            (request,) = asked["inputRequests"].values()
-            assert (request["method"], request["params"]["mode"]) == ("elicitation/create", mode)
-        else:
-            error = await refused(tool, capabilities=declared)
-            assert (error.code, error.status) == (-32021, 400)
-            assert list(error.data["requiredCapabilities"]) == ["elicitation"]
-
-
-@pytest.mark.spec("basic#meta")
-@pytest.mark.parametrize(
-    ("wanted", "missing"),
-    [
-        ({"sampling": True}, {"sampling": {}}),
-        ({"roots": True}, {"roots": {}}),
-        ({"elicitation": True}, {"elicitation": {}}),
-        ({"elicitation_url": True}, {"elicitation": {"url": {}}}),
-        ({"sampling": True, "roots": True}, {"sampling": {}, "roots": {}}),
-    ],
-)
-async def test_everything_that_is_missing_is_named_at_once(wanted: dict[str, bool], missing: dict[str, Any]) -> None:
-    async def tool(ctx: Context) -> None:
-        ctx.require(**wanted)
-
-    assert (await refused(tool, capabilities={})).data == {"requiredCapabilities": missing}
-    assert "isError" not in await serving(tool).request("tools/call", params())
-
-
-@pytest.mark.spec("basic#meta")
-async def test_a_client_with_urls_alone_lacks_both_when_both_are_needed() -> None:
-    async def tool(ctx: Context) -> None:
-        ctx.require(elicitation=True, elicitation_url=True)
-
-    error = await refused(tool, capabilities={"elicitation": {"form": {}}})
-    assert error.data == {"requiredCapabilities": {"elicitation": {"url": {}}}}
-    error = await refused(tool, capabilities={})
-    assert error.data == {"requiredCapabilities": {"elicitation": {"form": {}, "url": {}}}}
 
 
 @pytest.mark.spec("client/elicitation#url-mode-elicitation-requests")
@@ -451,3 +317,10 @@ async def test_a_slow_reader_slows_down_who_tells() -> None:
         ready.set()
     assert isinstance(answers[0], Reply)
     assert len(taken) == 1
+
+
+def test_every_field_of_a_sampling_request_is_an_option_for_authors() -> None:
+    assert SamplingOptions.__optional_keys__ == set(CreateMessageRequestParams.__struct_fields__) - {
+        "messages",
+        "max_tokens",
+    }

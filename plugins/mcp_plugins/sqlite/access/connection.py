@@ -1,4 +1,6 @@
-"""Open the database for one statement. Rule: a connection lives as long as one call, in the thread of that call.
+"""The connection to the database, opened for one statement.
+
+Rule: a connection lives as long as one call, in the thread of that call.
 
 Opening takes under a millisecond, and no state of a statement can outlive it: no cursor, no lock, no temporary table.
 """
@@ -11,8 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal
 
+from mcp_plugins.sqlite.settings import SqliteSettings
+
 from .refusals import DatabaseUnavailable, StatementRefused
-from .settings import SqliteSettings
 from .values import decode_text
 
 # `PRAGMA table_list` (3.37) tells real tables from the shadow tables of full-text search.

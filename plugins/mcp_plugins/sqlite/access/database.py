@@ -1,4 +1,4 @@
-"""Run statements against one SQLite file. Rule: this file knows databases, and nothing of MCP.
+"""The database: runs statements against one SQLite file. Rule: this file knows databases, and nothing of MCP.
 
 Three fences stand around a query, each enough alone: the file is opened read-only, `query_only` is on, and the
 authorizer refuses everything but reading. Time, memory, rows and bytes are bounded by the settings.
@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from mcp_plugins.sqlite.settings import SqliteSettings
+
 from . import schema
 from .authorizer import Authorizer
 from .column_types import declared_types
 from .connection import opened, refusals, time_limit
 from .refusals import StatementRefused
 from .schema import TableDescription, TableSummary
-from .settings import SqliteSettings
 from .values import Parameters, Value, from_sqlite, json_bytes, to_sqlite
 
 # A description is asked for often, and its row count is a courtesy: a second shows it for about 10 million rows.
@@ -46,7 +47,7 @@ class QueryResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WritePlan:
-    """What a statement would change: kinds of write, such as "DELETE", and the tables whose rows it touches."""
+    """The plan of a statement: its kinds of write, such as "DELETE", and the tables whose rows it touches."""
 
     operations: list[str]
     tables: list[str]

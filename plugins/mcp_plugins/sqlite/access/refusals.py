@@ -1,4 +1,7 @@
-"""Why a statement did not run. Rule: the text of a `StatementRefused` is written for whoever sent the statement."""
+"""The errors of a statement that did not run.
+
+Rule: the text of a `StatementRefused` is written for whoever sent the statement.
+"""
 
 
 class StatementRefused(Exception):

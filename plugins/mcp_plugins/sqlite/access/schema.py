@@ -1,4 +1,7 @@
-"""Describe tables. Rule: a table's name reaches SQL as a parameter, or quoted after it was found there."""
+"""The schema of the database: descriptions of tables.
+
+Rule: a table's name reaches SQL as a parameter, or quoted after it was found there.
+"""
 
 import sqlite3
 from collections.abc import Iterable

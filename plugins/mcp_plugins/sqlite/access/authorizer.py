@@ -1,4 +1,6 @@
-"""Say what a statement may do, while SQLite compiles it. Rule: an action that no table here names is refused.
+"""The authorizer: says what a statement may do, while SQLite compiles it.
+
+Rule: an action that no table here names is refused.
 
 SQLite asks this authorizer once for every table, column, function and pragma that a statement touches, whatever syntax
 it hides behind: a `DELETE` inside a CTE asks like a plain one. Source: https://www.sqlite.org/c3ref/set_authorizer.html

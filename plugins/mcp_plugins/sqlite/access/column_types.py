@@ -1,4 +1,4 @@
-"""Find the declared types of a query's columns. Rule: a type is the database's own word or None, never a guess.
+"""The declared types of a query's columns. Rule: a type is the database's own word or None, never a guess.
 
 Python's `sqlite3` does not tell a result's declared types. A temporary view of the query does, without running it.
 """

@@ -1,4 +1,6 @@
-"""Turn SQLite's values into JSON and back. Rule: every value has one JSON form, and that form is a parameter too.
+"""The JSON form of SQLite's values, there and back.
+
+Rule: every value has one JSON form, and that form is a parameter too.
 
 NULL, text, integers and reals are plain JSON. Three things JSON cannot carry become objects: `Blob`, `LargeInteger`
 and `InfiniteReal`. SQLite has no dates: they are the text or the number that the database holds.
