@@ -17,7 +17,7 @@ from mcp_runtime.platform.interruptions import is_ctrl_c
 
 ENTRY_POINTS: Final = "mcp_runtime.plugins"
 DEFAULT_ATTRIBUTE: Final = "plugin"
-_OWN_FOLDER: Final = str(Path(__file__).parent) + os.sep
+_OWN_FOLDER: Final = str(Path(__file__).parents[1]) + os.sep
 """Lines of the runtime tell the author of a plugin nothing."""
 
 
