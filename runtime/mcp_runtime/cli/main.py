@@ -36,6 +36,8 @@ def _run(words: Sequence[str]) -> int:
 
         args = build_parser(words).parse_args(words)
         return int(args.run(args))
+    except SystemExit:
+        raise  # --help, --version or a wrong command line: what explains failures is not imported for that.
     except (BrokenPipeError, KeyboardInterrupt, HostError) as error:
         return _told_at_once(error)
     except _expected() as error:
