@@ -1,13 +1,16 @@
-"""A server without its transports. Rule: everything that is the same behind each of them, and nothing that is not."""
+"""The runtime: a server without its transports. Rule: what is the same behind each of them, and nothing that is not.
+
+It is made in three steps, each from what is there by then: a `Core`, the bridges attached to it, a `Runtime` of both.
+Nothing is put in later.
+"""
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from mcp_runtime.assembly.lifespans import Lifespans
-from mcp_runtime.assembly.start import Start, StartCalledOff
+from mcp_runtime.assembly.lifespans import Lifespans, Start, StartCalledOff
 from mcp_runtime.authoring.plugin import Plugin
 from mcp_runtime.config import Config
 from mcp_runtime.core.calls.subscriptions import Subscriptions
@@ -22,20 +25,42 @@ if TYPE_CHECKING:
     from mcp_runtime.transports.bridges import Bridges
 
 
-class Runtime(msgspec.Struct, frozen=True, kw_only=True):
-    """What a configuration and its plugins make: the catalog, the dispatcher in front of it, the open subscriptions."""
+class Core(msgspec.Struct, frozen=True, kw_only=True):
+    """The core of one server: what its configuration and its plugins make, and all that a bridge can attach to."""
 
     config: Config
-    catalog: Catalog
-    dispatcher: Dispatcher
-    subscriptions: Subscriptions
     plugins: tuple[Plugin[Any], ...]
-    sealer: LazySealer
     lifespans: Lifespans
-    start: Start = msgspec.field(default_factory=Start)
-    bridges: "Bridges | None" = None
+    """Those of the plugins."""
+    catalog: Catalog
+    """What the plugins have declared."""
+    dispatcher: Dispatcher
+    """In front of the catalog."""
+    subscriptions: Subscriptions
+    """The open ones."""
+    sealer: LazySealer
+    """What seals the rounds of calls."""
     metrics: "Metrics | None" = None
     """What is counted, where there are admin endpoints to show it."""
+    start: Start = msgspec.field(default_factory=Start)
+
+
+class Runtime:
+    """A server without its transports: its core, and the bridges that are attached to it, None where there are none."""
+
+    def __init__(self, core: Core, bridges: "Bridges | None") -> None:
+        self.core: Final = core
+        self.bridges: Final = bridges
+        # By names of their own: who serves or shows a runtime needs one or the other.
+        self.config: Final = core.config
+        self.plugins: Final = core.plugins
+        self.lifespans: Final = core.lifespans
+        self.catalog: Final = core.catalog
+        self.dispatcher: Final = core.dispatcher
+        self.subscriptions: Final = core.subscriptions
+        self.sealer: Final = core.sealer
+        self.metrics: Final = core.metrics
+        self.start: Final = core.start
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None, None]:
