@@ -161,7 +161,7 @@ class AttachedBridges:
 
     @cached_property
     def retirement(self) -> "Retirement":
-        """Evidence of old clients, and what was decided about them. The metrics have it once it is made."""
+        """The retirement of the past: evidence of old clients, and what was decided. Its numbers join the metrics."""
         from mcp_bridges.deprecation.retirement import build_retirement
 
         made = build_retirement(self._core.config, now=self._now)
@@ -174,7 +174,7 @@ class AttachedBridges:
 
     @cached_property
     def _services(self) -> "LegacyServices":
-        """What calls share, whichever wire they come by."""
+        """The services that calls share, whichever wire they come by."""
         from mcp_bridges.calls.legacy_call import LegacyServices, Waiting
 
         config = self._core.config
@@ -188,7 +188,7 @@ class AttachedBridges:
         )
 
     def _setting(self, transport: "TransportName") -> "Setting":
-        """What conversations on one wire share."""
+        """The setting that conversations on one wire share."""
         from mcp_bridges.gate.features import OF_WIRE
         from mcp_bridges.wires.conversation import Setting
 
@@ -206,7 +206,7 @@ class AttachedBridges:
         )
 
     def _http_parts(self, watch: "Watch") -> "HttpParts":
-        """What the bridges over HTTP share."""
+        """The parts that the bridges over HTTP share."""
         from mcp_bridges.calls.http_parts import HttpParts
         from mcp_runtime.state.engines import open_state
 
@@ -222,7 +222,7 @@ class AttachedBridges:
         )
 
     async def _discover(self) -> dict[str, Any]:
-        """What a client of 2026-07-28 would discover. Raises PeerError where it would be told to come back later."""
+        """The discovery of a client of 2026-07-28. Raises PeerError where it would be told to come back later."""
         meta = RequestMetaObject(protocol_version=LATEST, client_capabilities=ClientCapabilities())
         call = Call(
             request=Request("discover", "server/discover", Raw(NO_PARAMS), MetaProbe(meta, None, LATEST)),

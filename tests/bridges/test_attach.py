@@ -1,4 +1,4 @@
-"""Where bridges meet a runtime, and how a release without them starts. Rule: what is off is not even imported."""
+"""The attachment of bridges to a server, and a release without them. Rule: what is off is not even imported."""
 
 import subprocess
 import sys

@@ -56,7 +56,7 @@ class PosturesFirst:
 
 
 class Retirement(msgspec.Struct, frozen=True, kw_only=True):
-    """Who still uses the past here, and what becomes of it."""
+    """The retirement in one process: who still uses the past, and what becomes of that."""
 
     gate: Gate
     """The gate of all bridges."""

@@ -144,7 +144,7 @@ def _instructions(config: Config, plugins: tuple[Plugin[Any], ...]) -> list[str]
 
 
 def _server_meta(config: Config) -> dict[str, Any] | None:
-    """What every result says of its sender. Spec: 2026-07-28/basic#meta"""
+    """The `_meta` of every result, which names its sender; None where it names none. Spec: 2026-07-28/basic#meta"""
     server = config.server
     if not server.expose_server_info:
         return None

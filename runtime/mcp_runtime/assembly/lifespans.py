@@ -48,7 +48,7 @@ class LifespanError(Exception):
 
 
 class StartCalledOff(Exception):  # nothing went wrong
-    """Whoever started the server has asked it to end before it was up."""
+    """A start that was called off: whoever started the server has asked it to end before it was up."""
 
 
 class Start:
@@ -81,7 +81,7 @@ class Start:
 
 
 class Lifespans:
-    """Those of `plugins`, for one run of the server at a time."""
+    """The lifespans of `plugins`, for one run of the server at a time."""
 
     def __init__(self, plugins: Sequence[Plugin[Any]]) -> None:
         self._plugins = plugins
@@ -134,7 +134,7 @@ class _Note(Protocol):
 
 
 class _Held:
-    """One lifespan of `plugin`. `note` is told how it failed, unless it did so at the start."""
+    """One lifespan of `plugin`, held open. `note` is told how it failed, unless it did so at the start."""
 
     def __init__(self, plugin: str, factory: Lifespan, note: _Note) -> None:
         self._plugin = plugin
@@ -183,7 +183,7 @@ class _Held:
             self._ready.set()
 
     async def started(self) -> Context:
-        """Wait until it is entered; what it has set in context variables."""
+        """Wait until it is entered. Returns the context variables that it has set."""
         await self._ready.wait()
         if self._context is not None:
             return self._context
@@ -227,13 +227,13 @@ class _Held:
 
 
 def _frames(error: BaseException | None, file: str | None) -> list[str]:
-    """Where in `file` it came by, the last one last."""
+    """The lines of `file` that `error` came by, the last one last."""
     found: list[traceback.FrameSummary] = [] if error is None else traceback.extract_tb(error.__traceback__)
     return [f"{frame.filename}:{frame.lineno}" for frame in found if frame.filename == file]
 
 
 def _first(error: BaseException) -> BaseException:
-    """What went wrong first in a nursery of an author's."""
+    """The first failure in `error`, which may be a group: an author may open a nursery."""
     from mcp_runtime.platform.interruptions import leaves_of
 
     cancelled = anyio.get_cancelled_exc_class()

@@ -92,7 +92,7 @@ class Runtime:
             self.dispatcher.trace(CallSpans(tracer, self.catalog).around)
 
     def observer(self) -> "Observer | None":
-        """Who is told of requests of modern revisions, None where nobody is."""
+        """The observer of requests of modern revisions, None where nobody wants to be told."""
         from mcp_runtime.core.calls.observers import MeteringObserver, Observers  # stdio does without, as a rule
 
         observers: list[Observer] = [] if self.metrics is None else [MeteringObserver(self.metrics)]
@@ -102,7 +102,7 @@ class Runtime:
         return Observers(observers) if len(observers) > 1 else next(iter(observers), None)
 
     def close_streams(self) -> None:
-        """Part of stopping: streams end, each once what is at work on it is done, and no more are opened."""
+        """Close all streams, to stop: each ends once what is at work on it is done, and no more are opened."""
         self.subscriptions.close()
         if self.bridges is not None:
             self.bridges.close()

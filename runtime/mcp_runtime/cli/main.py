@@ -72,7 +72,7 @@ def _written_out(code: int) -> int:
 
 
 def _expected() -> tuple[type[Exception], ...]:
-    """What somebody can put right. Asked only once something was raised: these imports are for that case."""
+    """The exceptions that somebody can put right. Asked only once one was raised: these imports are for that case."""
     from mcp_runtime.cli.failures import EXPECTED
 
     return EXPECTED

@@ -133,7 +133,7 @@ def _replaced(current: S, built: Mapping[str, Mapping[str, object]], prefix: str
 
 
 def _check_together(config: Config, given: Mapping[str, Given]) -> None:
-    """What no key can see alone."""
+    """Check the values that only make sense together. Raises ConfigError."""
 
     def wrong(key: str, problem: str, fix: str) -> ConfigError:
         source = given.get(key)
@@ -154,7 +154,7 @@ def _check_together(config: Config, given: Mapping[str, Given]) -> None:
 
 
 def default_state_directory(environ: Mapping[str, str]) -> Path:
-    """Where the runtime keeps files of its own, unless `state.directory` says otherwise. Raises ConfigError."""
+    """The directory for files of the runtime's own, unless `state.directory` says otherwise. Raises ConfigError."""
     # The XDG specification: a relative path there is to be ignored.
     base = Path(environ.get("XDG_STATE_HOME", ""))
     if base.is_absolute():
