@@ -1,17 +1,20 @@
-"""Where bridges meet a runtime. Rule: made from a Runtime, and from nothing else; what is not used is not imported."""
+"""The attachment of all bridges to the core of a server. Rule: each part follows from the core and is made once.
+
+So it does not matter what is asked for first; and what nobody asks for is not even imported.
+"""
 
 import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
-from functools import partial
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import anyio
 import msgspec
 from msgspec import Raw, Struct
 
-from mcp_runtime.assembly.runtime import Runtime
+from mcp_runtime.assembly.runtime import Core
 from mcp_runtime.core.calls.call import Call, Reply
 from mcp_runtime.protocol.errors import PeerError
 from mcp_runtime.protocol.jsonrpc import NO_PARAMS, Request
@@ -23,8 +26,9 @@ from mcp_runtime.transports.stdio.bridge_port import StdioWire
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
-    from mcp_bridges.calls.legacy_call import LegacyServices, Waiting
-    from mcp_bridges.deprecation.retirement import Past
+    from mcp_bridges.calls.http_parts import HttpParts
+    from mcp_bridges.calls.legacy_call import LegacyServices
+    from mcp_bridges.deprecation.retirement import Retirement
     from mcp_bridges.gate.port import Gate
     from mcp_bridges.http_bridge import HttpBridges
     from mcp_bridges.wires.conversation import Setting
@@ -35,7 +39,7 @@ if TYPE_CHECKING:
     from mcp_runtime.transports.http.watch import Watch
 
 _ANONYMOUS: Final[dict[str, Any]] = {"name": "server", "version": "0"}
-"""Who answers `initialize` where the operator does not want to say: old revisions insist on a name."""
+"""The name of a server whose operator gives it none to tell: old revisions insist on one."""
 _ID_BYTES: Final = 12
 """96 random bits, 16 characters: no two sessions, streams or questions get the same."""
 
@@ -53,17 +57,17 @@ class _Discovered(Struct):
 _discovered_decoder: Final = msgspec.json.Decoder(_Discovered)
 
 
-def attach(runtime: Runtime) -> "AttachedBridges":
-    """The bridges of `runtime`, as its configuration has them. Raises ConfigError."""
-    if runtime.config.bridges.clients.rules:
+def attach(core: Core) -> "AttachedBridges":
+    """The bridges that the configuration of `core` asks for. Raises ConfigError."""
+    if core.config.bridges.clients.rules:
         from mcp_bridges.gate.postures import PostureGate
 
-        PostureGate(runtime.config)  # A rule that cannot be read is an error now, not when a client comes.
-    return AttachedBridges(runtime)
+        PostureGate(core.config)  # A rule that cannot be read is an error now, not when a client comes.
+    return AttachedBridges(core)
 
 
 class AttachedBridges:
-    """All bridges of one runtime.
+    """All bridges of one server, attached to its core.
 
     `now` gives Unix seconds, `new_id` short random ids; `state` and `gate` are used instead of what the configuration
     asks for. All four are injected for tests.
@@ -71,119 +75,127 @@ class AttachedBridges:
 
     def __init__(
         self,
-        runtime: Runtime,
+        core: Core,
         *,
         gate: "Gate | None" = None,
         now: Callable[[], float] = time.time,
         new_id: Callable[[], str] = lambda: secrets.token_urlsafe(_ID_BYTES),
         state: "State | None" = None,
     ) -> None:
-        self._runtime = runtime
+        self._core = core
         self._gate = gate
         self._now = now
         self._new_id = new_id
         self._state = state
         self._http: HttpBridges | None = None
-        self._known: Past | None = None
-        self._waiting: Waiting | None = None
+        self._in_use = anyio.Event()
+        """Set once there is a bridge that old clients can come to."""
 
     def http(self, watch: "Watch") -> "HttpBridges":
-        """As the port says."""
-        from mcp_bridges.calls.http_parts import HttpParts
+        """As the port says. Before `running`, which runs it too."""
         from mcp_bridges.http_bridge import HttpBridges
-        from mcp_runtime.state.engines import open_state
 
-        runtime = self._runtime
-        parts = HttpParts(
-            config=runtime.config,
-            services=self._services(),
-            subscriptions=runtime.subscriptions,
-            state=self._state or open_state(runtime.config),
-            watch=watch,
-            discover=self._discover,
-            server=_ANONYMOUS,
-            new_id=self._new_id,
-        )
-        self._http = HttpBridges(parts, self._setting("http_sse"), now=self._now)
+        self._http = HttpBridges(self._http_parts(watch), self._setting("http_sse"), now=self._now)
+        self._in_use.set()
         return self._http
 
     def stdio(self, wire: "StdioWire") -> "HandshakeStdio | None":
         """As the port says."""
-        if self._runtime.config.bridges.stdio_handshake.posture == "off":
+        if self._core.config.bridges.stdio_handshake.posture == "off":
             return None
         from mcp_bridges.wires.stdio import HandshakeStdio
 
-        setting, closed = self._setting("stdio"), anyio.Event()
-        if self._http is None and self._known is not None:
-            # Beside the client's calls: a process that has served no old client yet has had nothing to keep.
-            wire.start(partial(_keep, self._known, closed))
-        return HandshakeStdio(setting, wire, closed=closed.set)
+        bridge = HandshakeStdio(self._setting("stdio"), wire)
+        self._in_use.set()
+        return bridge
 
     def observer(self) -> "Observer | None":
         """As the port says."""
-        return self._past().modern
+        return self.retirement.modern
 
     def admin_routes(self) -> "Sequence[BaseRoute]":
         """As the port says."""
-        past = self._past()
-        if past.ledger is None:
+        ledger = self.retirement.ledger
+        if ledger is None:
             return ()
         from mcp_bridges.deprecation.reports.page import legacy_page
 
-        return (legacy_page(past.ledger.path, past.policy, now=self._now),)
+        return (legacy_page(ledger.path, self.retirement.policy, now=self._now),)
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None, None]:
         """As the port says."""
-        if self._http is None:
+        async with AsyncExitStack() as stack:
+            if self._http is not None:
+                await stack.enter_async_context(self._http.running())
+            await stack.enter_async_context(self._retiring())
             yield
-            return
+
+    @asynccontextmanager
+    async def _retiring(self) -> AsyncGenerator[None, None]:
+        """Run the retirement beside the block. What the block raises comes out of it as it is."""
+        raised: BaseException | None = None
         ended = anyio.Event()
-        async with self._http.running(), anyio.create_task_group() as tasks:
-            if self._known is not None:
-                tasks.start_soon(_keep, self._known, ended)
-            yield
-            ended.set()
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._retire, ended)
+                yield
+                ended.set()
+                if not self._in_use.is_set():
+                    tasks.cancel_scope.cancel()
+        except BaseExceptionGroup as group:  # The task group's own.
+            raised = group.exceptions[0] if len(group.exceptions) == 1 else group
+        if raised is not None:
+            raise raised
 
-    def _past(self) -> "Past":
-        """Evidence and decisions, made now if they were not needed before."""
-        if self._known is None:
-            from mcp_bridges.deprecation.retirement import make_past
-
-            past = self._known = make_past(self._runtime.config, now=self._now)
-            if self._runtime.metrics is not None and past.ledger is not None:
-                from mcp_bridges.deprecation.ledger.metrics import ledger_families
-
-                for family in ledger_families(past.ledger, past.policy, now=self._now):
-                    self._runtime.metrics.add(family)
-        return self._known
+    async def _retire(self, ended: anyio.Event) -> None:
+        """Run the retirement until `ended`; not before it is needed, which on stdio it may never be."""
+        await self._in_use.wait()
+        async with self.retirement.running():
+            await ended.wait()
 
     def close(self) -> None:
         """As the port says."""
         if self._http is not None:
             self._http.close()
 
+    @cached_property
+    def retirement(self) -> "Retirement":
+        """The retirement of the past: evidence of old clients, and what was decided. Its numbers join the metrics."""
+        from mcp_bridges.deprecation.retirement import build_retirement
+
+        made = build_retirement(self._core.config, now=self._now)
+        if self._core.metrics is not None and made.ledger is not None:
+            from mcp_bridges.deprecation.ledger.metrics import ledger_families
+
+            for family in ledger_families(made.ledger, made.policy, now=self._now):
+                self._core.metrics.add(family)
+        return made
+
+    @cached_property
     def _services(self) -> "LegacyServices":
+        """The services that calls share, whichever wire they come by."""
         from mcp_bridges.calls.legacy_call import LegacyServices, Waiting
 
-        self._waiting = self._waiting or Waiting(self._runtime.config.limits.max_concurrent_requests)
+        config = self._core.config
         return LegacyServices(
-            waiting=self._waiting,
-            dispatcher=self._runtime.dispatcher,
-            gate=self._gate or self._past().gate,
-            meter=self._runtime.metrics,
-            answer_timeout_s=self._runtime.config.bridges.clients.answer_timeout_s,
+            waiting=Waiting(config.limits.max_concurrent_requests),
+            dispatcher=self._core.dispatcher,
+            gate=self._gate or self.retirement.gate,
+            meter=self._core.metrics,
+            answer_timeout_s=config.bridges.clients.answer_timeout_s,
             new_id=self._new_id,
         )
 
     def _setting(self, transport: "TransportName") -> "Setting":
+        """The setting that conversations on one wire share."""
         from mcp_bridges.gate.features import OF_WIRE
         from mcp_bridges.wires.conversation import Setting
 
-        config = self._runtime.config
+        config = self._core.config
         return Setting(
-            services=self._services(),
-            subscriptions=self._runtime.subscriptions,
+            services=self._services,
+            subscriptions=self._core.subscriptions,
             limits=config.limits,
             transport=transport,
             features=OF_WIRE[transport],
@@ -193,8 +205,24 @@ class AttachedBridges:
             max_batch=config.bridges.http_sessions.max_batch_messages,
         )
 
+    def _http_parts(self, watch: "Watch") -> "HttpParts":
+        """The parts that the bridges over HTTP share."""
+        from mcp_bridges.calls.http_parts import HttpParts
+        from mcp_runtime.state.engines import open_state
+
+        return HttpParts(
+            config=self._core.config,
+            services=self._services,
+            subscriptions=self._core.subscriptions,
+            state=self._state or open_state(self._core.config),
+            watch=watch,
+            discover=self._discover,
+            server=_ANONYMOUS,
+            new_id=self._new_id,
+        )
+
     async def _discover(self) -> dict[str, Any]:
-        """What a client of 2026-07-28 would discover. Raises PeerError where it would be told to come back later."""
+        """The discovery of a client of 2026-07-28. Raises PeerError where it would be told to come back later."""
         meta = RequestMetaObject(protocol_version=LATEST, client_capabilities=ClientCapabilities())
         call = Call(
             request=Request("discover", "server/discover", Raw(NO_PARAMS), MetaProbe(meta, None, LATEST)),
@@ -203,7 +231,7 @@ class AttachedBridges:
         )
         before = call_fields.bind(dict)  # What the dispatcher binds is not for what this task does next.
         try:
-            reply = cast("Reply", await self._runtime.dispatcher.serve(call))  # Nobody abandons it.
+            reply = cast("Reply", await self._core.dispatcher.serve(call))  # Nobody abandons it.
         finally:
             call_fields.unbind(before)
         found = _discovered_decoder.decode(reply.body)
@@ -212,12 +240,6 @@ class AttachedBridges:
                 found.error.code, found.error.message, http_status=reply.status, retry_after_s=reply.retry_after_s
             )
         return found.result
-
-
-async def _keep(past: "Past", ended: anyio.Event) -> None:
-    """Run what `past` needs to run, until `ended`."""
-    async with past.running():
-        await ended.wait()
 
 
 async def _drop(_: bytes) -> None:

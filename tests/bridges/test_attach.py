@@ -1,11 +1,13 @@
-"""Where bridges meet a runtime, and how a release without them starts. Rule: what is off is not even imported."""
+"""The attachment of bridges to a server, and a release without them. Rule: what is off is not even imported."""
 
 import subprocess
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
+from itertools import permutations
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,20 +15,24 @@ import pytest
 import trio
 
 from mcp_bridges.attach import AttachedBridges, attach
+from mcp_bridges.deprecation.reports.evidence import read_evidence
 from mcp_bridges.gate.port import SERVE, Sighting, Verdict
 from mcp_bridges.wires.stdio import HandshakeStdio
 from mcp_runtime.assembly.compose import build_runtime
-from mcp_runtime.config import BridgesConfig, ConfigError, LedgerConfig
+from mcp_runtime.config import AdminConfig, BridgesConfig, ConfigError, LedgerConfig
 from mcp_runtime.config.sections import (
     HttpSessionsConfig,
     HttpSseConfig,
     LegacyClientsConfig,
     StdioHandshakeConfig,
 )
+from mcp_runtime.protocol.messages import read_message
 from mcp_runtime.transports.http.watch import Watch
 from mcp_runtime.transports.stdio.bridge_port import StdioWire
+from tests.support.legacy_messages import opening
 from tests.support.legacy_sessions import OldServer as Server
 from tests.support.legacy_sessions import bridge_settings, on_both_loops, served, serving
+from tests.support.messages import encode
 from tests.support.settings import NO_BRIDGES, settings
 
 
@@ -144,16 +150,66 @@ async def test_what_http_runs_ends_with_the_block() -> None:
         bridges.close()
 
 
-async def test_beside_http_stdio_leaves_the_keeping_to_it(tmp_path: Path) -> None:
-    ledger = LedgerConfig(database=str(tmp_path / "ledger.db"))
+ASKED_FOR: Final = ("http", "stdio", "observer", "admin_routes")
+
+
+@pytest.mark.parametrize("order", [pytest.param(order, id="-".join(order)) for order in permutations(ASKED_FOR)])
+async def test_whatever_is_asked_for_first_the_past_is_kept_once(order: tuple[str, ...], tmp_path: Path) -> None:
     started: list[object] = []
-    wire = StdioWire(send=_drop, start=started.append)
-    for with_http, starts in ((True, 0), (False, 1)):
-        bridges = runtime(ledger=ledger).bridges
-        if with_http:
-            bridges.http(Watch(after_s=1, keep_alive_interval_s=1))
-        assert isinstance(bridges.stdio(wire), HandshakeStdio)
-        assert len(started) == starts
+    ledger = LedgerConfig(database=str(tmp_path / "ledger.db"), flush_interval_s=3600)
+    made = runtime(ledger=ledger, admin=AdminConfig(bind=("127.0.0.1:0",)))
+    assert made.bridges is not None
+    asks = {
+        "http": lambda: made.bridges.http(Watch(after_s=1, keep_alive_interval_s=1)),
+        "stdio": lambda: made.bridges.stdio(StdioWire(send=_drop, start=started.append)),
+        "observer": made.bridges.observer,
+        "admin_routes": made.bridges.admin_routes,
+    }
+    parts = {one: asks[one]() for one in order}
+    assert parts["observer"] is made.bridges.retirement.modern
+    assert len(parts["admin_routes"]) == 1
+    assert isinstance(parts["stdio"], HandshakeStdio)
+    assert started == []  # What is kept ends with the server, and not with one of its clients.
+    async with made.bridges.running():
+        await parts["stdio"].serve(read_message(encode(opening())))
+    assert handshakes(tmp_path) == 1
+    assert [family.name for family in made.metrics.families()].count("mcp_legacy_calls_total") == 1
+
+
+@pytest.mark.parametrize("is_late", [True, False])
+async def test_what_an_old_client_on_stdio_does_is_kept_whenever_it_comes(tmp_path: Path, *, is_late: bool) -> None:
+    bridges = runtime(ledger=LedgerConfig(database=str(tmp_path / "ledger.db"))).bridges
+    client = None if is_late else bridges.stdio(WIRE)
+    async with bridges.running():
+        client = client or bridges.stdio(WIRE)
+        await client.serve(read_message(encode(opening())))
+    assert handshakes(tmp_path) == 1
+
+
+async def test_without_an_old_client_a_process_on_stdio_keeps_nothing(tmp_path: Path) -> None:
+    bridges = runtime(ledger=LedgerConfig(database=str(tmp_path / "ledger.db"))).bridges
+    async with bridges.running():
+        await trio.lowlevel.checkpoint()
+    assert not (tmp_path / "ledger.db").exists()  # nothing else is at work
+    assert "retirement" not in vars(bridges)
+
+
+def handshakes(directory: Path) -> int:
+    """How many are in the ledger there."""
+    today = datetime.now(UTC).date()
+    found = read_evidence(directory / "ledger.db", since=today - timedelta(days=1), until=today)
+    return sum(one.calls for one in found.users_of("protocol.handshake").values())
+
+
+async def test_what_is_raised_while_they_run_comes_out_as_it_is() -> None:
+    raised = OSError("power cut")
+    found: Exception | None = None
+    try:
+        async with runtime().bridges.running():
+            raise raised
+    except OSError as error:
+        found = error
+    assert found is raised
 
 
 class Everybody:
@@ -165,7 +221,7 @@ class Everybody:
         return SERVE
 
 
-async def test_with_a_gate_of_ones_own_nothing_is_kept() -> None:
+async def test_with_a_gate_of_ones_own_they_run_all_the_same() -> None:
     bridges = AttachedBridges(runtime(), gate=Everybody())
     bridges.http(Watch(after_s=1, keep_alive_interval_s=1))
     async with bridges.running():

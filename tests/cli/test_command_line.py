@@ -1,4 +1,4 @@
-"""What every command has in common."""
+"""The command line: what every command has in common."""
 
 import subprocess
 import sys

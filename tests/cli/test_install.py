@@ -1,4 +1,4 @@
-"""What `pip install .` and `pip install -e .` put on a machine: the command, typed packages, plugins' short names."""
+"""The installed package, after `pip install .` and `pip install -e .`: the command, typed packages, plugins' short names."""
 
 import os
 import shutil

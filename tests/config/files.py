@@ -1,4 +1,4 @@
-"""Writing a configuration for a test. Rule: a test shows the TOML it is about."""
+"""The configuration files of tests. Rule: a test shows the TOML it is about."""
 
 from collections.abc import Mapping
 from pathlib import Path

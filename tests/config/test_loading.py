@@ -1,4 +1,4 @@
-"""Where values come from, and which of several counts."""
+"""The sources of values, and which of several counts."""
 
 from pathlib import Path
 

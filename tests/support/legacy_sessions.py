@@ -16,11 +16,10 @@ from typing import Any, Final
 import anyio
 import pytest
 from anyio.abc import TaskGroup
-from msgspec.structs import replace
 
 from mcp_bridges.attach import AttachedBridges
 from mcp_bridges.gate.port import Gate
-from mcp_runtime.assembly.compose import build_runtime
+from mcp_runtime.assembly.compose import build_core
 from mcp_runtime.assembly.http_app import HttpApp
 from mcp_runtime.assembly.runtime import Runtime
 from mcp_runtime.config import BridgesConfig, Config
@@ -411,9 +410,8 @@ async def serving(
     config = config or settings()
     journal: Journal = []
     with quick_build() if plugin is make_plugin else nullcontext():
-        runtime = build_runtime(config, (plugin(journal),))
-    bridges = AttachedBridges(runtime, gate=gate, now=now, state=state)
-    runtime = replace(runtime, bridges=bridges)
+        core = build_core(config, (plugin(journal),))
+    runtime = Runtime(core, AttachedBridges(core, gate=gate, now=now, state=state))
     app = HttpApp(runtime)
     async with app.lifespan(), anyio.create_task_group() as tasks:
         yield OldServer(app, runtime, journal, tasks)

@@ -22,13 +22,13 @@ import anyio
 import pytest
 import trio
 import trio.testing
-from msgspec.structs import replace
 
 from mcp_bridges.attach import AttachedBridges
 from mcp_bridges.gate.port import Gate, HeaderFields, Refusal, Sighting, Verdict
-from mcp_runtime.assembly.compose import build_runtime
+from mcp_runtime.assembly.compose import build_core, build_runtime
 from mcp_runtime.assembly.runtime import Runtime
 from mcp_runtime.config import Config
+from mcp_runtime.state.engines import State
 from mcp_runtime.transports.stdio.transport import Stdio
 from tests.support.asgi import Exchange, Response
 from tests.support.clocks import Backend, run
@@ -312,12 +312,19 @@ class Doorkeeper:
 
 
 def made(
-    config: Config, journal: Journal, make: Callable[[Journal], Any] = make_plugin, *, gate: Gate | None = None
+    config: Config,
+    journal: Journal,
+    make: Callable[[Journal], Any] = make_plugin,
+    *,
+    gate: Gate | None = None,
+    state: State | None = None,
 ) -> Runtime:
-    """A runtime that serves the fixture plugin, its bridges attached, behind `gate` where one is given."""
+    """A runtime that serves the fixture plugin, its bridges attached: with `gate` and `state` where they are given."""
     with quick_build():
-        runtime = build_runtime(config, (make(journal),))
-    return runtime if gate is None else replace(runtime, bridges=AttachedBridges(runtime, gate=gate))
+        if gate is None and state is None:
+            return build_runtime(config, (make(journal),))
+        core = build_core(config, (make(journal),))
+    return Runtime(core, AttachedBridges(core, gate=gate, state=state))
 
 
 @asynccontextmanager

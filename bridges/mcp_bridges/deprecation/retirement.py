@@ -1,4 +1,4 @@
-"""What one process knows of the past, and what it has decided about it. Rule: made when the past first shows.
+"""The retirement of the past in one process: its gate, its ledger, its logs. Rule: made when the past first shows.
 
 A client of 2026-07-28 on stdio waits for none of this.
 """
@@ -25,7 +25,7 @@ LOGGER: Final = "mcp_bridges.deprecation"
 
 
 class _NoNotebook:
-    """Where the operator keeps no ledger."""
+    """The notebook of an operator who keeps no ledger: it forgets."""
 
     def note(self, sighting: Sighting, *, at: float, outcome: UseOutcome) -> None:
         """Forget it."""
@@ -53,15 +53,21 @@ class PosturesFirst:
         return replace(verdict, headers=self._then.headers(sighting, at))
 
 
-class Past(msgspec.Struct, frozen=True, kw_only=True):
-    """The gate of all bridges, and the evidence behind it: `ledger` and `modern` are None where none is kept."""
+class Retirement(msgspec.Struct, frozen=True, kw_only=True):
+    """The retirement in one process: who still uses the past, and what becomes of that."""
 
     gate: Gate
+    """The gate of all bridges."""
     policy: Policy
+    """When which feature ends."""
     deprecation: DeprecationGate
+    """The part of the gate that goes by the policy; closed at the end, when it logs what it has not told yet."""
     ledger: Ledger | None
+    """The evidence, None where none is kept."""
     modern: ModernClientObserver | None
+    """What hears of modern requests for the ledger, None where none is kept."""
     flush_interval_s: float
+    """How often `modern` hands over to the ledger."""
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None, None]:
@@ -82,12 +88,12 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
             modern.hand_over()
 
 
-def make_past(config: Config, *, now: Callable[[], float]) -> Past:
-    """What `config` asks for; `now` gives Unix seconds. Raises ConfigError."""
+def build_retirement(config: Config, *, now: Callable[[], float]) -> Retirement:
+    """The retirement that `config` asks for; `now` gives Unix seconds. Raises ConfigError."""
     ledger = build_ledger(config, now=now) if config.ledger.enabled else None
     notebook: Notebook = _NoNotebook() if ledger is None else ledger
     deprecation = build_gate(config, notebook=notebook, now=now, log=get_logger(LOGGER))
-    return Past(
+    return Retirement(
         gate=PosturesFirst(PostureGate(config), deprecation, notebook, now=now),
         policy=read_deprecation(config).policy,
         deprecation=deprecation,

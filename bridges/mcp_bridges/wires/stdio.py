@@ -3,8 +3,6 @@
 Spec: 2025-11-25/basic/transports#stdio
 """
 
-from collections.abc import Callable
-
 from mcp_bridges.gate.port import LegacyClient, Sighting
 from mcp_bridges.gate.refusals import raise_refusal
 from mcp_bridges.wires.conversation import Conversation, Setting
@@ -13,11 +11,10 @@ from mcp_runtime.transports.stdio.bridge_port import StdioWire
 
 
 class HandshakeStdio:
-    """The old conversation of this process. `closed` is called when its input has ended."""
+    """The old conversation of this process."""
 
-    def __init__(self, setting: Setting, wire: StdioWire, *, closed: Callable[[], None]) -> None:
+    def __init__(self, setting: Setting, wire: StdioWire) -> None:
         self._services = setting.services
-        self._closed = closed
         self._conversation = Conversation(
             setting, client=LegacyClient(transport="stdio"), send=wire.send, start=wire.start
         )
@@ -35,7 +32,6 @@ class HandshakeStdio:
     def close(self) -> None:
         """As the port says."""
         self._conversation.close()
-        self._closed()
 
     def _admit(self, sighting: Sighting) -> None:
         raise_refusal(self._services.admit(sighting))

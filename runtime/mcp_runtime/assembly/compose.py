@@ -1,17 +1,13 @@
-"""Putting the parts together.
-
-Rule: what is built here is built once, from a configuration, and owned by one Runtime.
-"""
+"""The composition of a runtime from a configuration. Rule: each part is built once, and owned by one Runtime."""
 
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import msgspec
 from msgspec import UNSET
-from msgspec.structs import replace
 
 from mcp_runtime.assembly.lifespans import Lifespans
-from mcp_runtime.assembly.runtime import Runtime
+from mcp_runtime.assembly.runtime import Core, Runtime
 from mcp_runtime.authoring.plugin import Plugin
 from mcp_runtime.authoring.plugin_loading import PluginLoadError, cause_of, load_plugin, place_of
 from mcp_runtime.authoring.settings.plugin_settings import plugin_settings
@@ -39,6 +35,12 @@ def build_runtime(config: Config, plugins: tuple[Plugin[Any], ...] | None = None
 
     Raises ConfigError where the operator has to act, PluginLoadError where a plugin's author has to.
     """
+    core = build_core(config, plugins)
+    return Runtime(core, _bridges(core))
+
+
+def build_core(config: Config, plugins: tuple[Plugin[Any], ...] | None = None) -> Core:
+    """The core of a runtime that serves `config`, as `build_runtime` makes it; raises the same."""
     loaded = tuple(load_plugin(reference) for reference in config.plugins.load) if plugins is None else plugins
     _refuse_twins(config, loaded)
     subscriptions = Subscriptions(config.limits)
@@ -59,18 +61,17 @@ def build_runtime(config: Config, plugins: tuple[Plugin[Any], ...] | None = None
         call_rate=CallRate(config.limits.tool_calls_per_minute),
         instructions="\n\n".join(_instructions(config, loaded)),
     )
-    _attach(config, loaded, catalog, subscriptions)
-    runtime = Runtime(
+    _register(config, loaded, catalog, subscriptions)
+    return Core(
         config=config,
+        plugins=loaded,
+        lifespans=Lifespans(loaded),
         catalog=catalog,
         dispatcher=Dispatcher(services, server_meta=meta),
         subscriptions=subscriptions,
-        plugins=loaded,
         sealer=sealer,
-        lifespans=Lifespans(loaded),
+        metrics=_metrics(config),
     )
-    runtime = replace(runtime, metrics=_metrics(config))
-    return replace(runtime, bridges=_bridges(runtime))
 
 
 def _metrics(config: Config) -> "Metrics | None":
@@ -81,19 +82,20 @@ def _metrics(config: Config) -> "Metrics | None":
     return Metrics(methods=METHODS)
 
 
-def _bridges(runtime: Runtime) -> "Bridges | None":
+def _bridges(core: Core) -> "Bridges | None":
     """The bridges of the configuration, None where all are off or the package is not there. Raises ConfigError."""
-    bridges = runtime.config.bridges
+    bridges = core.config.bridges
     if all(one.posture == "off" for one in (bridges.http_sessions, bridges.http_sse, bridges.stdio_handshake)):
         return None
     try:
         attach = from_bridges("attach", "attach")
     except BridgesMissing:
         return None
-    return cast("Bridges", attach(runtime))
+    return cast("Bridges", attach(core))
 
 
-def _attach(config: Config, plugins: tuple[Plugin[Any], ...], catalog: Catalog, subscriptions: Subscriptions) -> None:
+def _register(config: Config, plugins: tuple[Plugin[Any], ...], catalog: Catalog, subscriptions: Subscriptions) -> None:
+    """Have each plugin configured, and what it declares registered in the catalog."""
     if not plugins:
         return
     from mcp_runtime.authoring.registration.registrar import Registrar  # imports pydantic: only where there are plugins
@@ -142,7 +144,7 @@ def _instructions(config: Config, plugins: tuple[Plugin[Any], ...]) -> list[str]
 
 
 def _server_meta(config: Config) -> dict[str, Any] | None:
-    """What every result says of its sender. Spec: 2026-07-28/basic#meta"""
+    """The `_meta` of every result, which names its sender; None where it names none. Spec: 2026-07-28/basic#meta"""
     server = config.server
     if not server.expose_server_info:
         return None

@@ -28,7 +28,7 @@ _POLICY_VIOLATION: Final = 1008
 
 
 class HttpApp:
-    """Serves one Runtime. Run it under any ASGI server, or mount it and enter `lifespan` in the host's own.
+    """The ASGI application of one Runtime. Run it under any server, or mount it and enter `lifespan` in the host's own.
 
     `bind_hosts` are the names it listens on, accepted as Host beside loopback and `http.allowed_hosts`. `is_hosted`
     says that middleware may stand in front of it: then a request whose client has left gets an answer, too.
@@ -57,7 +57,7 @@ class HttpApp:
 
     @asynccontextmanager
     async def lifespan(self, _: Any = None) -> AsyncGenerator[None, None]:
-        """What has to run around requests: as `FastAPI(lifespan=app.lifespan)` has it where this app is mounted."""
+        """The lifespan around requests, as `FastAPI(lifespan=app.lifespan)` has it where this app is mounted."""
         self.runtime.sealer()  # Now, while whoever started it is looking, rather than at the first question.
         close = self.runtime.close_streams
         async with self.runtime.running(), self._watch.running(), anyio.create_task_group() as beside:

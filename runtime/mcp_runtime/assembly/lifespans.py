@@ -3,19 +3,22 @@
 Rule: one that fails while the server runs cancels nothing else; whoever runs the server is told, and ends it in order.
 
 In the task that serves, a nursery of an author's that dies would take all calls at work with it.
+
+The start can be called off. Each lifespan is entered inside a cancel scope of its own, which stays open around it. So
+the one that is starting is cancelled alone: those before it, and the tasks they run, see an end like any other.
 """
 
 import inspect
 import traceback
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from contextvars import Context, copy_context
 from typing import Any, Final, Protocol
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import TaskGroup
 
-from mcp_runtime.assembly.start import Start, StartCalledOff
 from mcp_runtime.authoring.declarations import Lifespan
 from mcp_runtime.authoring.plugin import Plugin
 from mcp_runtime.authoring.plugin_loading import LifespanError, PluginLoadError, cause_of, place_of
@@ -25,8 +28,41 @@ from mcp_runtime.config import ConfigError
 _UNSET: Final = object()
 
 
+class StartCalledOff(Exception):  # nothing went wrong
+    """A start that was called off: whoever started the server has asked it to end before it was up."""
+
+
+class Start:
+    """The start of one runtime. Rule: once it is called off, no more is started; what has started is left in order."""
+
+    def __init__(self) -> None:
+        self._entering: anyio.CancelScope | None = None
+        self._is_called_off = False
+
+    def call_off(self) -> None:
+        """Cancel what is starting, and start no more. From a task of the same event loop; harmless once it is up."""
+        self._is_called_off = True
+        if self._entering is not None:
+            self._entering.cancel()
+
+    async def enter(self, lifespan: AbstractAsyncContextManager[object], stack: AsyncExitStack) -> None:
+        """Enter `lifespan`, to be left with `stack`, whose block ends here without an exception if it is called off."""
+        scope = self._entering = stack.enter_context(anyio.CancelScope())
+        try:
+            await self._leave_if_called_off(scope)
+            await stack.enter_async_context(lifespan)
+            await self._leave_if_called_off(scope)  # It may have waited in a thread, which cannot be cancelled.
+        finally:
+            self._entering = None
+
+    async def _leave_if_called_off(self, scope: anyio.CancelScope) -> None:
+        if self._is_called_off:
+            scope.cancel()
+            await anyio.lowlevel.checkpoint()
+
+
 class Lifespans:
-    """Those of `plugins`, for one run of the server at a time."""
+    """The lifespans of `plugins`, for one run of the server at a time."""
 
     def __init__(self, plugins: Sequence[Plugin[Any]]) -> None:
         self._plugins = plugins
@@ -79,7 +115,7 @@ class _Note(Protocol):
 
 
 class _Held:
-    """One lifespan of `plugin`. `note` is told how it failed, unless it did so at the start."""
+    """One lifespan of `plugin`, held open. `note` is told how it failed, unless it did so at the start."""
 
     def __init__(self, plugin: str, factory: Lifespan, note: _Note) -> None:
         self._plugin = plugin
@@ -128,7 +164,7 @@ class _Held:
             self._ready.set()
 
     async def started(self) -> Context:
-        """Wait until it is entered; what it has set in context variables."""
+        """Wait until it is entered. Returns the context variables that it has set."""
         await self._ready.wait()
         if self._context is not None:
             return self._context
@@ -172,13 +208,13 @@ class _Held:
 
 
 def _frames(error: BaseException | None, file: str | None) -> list[str]:
-    """Where in `file` it came by, the last one last."""
+    """The lines of `file` that `error` came by, the last one last."""
     found: list[traceback.FrameSummary] = [] if error is None else traceback.extract_tb(error.__traceback__)
     return [f"{frame.filename}:{frame.lineno}" for frame in found if frame.filename == file]
 
 
 def _first(error: BaseException) -> BaseException:
-    """What went wrong first in a nursery of an author's."""
+    """The first failure in `error`, which may be a group: an author may open a nursery."""
     from mcp_runtime.platform.interruptions import leaves_of
 
     cancelled = anyio.get_cancelled_exc_class()

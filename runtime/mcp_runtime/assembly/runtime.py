@@ -1,13 +1,16 @@
-"""A server without its transports. Rule: everything that is the same behind each of them, and nothing that is not."""
+"""The runtime: a server without its transports. Rule: what is the same behind each of them, and nothing that is not.
+
+It is made in three steps, each from what is there by then: a `Core`, the bridges attached to it, a `Runtime` of both.
+Nothing is put in later.
+"""
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from mcp_runtime.assembly.lifespans import Lifespans
-from mcp_runtime.assembly.start import Start, StartCalledOff
+from mcp_runtime.assembly.lifespans import Lifespans, Start, StartCalledOff
 from mcp_runtime.authoring.plugin import Plugin
 from mcp_runtime.config import Config
 from mcp_runtime.core.calls.subscriptions import Subscriptions
@@ -22,20 +25,42 @@ if TYPE_CHECKING:
     from mcp_runtime.transports.bridges import Bridges
 
 
-class Runtime(msgspec.Struct, frozen=True, kw_only=True):
-    """What a configuration and its plugins make: the catalog, the dispatcher in front of it, the open subscriptions."""
+class Core(msgspec.Struct, frozen=True, kw_only=True):
+    """The core of one server: what its configuration and its plugins make, and all that a bridge can attach to."""
 
     config: Config
-    catalog: Catalog
-    dispatcher: Dispatcher
-    subscriptions: Subscriptions
     plugins: tuple[Plugin[Any], ...]
-    sealer: LazySealer
     lifespans: Lifespans
-    start: Start = msgspec.field(default_factory=Start)
-    bridges: "Bridges | None" = None
+    """Those of the plugins."""
+    catalog: Catalog
+    """What the plugins have declared."""
+    dispatcher: Dispatcher
+    """In front of the catalog."""
+    subscriptions: Subscriptions
+    """The open ones."""
+    sealer: LazySealer
+    """What seals the rounds of calls."""
     metrics: "Metrics | None" = None
     """What is counted, where there are admin endpoints to show it."""
+    start: Start = msgspec.field(default_factory=Start)
+
+
+class Runtime:
+    """A server without its transports: its core, and the bridges that are attached to it, None where there are none."""
+
+    def __init__(self, core: Core, bridges: "Bridges | None") -> None:
+        self.core: Final = core
+        self.bridges: Final = bridges
+        # By names of their own: who serves or shows a runtime needs one or the other.
+        self.config: Final = core.config
+        self.plugins: Final = core.plugins
+        self.lifespans: Final = core.lifespans
+        self.catalog: Final = core.catalog
+        self.dispatcher: Final = core.dispatcher
+        self.subscriptions: Final = core.subscriptions
+        self.sealer: Final = core.sealer
+        self.metrics: Final = core.metrics
+        self.start: Final = core.start
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None, None]:
@@ -67,7 +92,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
             self.dispatcher.trace(CallSpans(tracer, self.catalog).around)
 
     def observer(self) -> "Observer | None":
-        """Who is told of requests of modern revisions, None where nobody is."""
+        """The observer of requests of modern revisions, None where nobody wants to be told."""
         from mcp_runtime.core.calls.observers import MeteringObserver, Observers  # stdio does without, as a rule
 
         observers: list[Observer] = [] if self.metrics is None else [MeteringObserver(self.metrics)]
@@ -77,7 +102,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
         return Observers(observers) if len(observers) > 1 else next(iter(observers), None)
 
     def close_streams(self) -> None:
-        """Part of stopping: streams end, each once what is at work on it is done, and no more are opened."""
+        """Close all streams, to stop: each ends once what is at work on it is done, and no more are opened."""
         self.subscriptions.close()
         if self.bridges is not None:
             self.bridges.close()

@@ -1,4 +1,4 @@
-"""Certificate and key, before they are served. Rule: what OpenSSL refuses is the operator's error, said at start."""
+"""The check of certificate and key. Rule: what OpenSSL refuses is the operator's error, said before they are served."""
 
 from mcp_runtime.config import Config, ConfigError
 

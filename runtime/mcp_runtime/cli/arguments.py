@@ -1,13 +1,16 @@
-"""Options that commands share. Rule: an option only overrides a key of the configuration."""
+"""The options that commands share, and what they ask for. Rule: an option only overrides a key of the configuration."""
 
 import argparse
 import os
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcp_runtime.cli.host import check_working_directory
 
 if TYPE_CHECKING:
+    from mcp_runtime.assembly.runtime import Runtime
     from mcp_runtime.config import Config
 
 
@@ -47,3 +50,14 @@ def load_from(args: argparse.Namespace) -> "Config":
     return load_config(
         args.config, environ=os.environ, overrides={key: value for key, value in overrides.items() if value is not None}
     )
+
+
+def runtime_to_show(config: "Config") -> "Runtime":
+    """A runtime that is looked at, and not served. Raises ConfigError, PluginLoadError.
+
+    What its plugins print goes to standard error, so that `mcp-runtime tools --json | jq` gets JSON alone.
+    """
+    from mcp_runtime.assembly.compose import build_runtime
+
+    with redirect_stdout(sys.stderr):
+        return build_runtime(config)

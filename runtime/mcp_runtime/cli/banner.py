@@ -1,4 +1,4 @@
-"""What `serve` says when it is ready. Rule: for a person, on standard error; for a log, as one event."""
+"""The banner, which `serve` prints when it is ready. Rule: for a person, on standard error; for a log, as one event."""
 
 import json
 import re
@@ -37,7 +37,7 @@ def render(runtime: Runtime, listening: Listening) -> str:
 
 
 def client_name(runtime: Runtime) -> str:
-    """What clients may call this server: its own name, else its only plugin's, in letters that every client takes."""
+    """A name that clients may give this server: its own, else its only plugin's, in letters that every client takes."""
     name = runtime.config.server.name
     if name == _DEFAULT_NAME and len(runtime.plugins) == 1:
         name = runtime.plugins[0].name
@@ -45,7 +45,7 @@ def client_name(runtime: Runtime) -> str:
 
 
 def what_is_served(runtime: Runtime) -> str:
-    """Plugins, counts, and the first names of each kind, a line each."""
+    """The list of what is served: plugins, counts, and the first names of each kind, a line each."""
     catalog = runtime.catalog
     rows = [("plugins", [plugin.name for plugin in runtime.plugins])]
     rows += [

@@ -1,4 +1,4 @@
-"""How the process ends. Rule: a code says who has to act; the message on standard error says what to do."""
+"""The exit codes of the command. Rule: a code says who has to act; the message on standard error says what to do."""
 
 from enum import IntEnum
 from types import MappingProxyType
@@ -6,7 +6,7 @@ from typing import Final
 
 
 class ExitCode(IntEnum):
-    """Exit codes of every command."""
+    """An exit code, of any command."""
 
     OK = 0
     UNEXPECTED = 1

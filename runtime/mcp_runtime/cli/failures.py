@@ -1,4 +1,4 @@
-"""From an expected failure to a message and an exit code. Rule: what somebody can put right is no traceback."""
+"""The explanation of expected failures: a message, an exit code. Rule: what somebody can put right is no traceback."""
 
 import sys
 from typing import Any, Final, cast
@@ -11,7 +11,7 @@ from mcp_runtime.platform.standard_streams import say
 from mcp_runtime.telemetry.log.log import writes_json
 
 EXPECTED: Final = (ConfigError, PluginLoadError, LifespanError, OSError, ExceptionGroup)
-"""What `explain` may know; a group, because nurseries wrap what goes wrong in them."""
+"""The exceptions that `explain` may know; a group, because nurseries wrap what goes wrong in them."""
 
 
 def explain(error: Exception) -> ExitCode:
@@ -42,7 +42,7 @@ def _code(error: Exception) -> ExitCode | None:
 
 
 def _only_leaf(error: Exception) -> Exception:
-    """What nurseries wrapped, if it is one error."""
+    """The error that nurseries wrapped, if it is one."""
     group: Any = error
     if isinstance(group, ExceptionGroup) and len(cast("Any", group).exceptions) == 1:
         return _only_leaf(cast("Any", group).exceptions[0])

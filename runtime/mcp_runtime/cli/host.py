@@ -8,7 +8,7 @@ import os
 from typing import Final
 
 FREE_DESCRIPTORS: Final = 48
-"""What a server takes to start: modules as they load, the event loop, a few addresses, the files of its state."""
+"""The file descriptors of a start: modules as they load, the event loop, a few addresses, the files of the state."""
 _OF_THE_HOST: Final = frozenset(
     {
         *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO),
@@ -50,7 +50,7 @@ def check_working_directory() -> None:
 
 
 def as_host_error(error: OSError) -> HostError | None:
-    """What the system refused, as a sentence; None where that may be a defect of ours."""
+    """The HostError that says what the system refused; None where that may be a defect of ours."""
     if error.errno not in _OF_THE_HOST:
         return None
     return HostError(f"{error.strerror}: {error.filename}" if error.filename is not None else str(error.strerror))

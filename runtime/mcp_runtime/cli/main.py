@@ -36,6 +36,8 @@ def _run(words: Sequence[str]) -> int:
 
         args = build_parser(words).parse_args(words)
         return int(args.run(args))
+    except SystemExit:
+        raise  # --help, --version or a wrong command line: what explains failures is not imported for that.
     except (BrokenPipeError, KeyboardInterrupt, HostError) as error:
         return _told_at_once(error)
     except _expected() as error:
@@ -70,7 +72,7 @@ def _written_out(code: int) -> int:
 
 
 def _expected() -> tuple[type[Exception], ...]:
-    """What somebody can put right. Asked only once something was raised: these imports are for that case."""
+    """The exceptions that somebody can put right. Asked only once one was raised: these imports are for that case."""
     from mcp_runtime.cli.failures import EXPECTED
 
     return EXPECTED

@@ -1,4 +1,4 @@
-"""The command line as a parser. Rule: to know what there is to say costs no import but argparse."""
+"""The parser of the command line. Rule: to know what there is to say costs no import but argparse."""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "init": "write a configuration and a plugin to start from",
     "completion": "print a completion script for your shell",
 }
-"""What `--help` says of each. The module of its name has DESCRIPTION, `add_arguments(parser)` and `run(args)`."""
+"""The commands, with their help. The module of each name has DESCRIPTION, `add_arguments(parser)` and `run(args)`."""
 
 
 def build_parser(argv: Sequence[str] | None = None) -> argparse.ArgumentParser:

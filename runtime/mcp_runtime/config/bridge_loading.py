@@ -1,4 +1,4 @@
-"""Where the runtime looks for its bridges. Rule: by name, when asked: without them everything modern works."""
+"""The loading of bridges. Rule: by name, when asked, and only here: without them everything modern works."""
 
 from importlib import import_module
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""How long clients may keep an answer, and who may share it. Rule: one policy a result, over all its pages.
+"""The cache policies: how long clients may keep a result, and who may share it. Rule: one policy for all its pages.
 
 Spec: 2026-07-28/server/utilities/caching
 """

@@ -1,4 +1,4 @@
-"""Environment variables to given values. Rule: every MCP_RUNTIME_* variable means something, or is an error."""
+"""The environment, as a source of values. Rule: every MCP_RUNTIME_* variable means something, or is an error."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +9,7 @@ from mcp_runtime.config.values import Given
 
 
 def given_in_environment(environ: Mapping[str, str]) -> dict[str, Given]:
-    """What the environment gives, by key path. Raises ConfigError for a variable that means nothing."""
+    """The values that the environment gives, by key path. Raises ConfigError for a variable that means nothing."""
     ours = [name for name in environ if name.startswith(ENVIRONMENT_PREFIX) and not name.startswith(PLUGIN_PREFIX)]
     if not ours:
         return {}

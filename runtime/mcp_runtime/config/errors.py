@@ -1,15 +1,15 @@
-"""The operator's error. Rule: it names the file, the key, what is wrong, and what would be right."""
+"""The error of an operator who configures. Rule: it names the file, the key, what is wrong, and what would be right."""
 
 from collections.abc import Iterable
 from typing import Final
 
 ENVIRONMENT: Final = "environment"
 COMMAND_LINE: Final = "command line"
-"""What stands for the file where a value came from neither a file nor a default."""
+"""The words that stand for the file where a value came from neither a file nor a default."""
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used. `str()` is `FILE: KEY: problem. Fix: what would be right.`
+    """A configuration that cannot be used. `str()` is `FILE: KEY: problem. Fix: what would be right.`
 
     `file` is a path, "environment", "command line" or "defaults"; `key` is dotted (`http.bind`), the name of an
     environment variable, or a place in the file (`line 3`). `problem` and `fix` are clauses without a full stop.

@@ -1,4 +1,4 @@
-"""A TOML file to given values. Rule: every table and key in it is known, or an error that suggests the nearest one."""
+"""The configuration file, as a source of values. Rule: a table or key that nobody knows is an error, with a hint."""
 
 from pathlib import Path
 from typing import cast
@@ -11,7 +11,7 @@ PluginTables = dict[str, dict[str, object]]
 
 
 def given_in_file(path: Path) -> tuple[dict[str, Given], PluginTables]:
-    """What the file gives, by key path, and its [plugin.NAME] tables as they are. Raises ConfigError."""
+    """The values that the file gives, by key path, and its [plugin.NAME] tables as they are. Raises ConfigError."""
     document = _read(path)
     plugins = _plugin_tables(str(path), document.pop("plugin", {}))
     given: dict[str, Given] = {}
@@ -59,7 +59,7 @@ def _unknown(file: str, here: str, sections: set[str], keys: set[str]) -> Config
 
 
 def _suggestion(section: str, name: str, known: list[str]) -> str | None:
-    """What `name` in `section` was meant to be: a neighbour spelt alike, or the same name in another section."""
+    """The key that `name` in `section` was meant for: a neighbour spelt alike, or the same name in another section."""
     neighbours = {path.rpartition(".")[2]: path for path in known if path.rpartition(".")[0] == section}
     misspelt = nearest(name, neighbours)
     if misspelt is not None:

@@ -51,7 +51,7 @@ class ConfigKey(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def expected(self) -> str:
-        """What it takes, in words that follow "is"."""
+        """Its type and its bounds, in words that follow "is"."""
         return _expected(self.type, _unit(self.name))
 
 

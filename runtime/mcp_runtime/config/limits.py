@@ -1,4 +1,4 @@
-"""What one client may cost. Rule: every bound that the runtime enforces is a key of `[limits]`."""
+"""The limits on what one client may cost. Rule: every bound that the runtime enforces is a key of `[limits]`."""
 
 from typing import Annotated
 

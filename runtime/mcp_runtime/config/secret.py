@@ -1,4 +1,4 @@
-"""A value that must not be seen. Rule: only `reveal()` shows it; every other way to text gives `***`."""
+"""A secret: a value that must not be seen. Rule: only `reveal()` shows it; every other way to text gives `***`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any, Final, NoReturn, final
 from mcp_runtime.platform.home import expanded
 
 HIDDEN: Final = "***"
-"""What stands in a log, a repr or a message where a secret would."""
+"""The text that stands in a log, a repr or a message where a secret would."""
 
 
 @final

@@ -342,7 +342,7 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Origin(Struct, frozen=True, kw_only=True):
-    """Where a configuration came from: not a section, but what its errors and relative paths need."""
+    """The origin of a configuration: not a section, but what its errors and relative paths need."""
 
     file: str | None = None
     """The configuration file; None without one."""
@@ -359,7 +359,7 @@ class Origin(Struct, frozen=True, kw_only=True):
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything an operator can set. `Config()` is the defaults; `load_config` reads what was given."""
+    """A whole configuration: all that an operator can set. `Config()` is the defaults; `load_config` reads the rest."""
 
     server: ServerConfig = ServerConfig()
     http: HttpConfig = HttpConfig()

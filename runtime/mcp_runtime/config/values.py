@@ -1,4 +1,4 @@
-"""One given value to one checked value. Rule: a refusal names where the value was given, and what would be right."""
+"""The check of a given value, for its key. Rule: a refusal names where the value was given, and what would be right."""
 
 import math
 import re
@@ -119,7 +119,7 @@ _MIN_SEAL_KEY_CHARS: Final = 32
 
 
 class _Place(NamedTuple):
-    """What a relative path and a reference to a variable mean where a value was given."""
+    """The place where a value was given: what relative paths and names of variables mean there."""
 
     directory: Path
     environ: Mapping[str, str]
@@ -239,4 +239,4 @@ _KINDS: Final[Mapping[str, _Check]] = types.MappingProxyType(
         "url_path": _url_path,
     }
 )
-"""What a text of each kind must be. A ValueError says `problem; fix`."""
+"""The check of each kind of text. A ValueError says `problem; fix`."""

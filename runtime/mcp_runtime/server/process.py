@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import trio
 
-from mcp_runtime.assembly.lifespans import Lifespans
+from mcp_runtime.assembly.lifespans import Lifespans, StartCalledOff
 from mcp_runtime.assembly.runtime import Runtime
-from mcp_runtime.assembly.start import StartCalledOff
 from mcp_runtime.platform.garbage import freeze_what_is_there, take_up_collections
 from mcp_runtime.platform.signals import Signals
 from mcp_runtime.server.progress import Progress, Stage

@@ -166,17 +166,17 @@ async def live(year: Year) -> None:
     async with serving(config, gate=None, now=lambda: year.at_s) as server:
         bridges = server.runtime.bridges
         assert isinstance(bridges, AttachedBridges)
-        past = bridges._past()
-        assert past.ledger is not None
-        assert past.modern is not None
+        retirement = bridges.retirement
+        assert retirement.ledger is not None
+        assert retirement.modern is not None
         for day in (FIRST_DAY + timedelta(n) for n in range(DAYS)):
             for one in year.residents:
                 if one.calls_on(day):
                     year.at_s = seconds(day, chance.uniform(1, 21))
                     await speak(year, server, one, day)
             year.at_s = seconds(day, 23.5)
-            past.modern.hand_over()
-            assert await past.ledger.flush()
+            retirement.modern.hand_over()
+            assert await retirement.ledger.flush()
 
 
 @pytest.fixture(scope="module")

@@ -11,12 +11,9 @@ from typing import Any, Final
 
 import anyio
 import pytest
-from msgspec.structs import replace
 
-from mcp_bridges.attach import AttachedBridges
 from mcp_bridges.deprecation.reports.evidence import Evidence, read_evidence
 from mcp_bridges.gate.port import ANSWERED, Refusal, Sighting
-from mcp_runtime.assembly.runtime import Runtime
 from mcp_runtime.config import AdminConfig, Config, DeprecationConfig, LedgerConfig
 from mcp_runtime.state.engines import State, open_state
 from tests.support.clocks import Backend, run
@@ -150,16 +147,9 @@ async def test_a_batch_where_there_are_none_is_answered_with_what_the_gate_wants
 async def two_processes(config: Config) -> AsyncGenerator[tuple[HttpClient, HttpClient], None]:
     """Two of them, with gates and ledgers of their own and one state."""
     state: State = open_state(settings())
-    one, two = (made(config, []) for _ in range(2))
-    async with (
-        http_client(_sharing(one, state), []) as first,
-        http_client(_sharing(two, state), []) as second,
-    ):
+    one, two = (made(config, [], state=state) for _ in range(2))
+    async with http_client(one, []) as first, http_client(two, []) as second:
         yield first, second
-
-
-def _sharing(runtime: Runtime, state: State) -> Runtime:
-    return replace(runtime, bridges=AttachedBridges(runtime, state=state))
 
 
 async def post_elsewhere(client: OldSseClient, other: HttpClient) -> None:
@@ -226,10 +216,10 @@ def test_what_another_process_would_answer_reaches_the_one_that_does(backend: Ba
     async def test() -> None:
         gate = Doorkeeper(lambda seen: ANSWER if seen.method == "ping" else None)
         state = open_state(settings())
-        one, two = (made(settings(), [], gate=gate) for _ in range(2))
+        one, two = (made(settings(), [], gate=gate, state=state) for _ in range(2))
         async with (
-            http_client(replace(one, bridges=AttachedBridges(one, gate=gate, state=state)), []) as first,
-            http_client(replace(two, bridges=AttachedBridges(two, gate=gate, state=state)), []) as second,
+            http_client(one, []) as first,
+            http_client(two, []) as second,
             old_sse(first) as client,
         ):
             client.http = second

@@ -8,7 +8,6 @@ import anyio
 import pytest
 from msgspec.structs import replace
 
-from mcp_bridges.attach import AttachedBridges
 from mcp_bridges.wires.http_sse import _MAX_PENDING
 from mcp_runtime.assembly.runtime import Runtime
 from mcp_runtime.config import BridgesConfig, Config
@@ -28,8 +27,7 @@ both = pytest.mark.parametrize("backend", BACKENDS)
 
 def process(state: State, gate: Doorkeeper | None = None, config: Config | None = None) -> Runtime:
     """One of several processes with one state."""
-    runtime = made(config or settings(), [])
-    return replace(runtime, bridges=AttachedBridges(runtime, gate=gate or Doorkeeper(), state=state))
+    return made(config or settings(), [], gate=gate or Doorkeeper(), state=state)
 
 
 @asynccontextmanager

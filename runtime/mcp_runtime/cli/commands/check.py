@@ -1,9 +1,9 @@
-"""`mcp-runtime check`. Rule: what `serve` would refuse, this refuses too, without serving."""
+"""The command `mcp-runtime check`. Rule: what `serve` would refuse, this refuses too, without serving."""
 
 import argparse
 from typing import TYPE_CHECKING, Final
 
-from mcp_runtime.cli.arguments import add_config_arguments, load_from
+from mcp_runtime.cli.arguments import add_config_arguments, load_from, runtime_to_show
 from mcp_runtime.cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -24,15 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> ExitCode:
     """Check, and print what was found. Raises ConfigError, PluginLoadError."""
-    from mcp_runtime.assembly.compose import build_runtime
     from mcp_runtime.assembly.tls_files import check_tls_files
     from mcp_runtime.cli.banner import what_is_served
-    from mcp_runtime.cli.stdout_for_output import plugins_print_to_stderr
 
     config = load_from(args)
     check_tls_files(config)
-    with plugins_print_to_stderr():
-        runtime = build_runtime(config)
+    runtime = runtime_to_show(config)
     loaded = [one.name for one in runtime.plugins]
     print("\n".join([*_found(config), what_is_served(runtime), *_notes(config, loaded), *_sunsets(config)]))
     print("The configuration is right, and every plugin loads.")
@@ -48,7 +45,7 @@ def _found(config: "Config") -> list[str]:
 
 
 def _sunsets(config: "Config") -> list[str]:
-    """Where the operator's sunsets and the specification's dates part, as far as there are bridges to know."""
+    """The lines on sunsets that part from the specification's dates; none where there are no bridges."""
     from mcp_runtime.config.bridge_loading import BridgesMissing, from_bridges
 
     try:

@@ -1,4 +1,4 @@
-"""`mcp-runtime completion`. Rule: what a shell completes is read off the parser, so it cannot be out of date."""
+"""The command `mcp-runtime completion`. Rule: what a shell completes is read off the parser, and never out of date."""
 
 import argparse
 from typing import Any, Final, cast

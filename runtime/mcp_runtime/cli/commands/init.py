@@ -1,4 +1,4 @@
-"""`mcp-runtime init`. Rule: it never overwrites, and what it writes works right away."""
+"""The command `mcp-runtime init`. Rule: it never overwrites, and what it writes works right away."""
 
 import argparse
 from pathlib import Path
@@ -57,7 +57,7 @@ def review(code: str) -> str:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Where to write."""
+    """The folder to write to."""
     parser.add_argument("directory", metavar="DIR", nargs="?", type=Path, default=Path(), help="default: here")
 
 

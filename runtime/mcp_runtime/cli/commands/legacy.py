@@ -1,4 +1,4 @@
-"""`mcp-runtime legacy`. Rule: what there is to say stands here; the bridges, found by name, do it.
+"""The command `mcp-runtime legacy`. Rule: its options stand here; the bridges, found by name, do it.
 
 A subcommand is `run(args, config)` in the module of its name below `mcp_bridges.deprecation.cli`.
 """
@@ -18,7 +18,7 @@ DESCRIPTION: Final = "Say what of MCP is on its way out, when each part of it en
 
 
 class Subcommand(msgspec.Struct, frozen=True, kw_only=True):
-    """One of `mcp-runtime legacy`. `name` is also that of the bridges' module that does it."""
+    """One subcommand of `mcp-runtime legacy`. `name` is also that of the bridges' module that does it."""
 
     name: str
     help: str

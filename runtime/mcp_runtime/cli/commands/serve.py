@@ -1,4 +1,4 @@
-"""`mcp-runtime serve`. Rule: stdio alone imports nothing of HTTP, and prints nothing."""
+"""The command `mcp-runtime serve`. Rule: stdio alone imports nothing of HTTP, and prints nothing."""
 
 import argparse
 import signal
@@ -84,12 +84,12 @@ def run(args: argparse.Namespace) -> ExitCode:
 
 
 def _code_before_serving(number: int) -> ExitCode:
-    """For a signal while it starts: whoever presses Ctrl-C had something served in mind, others just want it to end."""
+    """The exit code for a signal during the start: who presses Ctrl-C wanted something served, others want an end."""
     return ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.OK
 
 
 def _transports(args: argparse.Namespace, config: "Config") -> tuple[bool, bool]:
-    """Whether to serve HTTP, and stdio."""
+    """The transports to serve: whether HTTP, and whether stdio. Raises ConfigError where there is none."""
     from mcp_runtime.config import ConfigError
 
     file = config.origin.file or "defaults"

@@ -1,4 +1,4 @@
-"""`mcp-runtime state`. Rule: to check changes nothing, and to reset deletes nothing."""
+"""The command `mcp-runtime state`. Rule: to check changes nothing, and to reset deletes nothing."""
 
 import argparse
 import os
@@ -136,7 +136,7 @@ _SUBCOMMANDS: Final[Mapping[str, Callable[[argparse.Namespace, "Config"], ExitCo
 
 
 def _kept(config: "Config") -> "Mapping[str, KeptFile]":
-    """By the name of what is in them; the ledger only where there are bridges."""
+    """The files that a server keeps, by the name of what is in them; the ledger only where there are bridges."""
     from mcp_runtime.config.bridge_loading import BridgesMissing, from_bridges
     from mcp_runtime.state.checkup import KeptFile
     from mcp_runtime.state.engines import FILE_NAME

@@ -1,10 +1,10 @@
-"""`mcp-runtime tools`. Rule: it shows what clients would see, and which plugin it comes from."""
+"""The command `mcp-runtime tools`. Rule: it shows what clients would see, and which plugin it comes from."""
 
 import argparse
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from mcp_runtime.cli.arguments import add_config_arguments, load_from
+from mcp_runtime.cli.arguments import add_config_arguments, load_from, runtime_to_show
 from mcp_runtime.cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -26,18 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> ExitCode:
     """Print the lists. Raises ConfigError, PluginLoadError."""
-    from mcp_runtime.assembly.compose import build_runtime
-    from mcp_runtime.cli.stdout_for_output import plugins_print_to_stderr
-
-    config = load_from(args)
-    with plugins_print_to_stderr():
-        catalog = build_runtime(config).catalog
+    catalog = runtime_to_show(load_from(args)).catalog
     print(_as_json(catalog) if args.json else _as_text(catalog))
     return ExitCode.OK
 
 
 def _lists(catalog: "Catalog") -> Mapping[str, "Iterable[Entry]"]:
-    """By the names that the protocol gives these lists."""
+    """The lists of the catalog, by the names that the protocol gives them."""
     return {
         "tools": catalog.tools.values(),
         "resources": catalog.resources.values(),

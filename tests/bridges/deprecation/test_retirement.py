@@ -1,4 +1,4 @@
-"""What a process keeps of the past: who used what, refused or served, and who could leave it.
+"""The retirement of the past in one process: who used what, refused or served, and who could leave it.
 
 Rule: what was counted is written when the process ends, whatever the loop and the wire.
 """
@@ -19,7 +19,7 @@ from starlette.testclient import TestClient
 
 from mcp_bridges.attach import AttachedBridges
 from mcp_bridges.deprecation.reports.evidence import Evidence, read_evidence
-from mcp_bridges.deprecation.retirement import make_past
+from mcp_bridges.deprecation.retirement import build_retirement
 from mcp_runtime.assembly.compose import build_runtime
 from mcp_runtime.assembly.runtime import Runtime
 from mcp_runtime.config import AdminConfig, BridgesConfig, Config, LedgerConfig
@@ -129,17 +129,17 @@ class Parts:
 @on_both_loops()
 async def test_what_was_counted_is_handed_over_from_time_to_time_and_before_the_last_write() -> None:
     parts: Any = Parts()
-    past = replace(make_past(settings(), now=time.time), ledger=parts, modern=parts, flush_interval_s=5)
-    async with past.running():
+    retirement = replace(build_retirement(settings(), now=time.time), ledger=parts, modern=parts, flush_interval_s=5)
+    async with retirement.running():
         await anyio.sleep(12)
     assert parts.done == [("handed over", 5), ("handed over", 10), ("handed over", 12), ("written", 12)]
 
 
 @on_both_loops()
 async def test_where_no_ledger_is_kept_there_is_nothing_to_hand_over() -> None:
-    past = make_past(settings(), now=time.time)
-    assert (past.ledger, past.modern) == (None, None)
-    async with past.running():
+    retirement = build_retirement(settings(), now=time.time)
+    assert (retirement.ledger, retirement.modern) == (None, None)
+    async with retirement.running():
         await anyio.lowlevel.checkpoint()
 
 
