@@ -18,7 +18,7 @@ from mcp_runtime.core.calls.subscriptions import Subscription
 from mcp_runtime.core.dispatch.methods import METHODS, Method, Outcome, Services, Work
 from mcp_runtime.protocol.content import TextContent
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, METHOD_NOT_FOUND, PeerError, unsupported_version
-from mcp_runtime.protocol.headers import check_method, check_name, check_version, is_mirrored, version_of
+from mcp_runtime.protocol.headers import check_name, check_standard, version_of
 from mcp_runtime.protocol.jsonrpc import RequestId, encode_error, encode_json, encode_result
 from mcp_runtime.protocol.messages import REQUESTS, CallToolResult, Result, SubscriptionsListenResult, decode_params
 from mcp_runtime.protocol.meta import require
@@ -102,15 +102,14 @@ class Dispatcher:
         if method is None:
             named = None if headers is None else version_of(headers)
             if headers is not None and named is not None:
-                check_version(headers, probe.version)
+                check_standard(headers, probe.version, None)
             version = named if probe.version is None else probe.version
             self._check_version(MODERN_REVISIONS[0] if version is None else version)
             raise PeerError(METHOD_NOT_FOUND, f"Method not found: {request.method}")
         call.meta = require(probe)
         version = probe.version or ""
-        if headers is not None and not is_mirrored(headers, version, request.method):
-            check_version(headers, version)
-            check_method(headers, request.method)
+        if headers is not None:
+            check_standard(headers, version, request.method)
         self._check_version(version)
         params = (
             decode_params(request.params, REQUESTS[request.method].params) if request.typed is None else request.typed
