@@ -13,6 +13,7 @@ from msgspec import Raw, Struct
 
 from mcp_runtime.assembly.runtime import Runtime
 from mcp_runtime.core.calls.call import Call, Reply
+from mcp_runtime.core.calls.time_limit import no_limit
 from mcp_runtime.protocol.errors import PeerError
 from mcp_runtime.protocol.jsonrpc import NO_PARAMS, Request
 from mcp_runtime.protocol.meta import ClientCapabilities, MetaProbe, RequestMetaObject
@@ -200,6 +201,7 @@ class AttachedBridges:
             request=Request("discover", "server/discover", Raw(NO_PARAMS), MetaProbe(meta, None, LATEST)),
             transport="stdio",
             notify=_drop,
+            time=no_limit(),
         )
         before = call_fields.bind(dict)  # What the dispatcher binds is not for what this task does next.
         try:

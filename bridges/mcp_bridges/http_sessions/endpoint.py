@@ -302,7 +302,7 @@ class SessionsHttp:
             notify=stream.notify,
             ask=partial(self._ask, visit.session),
             close_stream=stream.let_go if stream.can_let_go else None,
-            watched_after_s=self._parts.watch.after_s,
+            patience_s=self._parts.watch.after_s,
             now=self._parts.watch.loop.now,
             new_scope=self._parts.watch.loop.new_scope,
             http_headers=visit.exchange.request_headers,

@@ -31,7 +31,7 @@ class MeteringObserver:
     def served(self, call: Call, answer: Answer | None, since: float) -> None:
         """As the port says."""
         version = call.request.probe.version or ""
-        duration_s = call.now() - since
+        duration_s = call.time.now() - since
         self._meter.request("modern", version, call.transport, call.request.method, outcome_of(answer), duration_s)
 
 

@@ -6,6 +6,7 @@ runs it under a deadline and returns the encoded answer.
 
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractContextManager
 from typing import Any, Final, cast
 
 import anyio
@@ -67,6 +68,12 @@ class Dispatcher:
                 return self._fall_over(call, error)
 
         self.dispatch = traced
+
+    async def dispatch_within(self, scope: AbstractContextManager[object, bool], call: Call) -> Answer | None:
+        """`dispatch` in `scope`, in which the call is cut off, and the answer where it was."""
+        with scope:
+            return await self.dispatch(call)
+        return self.cut_off(call)
 
     @property
     def at_work(self) -> int:
@@ -134,23 +141,21 @@ class Dispatcher:
         work = Work(self._services, call)
         self._at_work += 1
         try:
-            serving = method.serve(work, params)
-            outcome = await (serving if call.in_scope else _within(call.scope, serving))
-            answer = None if outcome is None else self._answer(call, outcome)
+            answer = self._answer(call, await method.serve(work, params))
         except BaseException as error:  # noqa: BLE001  # the one boundary to code that is not ours
             answer = self._settle(work, error)
         finally:
             self._at_work -= 1
-        return self._answer(call, self._cut_off(call)) if answer is None or call.abandoned or call.is_late else answer
+        return self._answer(call, self._cut_off(call)) if call.abandoned or call.time.is_over else answer
 
     def _cut_off(self, call: Call) -> Result:
-        """The outcome of a call that was stopped, or would not be stopped and came to a result all the same."""
+        """The outcome of a call that was cut off, or would not be and came to a result all the same."""
         if call.abandoned:
             raise _AbandonedError
-        return self._fail(call, f"Timed out after {call.timeout_s:g} s")
+        return self._fail(call, f"Timed out after {call.time.timeout_s:g} s")
 
     def cut_off(self, call: Call) -> Answer | None:
-        """What `dispatch` would have answered: for a transport whose own scope the call was cancelled in."""
+        """What `dispatch` would have answered, had the call not been cut off in the scope around that."""
         try:
             return self._answer(call, self._cut_off(call))
         except PeerError as error:
@@ -246,13 +251,6 @@ class Dispatcher:
             own = result.meta
             result.meta = {**own, **self._server_meta} if isinstance(own, dict) else self._encoded_meta
         return result
-
-
-async def _within(scope: anyio.CancelScope, serving: Awaitable[Outcome]) -> Outcome | None:
-    """What `serving` comes to, None where it was stopped."""
-    with scope:
-        return await serving
-    return None
 
 
 def too_many_requests(limit: int) -> PeerError:

@@ -33,7 +33,7 @@ class CallSpans:
             try:
                 answer = await serve(call)
             except anyio.get_cancelled_exc_class():
-                if call.abandoned or call.is_late:
+                if call.abandoned or call.time.is_over:
                     _tell(span, cut_off(call))
                 raise
             _tell(span, answer)

@@ -3,7 +3,6 @@
 Spec: 2026-07-28/basic/transports/streamable-http
 """
 
-import math
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
@@ -14,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 from mcp_runtime.config.limits import Limits
 from mcp_runtime.core.calls.call import Answer, Call, Reply, Stream
 from mcp_runtime.core.calls.observers import Observer
+from mcp_runtime.core.calls.time_limit import Cutter, TimeLimit
 from mcp_runtime.core.dispatch.dispatcher import Dispatcher
 from mcp_runtime.protocol.errors import INVALID_REQUEST, PeerError, unsupported_version
 from mcp_runtime.protocol.headers import PROTOCOL_VERSION, read_headers, version_of
@@ -85,7 +85,6 @@ class StreamableHttp:
         self._observer = observer
         self._meter = meter
         self._stopped = self._finish_stopped
-        self._is_body_cut_early = limits.body_timeout_s <= watch.after_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
@@ -104,7 +103,6 @@ class StreamableHttp:
             headers=headers,
             extra=extra,
             response=response,
-            limits=self._limits,
             stopped=self._stopped,
         )
         try:
@@ -167,10 +165,12 @@ class StreamableHttp:
             try:
                 # One scope for all that may take too long. What is sent is outside of it: no limit tears an answer.
                 if lent is None:
-                    with watch.loop.new_scope() as exchange.cutter:
+                    with watch.loop.new_scope() as scope:
+                        self._limit(exchange, scope)
                         conclude = await self._take(exchange)
                 else:
-                    exchange.cutter, lent.conclude = lent, exchange.finish_stopped
+                    self._limit(exchange, lent)
+                    lent.conclude = exchange.finish_stopped
                     try:
                         conclude = await self._take(exchange)
                     finally:
@@ -186,29 +186,32 @@ class StreamableHttp:
                 await exchange.response.finish(conclude)
             else:
                 # A stream may stay open for days: nothing of the request that opened it stays with it.
-                exchange.cutter = exchange.call = None
+                exchange.time = exchange.call = None
                 await conclude()
         except PeerError as error:
             request_id = error.id if isinstance(error, MalformedMessageError) else exchange.request_id
             await exchange.response.finish(Reply(body=encode_error(request_id, error), status=error.http_status))
 
+    def _limit(self, exchange: Exchange, cutter: Cutter) -> None:
+        watch = self._watch
+        exchange.time = TimeLimit(cutter=cutter, began=exchange.since, now=watch.loop.now, patience_s=watch.after_s)
+
     async def _take(self, exchange: Exchange) -> Reply | _Conclusion:
         """Read the body and serve what is in it: the answer, or what is to be done once that is over."""
-        if self._is_body_cut_early:
-            exchange.cutter.deadline = exchange.since + self._limits.body_timeout_s
         body = None if exchange.shortcut is None else exchange.shortcut.take_body()
         if body is None:
+            exchange.time.set(self._limits.body_timeout_s)
             body = await read_body(exchange.headers, exchange.incoming, self._limits)
+            exchange.time.lift()
         elif len(body) > self._limits.max_body_bytes:
             raise too_large(self._limits)
-        if exchange.is_old or self._is_body_cut_early:
-            exchange.cutter.deadline = math.inf
         call = self._sort(exchange, body)
         if not isinstance(call, Call):
             return call
         exchange.call, exchange.receive = call, exchange.incoming
         if exchange.is_old:  # Its body took long; what it is from here on is watched anew.
             self._watch.renew(exchange)
+            call.time.began, call.time.patience_s = exchange.since, self._watch.after_s
         return self._concluding(exchange, call, await self._dispatcher.dispatch(call))
 
     async def _finish_stopped(self, exchange: Exchange) -> None:
@@ -247,11 +250,7 @@ class StreamableHttp:
             headers=headers,
             peer=client[0] if client else None,
             http_headers=exchange.headers,
-            scope=exchange.cutter,
-            in_scope=True,
-            watched_after_s=self._watch.after_s,
-            now=self._watch.loop.now,
-            began=None if exchange.is_old else exchange.since,
+            time=exchange.time,
         )
 
     def _sort_other(
