@@ -74,7 +74,7 @@ class LegacyResponse:
     def open(self, *more: tuple[bytes, bytes]) -> PostResponse:
         """The response itself, with these headers too."""
         extra = [*self._exchange.headers, *self._verdict.headers, *more]
-        return PostResponse(self._exchange.send, extra, self._exchange.shortcut)
+        return PostResponse(self._exchange.send, extra, self._exchange.direct)
 
     async def accepted(self) -> None:
         """Say that the message was taken, and nothing else."""

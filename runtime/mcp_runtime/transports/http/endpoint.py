@@ -31,7 +31,7 @@ from mcp_runtime.protocol.messages import read_message
 from mcp_runtime.protocol.revisions import LEGACY_REVISIONS, MODERN_REVISIONS, Era, classify
 from mcp_runtime.telemetry.metrics import Meter
 from mcp_runtime.transports.http.bridge_port import HttpBridge, LegacyExchange
-from mcp_runtime.transports.http.direct import shortcut_of
+from mcp_runtime.transports.http.direct import direct_of
 from mcp_runtime.transports.http.event_stream import Events, serve_event_stream
 from mcp_runtime.transports.http.exchange import Exchange
 from mcp_runtime.transports.http.guard import Guard
@@ -89,17 +89,17 @@ class StreamableHttp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
         method: str = scope["method"]
-        shortcut = shortcut_of(scope)
-        headers = headers_of(scope) if shortcut is None or shortcut.headers is None else shortcut.headers
+        direct = direct_of(scope)
+        headers = headers_of(scope) if direct is None or direct.headers is None else direct.headers
         origin = headers.get(b"origin")
         extra: Headers = [] if origin is None else self._guard.response_headers(origin)
-        response = PostResponse(send, extra, shortcut, method != "HEAD")
+        response = PostResponse(send, extra, direct, method != "HEAD")
         exchange = Exchange(
             since=self._watch.loop.now(),
             scope=scope,
             incoming=receive,
             send=send,
-            shortcut=shortcut,
+            direct=direct,
             headers=headers,
             extra=extra,
             response=response,
@@ -128,7 +128,7 @@ class StreamableHttp:
             requested = exchange.headers.get(b"access-control-request-headers", b"")
             preflight = self._guard.preflight_headers(exchange.headers.get(b"origin"), requested)
             if preflight is not None:
-                await PostResponse(exchange.send, preflight, exchange.shortcut).send(204, b"")
+                await PostResponse(exchange.send, preflight, exchange.direct).send(204, b"")
                 return
         if await self._bridged(exchange, None):
             return
@@ -151,14 +151,14 @@ class StreamableHttp:
             request_headers=exchange.headers,
             headers=exchange.extra,
             message=message,
-            shortcut=exchange.shortcut,
+            direct=exchange.direct,
         )
         return await self._bridge.serve(legacy, body=body)
 
     async def _post(self, exchange: Exchange) -> None:
         check_media_types(exchange.headers)
         watch = self._watch
-        lent = None if exchange.shortcut is None else exchange.shortcut.lent
+        lent = None if exchange.direct is None else exchange.direct.lent
         watch.enter(exchange)
         conclude: Reply | _Conclusion | None = None
         try:
@@ -198,7 +198,7 @@ class StreamableHttp:
 
     async def _take(self, exchange: Exchange) -> Reply | _Conclusion:
         """Read the body and serve what is in it: the answer, or what is to be done once that is over."""
-        body = None if exchange.shortcut is None else exchange.shortcut.take_body()
+        body = None if exchange.direct is None else exchange.direct.take_body()
         if body is None:
             exchange.time.set(self._limits.body_timeout_s)
             body = await read_body(exchange.headers, exchange.incoming, self._limits)

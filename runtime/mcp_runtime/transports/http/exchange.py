@@ -8,7 +8,7 @@ from typing import Any
 
 from mcp_runtime.core.calls.call import Call
 from mcp_runtime.protocol.jsonrpc import RequestId
-from mcp_runtime.transports.http.direct import Shortcut
+from mcp_runtime.transports.http.direct import Direct
 from mcp_runtime.transports.http.response import Headers, PostResponse
 from mcp_runtime.transports.http.watch import Watched
 
@@ -25,7 +25,7 @@ class Exchange(Watched, kw_only=True):
     scope: Any
     incoming: Any
     send: Any
-    shortcut: Shortcut | None
+    direct: Direct | None
     headers: Mapping[bytes, bytes]
     extra: Headers
     response: PostResponse

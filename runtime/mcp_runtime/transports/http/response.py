@@ -13,7 +13,7 @@ import anyio.lowlevel
 from msgspec import Struct
 
 from mcp_runtime.core.calls.call import Reply
-from mcp_runtime.transports.http.direct import Fields, Shortcut
+from mcp_runtime.transports.http.direct import Direct, Fields
 from mcp_runtime.transports.http.server_sent_events import KEEP_ALIVE, encode_event
 
 Headers = list[tuple[bytes, bytes]]
@@ -32,12 +32,12 @@ class PostResponse(Struct, eq=False):
     """The response to one request.
 
     `extra` are headers that it gets whatever happens (CORS); `has_body` is false where its body is left out (HEAD).
-    `shortcut` is the request's, where there is one.
+    `direct` is the request's, where there is one.
     """
 
     _send: Any
     _extra: Headers
-    _shortcut: Shortcut | None = None
+    _direct: Direct | None = None
     _has_body: bool = True
     _streaming: bool = False
     _finished: bool = False
@@ -120,9 +120,9 @@ class PostResponse(Struct, eq=False):
     def _answer(self, status: int, body: bytes, headers: Fields) -> Awaitable[None] | None:
         """What to await for that, if anything."""
         self._finished = True
-        if self._shortcut is None:
+        if self._direct is None:
             return self._send_in_two(status, body, headers)
-        return self._shortcut.answer(status, (*headers, *self._extra) if self._extra else headers, body)
+        return self._direct.answer(status, (*headers, *self._extra) if self._extra else headers, body)
 
     async def _send_in_two(self, status: int, body: bytes, headers: Fields) -> None:
         fields = [*headers, *self._extra]  # a list of its own: middleware may add to it
