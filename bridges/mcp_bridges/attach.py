@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mcp_runtime.core.calls.observers import Observer
     from mcp_runtime.state.engines import State
     from mcp_runtime.telemetry.labels import TransportName
-    from mcp_runtime.transports.http.watch import Watch
+    from mcp_runtime.transports.http.patience import Patience
 
 _ANONYMOUS: Final[dict[str, Any]] = {"name": "server", "version": "0"}
 """Who answers `initialize` where the operator does not want to say: old revisions insist on a name."""
@@ -88,7 +88,7 @@ class AttachedBridges:
         self._known: Past | None = None
         self._waiting: Waiting | None = None
 
-    def http(self, watch: "Watch") -> "HttpBridges":
+    def http(self, patience: "Patience") -> "HttpBridges":
         """As the port says."""
         from mcp_bridges.calls.http_parts import HttpParts
         from mcp_bridges.http_bridge import HttpBridges
@@ -100,7 +100,7 @@ class AttachedBridges:
             services=self._services(),
             subscriptions=runtime.subscriptions,
             state=self._state or open_state(runtime.config),
-            watch=watch,
+            patience=patience,
             discover=self._discover,
             server=_ANONYMOUS,
             new_id=self._new_id,

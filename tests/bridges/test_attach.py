@@ -23,7 +23,7 @@ from mcp_runtime.config.sections import (
     LegacyClientsConfig,
     StdioHandshakeConfig,
 )
-from mcp_runtime.transports.http.watch import Watch
+from mcp_runtime.transports.http.patience import Patience
 from mcp_runtime.transports.stdio.bridge_port import StdioWire
 from tests.support.legacy_sessions import OldServer as Server
 from tests.support.legacy_sessions import bridge_settings, on_both_loops, served, serving
@@ -138,7 +138,7 @@ async def test_a_process_without_http_has_nothing_to_run_or_close() -> None:
 
 async def test_what_http_runs_ends_with_the_block() -> None:
     bridges = runtime().bridges
-    bridges.http(Watch(after_s=1, keep_alive_interval_s=1))
+    bridges.http(Patience(after_s=1, keep_alive_interval_s=1))
     async with bridges.running():
         await trio.lowlevel.checkpoint()
         bridges.close()
@@ -151,7 +151,7 @@ async def test_beside_http_stdio_leaves_the_keeping_to_it(tmp_path: Path) -> Non
     for with_http, starts in ((True, 0), (False, 1)):
         bridges = runtime(ledger=ledger).bridges
         if with_http:
-            bridges.http(Watch(after_s=1, keep_alive_interval_s=1))
+            bridges.http(Patience(after_s=1, keep_alive_interval_s=1))
         assert isinstance(bridges.stdio(wire), HandshakeStdio)
         assert len(started) == starts
 
@@ -167,7 +167,7 @@ class Everybody:
 
 async def test_with_a_gate_of_ones_own_nothing_is_kept() -> None:
     bridges = AttachedBridges(runtime(), gate=Everybody())
-    bridges.http(Watch(after_s=1, keep_alive_interval_s=1))
+    bridges.http(Patience(after_s=1, keep_alive_interval_s=1))
     async with bridges.running():
         await trio.lowlevel.checkpoint()
     assert isinstance(bridges.stdio(WIRE), HandshakeStdio)

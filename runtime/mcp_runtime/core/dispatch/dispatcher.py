@@ -16,7 +16,7 @@ from mcp_runtime.core.calls.call import Answer, Call, Reply, Stream
 from mcp_runtime.core.calls.errors import ArgumentsError, PluginError, ToolError
 from mcp_runtime.core.calls.rounds import InputNeeded
 from mcp_runtime.core.calls.subscriptions import Subscription
-from mcp_runtime.core.dispatch.methods import METHODS, Method, Outcome, Services, Work
+from mcp_runtime.core.dispatch.methods import METHODS, Method, MethodResult, Services, Work
 from mcp_runtime.protocol.content import TextContent
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, METHOD_NOT_FOUND, PeerError, unsupported_version
 from mcp_runtime.protocol.headers import check_name, check_standard, version_of
@@ -149,7 +149,7 @@ class Dispatcher:
         return self._answer(call, self._cut_off(call)) if call.abandoned or call.time.is_over else answer
 
     def _cut_off(self, call: Call) -> Result:
-        """The outcome of a call that was cut off, or would not be and came to a result all the same."""
+        """The result of a call that was cut off, or would not be and came to a result all the same."""
         if call.abandoned:
             raise _AbandonedError
         return self._fail(call, f"Timed out after {call.time.timeout_s:g} s")
@@ -166,7 +166,7 @@ class Dispatcher:
     def _settle(self, work: Work, error: BaseException) -> Answer:
         """The answer to a call whose handler raised `error`. What fails while that is told, is told in its place."""
         try:
-            return self._answer(work.call, self._outcome_of(work, _single(error)))
+            return self._answer(work.call, self._result_of(work, _single(error)))
         except (PeerError, _AbandonedError):
             raise
         except BaseException as second:  # as in `_serve`: its text and its data are an author's
@@ -174,7 +174,7 @@ class Dispatcher:
                 raise
             return self._answer(work.call, self._incident(work.call, second))
 
-    def _outcome_of(self, work: Work, error: BaseException) -> Outcome:
+    def _result_of(self, work: Work, error: BaseException) -> MethodResult:
         if _passes(error):
             raise error
         if work.call.abandoned:
@@ -189,7 +189,7 @@ class Dispatcher:
             case _:
                 return self._incident(work.call, error)
 
-    def _ask(self, work: Work, needed: InputNeeded) -> Outcome:
+    def _ask(self, work: Work, needed: InputNeeded) -> MethodResult:
         if work.rounds is None:
             return self._incident(work.call, PluginError(f"{work.call.request.method} cannot ask for input"))
         try:
@@ -221,19 +221,19 @@ class Dispatcher:
             return CallToolResult(content=[TextContent(text)], is_error=True)
         raise PeerError(INTERNAL_ERROR, text)
 
-    def _answer(self, call: Call, outcome: Outcome) -> Answer:
-        if isinstance(outcome, CallToolResult):
-            body = encode_result(call.request.id, self._stamp(outcome))
-            return Reply(body=body, outcome="tool_error" if outcome.is_error is True else "ok")
-        if isinstance(outcome, Raw):
-            return Reply(body=encode_result(call.request.id, outcome))
-        if isinstance(outcome, Subscription):
+    def _answer(self, call: Call, result: MethodResult) -> Answer:
+        if isinstance(result, CallToolResult):
+            body = encode_result(call.request.id, self._stamp(result))
+            return Reply(body=body, outcome="tool_error" if result.is_error is True else "ok")
+        if isinstance(result, Raw):
+            return Reply(body=encode_result(call.request.id, result))
+        if isinstance(result, Subscription):
             # A stream may stay open for days; what it was asked with is not to stay with it.
             fields = call.log_fields()
             call_fields.bind(lambda: fields)
-            result = SubscriptionsListenResult(meta={**outcome.meta})
-            return Stream(subscription=outcome, final=encode_result(call.request.id, self._stamp(result)))
-        return Reply(body=encode_result(call.request.id, self._stamp(outcome)))
+            final = SubscriptionsListenResult(meta={**result.meta})
+            return Stream(subscription=result, final=encode_result(call.request.id, self._stamp(final)))
+        return Reply(body=encode_result(call.request.id, self._stamp(result)))
 
     def _refuse(self, call: Call, error: PeerError, outcome: OutcomeName = "error") -> Reply:
         try:

@@ -45,7 +45,8 @@ from mcp_runtime.protocol.revisions import MODERN_REVISIONS
 if TYPE_CHECKING:
     from mcp_runtime.state.seal.sealer import Sealer
 
-Outcome = Result | Raw | Subscription
+MethodResult = Result | Raw | Subscription
+"""What a method gives back: Raw is a result that is encoded already, a Subscription a stream that is open now."""
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,7 +101,7 @@ class Work(Struct, eq=False):
 class Method(msgspec.Struct, frozen=True, kw_only=True):
     """A row of the method table: the function, and what `Mcp-Name` mirrors, if anything."""
 
-    serve: Callable[[Work, Any], Awaitable[Outcome]]
+    serve: Callable[[Work, Any], Awaitable[MethodResult]]
     mirrored_name: Callable[[Any], str] | None = None
 
 

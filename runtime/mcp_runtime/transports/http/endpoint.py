@@ -35,6 +35,7 @@ from mcp_runtime.transports.http.direct import direct_of
 from mcp_runtime.transports.http.event_stream import Events, serve_event_stream
 from mcp_runtime.transports.http.exchange import Exchange
 from mcp_runtime.transports.http.guard import Guard
+from mcp_runtime.transports.http.patience import Patience
 from mcp_runtime.transports.http.request import (
     ClientGoneError,
     HttpRefusalError,
@@ -46,9 +47,8 @@ from mcp_runtime.transports.http.request import (
     too_large,
     too_slow,
 )
-from mcp_runtime.transports.http.response import Headers, PostResponse
+from mcp_runtime.transports.http.response import HeaderLines, PostResponse
 from mcp_runtime.transports.http.server_sent_events import encode_event
-from mcp_runtime.transports.http.watch import Watch
 
 _JSON: Final = (b"content-type", b"application/json")
 
@@ -71,7 +71,7 @@ class StreamableHttp:
         path: str,
         guard: Guard,
         limits: Limits,
-        watch: Watch,
+        patience: Patience,
         bridge: HttpBridge | None = None,
         observer: Observer | None = None,
         meter: Meter | None = None,
@@ -80,7 +80,7 @@ class StreamableHttp:
         self._path = path
         self._guard = guard
         self._limits = limits
-        self._watch = watch
+        self._patience = patience
         self._bridge = bridge
         self._observer = observer
         self._meter = meter
@@ -92,10 +92,10 @@ class StreamableHttp:
         direct = direct_of(scope)
         headers = headers_of(scope) if direct is None or direct.headers is None else direct.headers
         origin = headers.get(b"origin")
-        extra: Headers = [] if origin is None else self._guard.response_headers(origin)
+        extra: HeaderLines = [] if origin is None else self._guard.response_headers(origin)
         response = PostResponse(send, extra, direct, method != "HEAD")
         exchange = Exchange(
-            since=self._watch.loop.now(),
+            since=self._patience.loop.now(),
             scope=scope,
             incoming=receive,
             send=send,
@@ -157,15 +157,15 @@ class StreamableHttp:
 
     async def _post(self, exchange: Exchange) -> None:
         check_media_types(exchange.headers)
-        watch = self._watch
+        patience = self._patience
         lent = None if exchange.direct is None else exchange.direct.lent
-        watch.enter(exchange)
+        patience.enter(exchange)
         conclude: Reply | _Conclusion | None = None
         try:
             try:
                 # One scope for all that may take too long. What is sent is outside of it: no limit tears an answer.
                 if lent is None:
-                    with watch.loop.new_scope() as scope:
+                    with patience.loop.new_scope() as scope:
                         self._limit(exchange, scope)
                         conclude = await self._take(exchange)
                 else:
@@ -179,7 +179,7 @@ class StreamableHttp:
                         elif not exchange.is_passed_on:
                             lent.end()
             finally:
-                watch.leave(exchange)
+                patience.leave(exchange)
             if conclude is None:
                 conclude = self._cut_off(exchange)
             if isinstance(conclude, Reply):
@@ -193,8 +193,8 @@ class StreamableHttp:
             await exchange.response.finish(Reply(body=encode_error(request_id, error), status=error.http_status))
 
     def _limit(self, exchange: Exchange, cutter: Cutter) -> None:
-        watch = self._watch
-        exchange.time = TimeLimit(cutter=cutter, began=exchange.since, now=watch.loop.now, patience_s=watch.after_s)
+        now, patience_s = self._patience.loop.now, self._patience.after_s
+        exchange.time = TimeLimit(cutter=cutter, began=exchange.since, now=now, patience_s=patience_s)
 
     async def _take(self, exchange: Exchange) -> Reply | _Conclusion:
         """Read the body and serve what is in it: the answer, or what is to be done once that is over."""
@@ -210,8 +210,8 @@ class StreamableHttp:
             return call
         exchange.call, exchange.receive = call, exchange.incoming
         if exchange.is_old:  # Its body took long; what it is from here on is watched anew.
-            self._watch.renew(exchange)
-            call.time.began, call.time.patience_s = exchange.since, self._watch.after_s
+            self._patience.renew(exchange)
+            call.time.began, call.time.patience_s = exchange.since, self._patience.after_s
         return self._concluding(exchange, call, await self._dispatcher.dispatch(call))
 
     async def _finish_stopped(self, exchange: Exchange) -> None:
@@ -307,7 +307,7 @@ class StreamableHttp:
         if self._meter is not None:
             self._meter.stream_opened("modern", "streamable_http")
         try:
-            await serve_event_stream(_events(stream), exchange.incoming, exchange.response, watch=self._watch)
+            await serve_event_stream(_events(stream), exchange.incoming, exchange.response, patience=self._patience)
         finally:
             stream.subscription.leave()
             if self._meter is not None:
