@@ -1,4 +1,4 @@
-"""One stateless call on its way through the runtime. Rule: everything a handler may know of its request is in here.
+"""The call: one request on its way through the runtime. Rule: all that a handler may know of its request is in here.
 
 Spec: 2026-07-28/basic#statelessness
 """
@@ -53,7 +53,7 @@ class Call(Struct, kw_only=True, eq=False):
         await self.notify(message)
 
     def log_fields(self) -> dict[str, object]:
-        """What every log event about it says: method and id, its client, and the trace that it is part of."""
+        """The fields of every log event about it: method and id, its client, and the trace that it is part of."""
         fields: dict[str, object] = {"method": self.request.method, "request_id": self.request.id}
         info = self.meta.client_info
         if info is not UNSET:
@@ -69,19 +69,19 @@ class Call(Struct, kw_only=True, eq=False):
 
 
 class Reply(Struct, frozen=True, kw_only=True):
-    """The encoded response, the HTTP status it travels with, and seconds for `Retry-After` where a retry may help.
-
-    `outcome` is what it comes to, for those who count.
-    """
+    """The answer to a call: one encoded response."""
 
     body: bytes
     status: int = 200
+    """The HTTP status it travels with."""
     retry_after_s: int | None = None
+    """Seconds for `Retry-After`, where a retry may help."""
     outcome: OutcomeName = "ok"
+    """What it comes to, for those who count."""
 
 
 class Stream(Struct, frozen=True, kw_only=True):
-    """An open subscription; when it ends by the server's will, `final` is the encoded response to send last."""
+    """The answer that stays open: a subscription, and the encoded response to send last where the server ends it."""
 
     subscription: Subscription
     final: bytes

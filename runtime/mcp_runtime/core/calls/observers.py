@@ -1,4 +1,4 @@
-"""Who is told of what was served. Rule: told after the answer is known, and never waited for.
+"""Observers: parts that are told of each request. Rule: told after the answer is known, and never waited for.
 
 Observers see requests of modern revisions: what older ones are bridged from, their bridges count themselves.
 """
@@ -12,7 +12,7 @@ from mcp_runtime.telemetry.metrics import Meter
 
 
 class Observer(Protocol):
-    """Is told of requests."""
+    """A part that is told of requests."""
 
     def served(self, call: Call, answer: Answer | None, since: float) -> None:
         """A request that came in at `since` (loop seconds) has its answer, None where its client gave up.
@@ -23,7 +23,7 @@ class Observer(Protocol):
 
 
 class MeteringObserver:
-    """Tells a meter."""
+    """An observer that tells a meter."""
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
@@ -36,7 +36,7 @@ class MeteringObserver:
 
 
 class Observers:
-    """Several, told one after the other."""
+    """Several observers as one, told one after the other."""
 
     def __init__(self, observers: Sequence[Observer]) -> None:
         self._observers = tuple(observers)

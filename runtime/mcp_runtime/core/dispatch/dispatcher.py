@@ -1,4 +1,4 @@
-"""Route one request to one handler. Rule: only this file turns what a handler does, or fails to do, into an answer.
+"""The dispatcher: routes a call to its handler. Rule: only this file makes an answer of what a handler does.
 
 Start reading here: a transport makes a Call, `dispatch` checks it against the protocol, finds its method in the table,
 runs it under a deadline and returns the encoded answer.

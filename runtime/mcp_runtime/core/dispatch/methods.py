@@ -1,6 +1,4 @@
-"""What each method does.
-
-Rule: a function a method; it takes typed params and returns a typed result or raises PeerError.
+"""The method table. Rule: a function a method; it takes typed params and returns a typed result or raises PeerError.
 
 Spec: 2026-07-28/schema
 """
@@ -50,7 +48,7 @@ MethodResult = Result | Raw | Subscription
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
-    """What methods work with. `versions` are the revisions this server names as supported."""
+    """The parts that methods work with. `versions` are the revisions this server names as supported."""
 
     catalog: Catalog
     subscriptions: Subscriptions

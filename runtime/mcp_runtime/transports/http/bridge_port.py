@@ -17,18 +17,17 @@ if TYPE_CHECKING:  # stdio reads this file too, and has no use for starlette
 
 
 class LegacyExchange(Struct, frozen=True, kw_only=True):
-    """One HTTP request for a bridge: its ASGI ends, its headers by name, and headers for the answer (CORS).
-
-    `message` is the one in its body, where that was read and is no batch.
-    `direct` is the request's, where there is one.
-    """
+    """One HTTP request for a bridge."""
 
     scope: "Scope"
     receive: "Receive"
     send: "Send"
     request_headers: Mapping[bytes, bytes]
+    """Its headers by name."""
     headers: list[tuple[bytes, bytes]]
+    """Headers for the answer (CORS)."""
     message: Message | None = None
+    """The one in its body, where that was read and is no batch."""
     direct: Direct | None = None
 
     @property

@@ -54,7 +54,7 @@ _JSON: Final = (b"content-type", b"application/json")
 
 
 _Conclusion = Callable[[], Awaitable[None]]
-"""What is left to do for a request once nothing of it may be cut off any more."""
+"""The rest of the work for a request, once nothing of it may be cut off any more."""
 
 
 async def _nothing() -> None:
@@ -62,7 +62,7 @@ async def _nothing() -> None:
 
 
 class StreamableHttp:
-    """One endpoint. `path` is where it is ("/mcp"); `bridge`, if any, gets what is not of this revision."""
+    """The ASGI application at `path` ("/mcp"); `bridge`, if any, gets what is not of this revision."""
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ _MAX_KNOWN_HOSTS: Final = 64
 
 
 class Guard:
-    """Knows the names this server goes by and the origins it answers to.
+    """The check of names and origins: those this server goes by, and those it answers to.
 
     `allowed_hosts` are names, with a port or without, "*.example.com" for a domain's subdomains, "*" for any; loopback
     names and `bind_hosts` are always allowed. `allowed_origins` are full origins ("https://app.example.com"), "*" for

@@ -1,4 +1,4 @@
-"""One JSON message a line, on stdin and stdout. Rule: whatever a line is, the next one still works.
+"""The stdio transport: one JSON message a line. Rule: whatever a line is, the next one still works.
 
 Spec: 2026-07-28/basic/transports/stdio
 """
@@ -42,7 +42,7 @@ CANCELLED = "notifications/cancelled"
 
 
 class Stdio:
-    """One client on a pair of byte streams. `serve` ends at the end of input; calls still at work get `eof_grace_s`."""
+    """The transport of one client. `serve` ends at the end of input; calls still at work get `eof_grace_s`."""
 
     def __init__(
         self,
