@@ -12,8 +12,13 @@ from mcp_runtime.platform.loops import ANY_LOOP
 class Cutter(Protocol):
     """What cuts a call off: the cancel scope that its transport serves it in, its own or one that was lent."""
 
-    deadline: float
-    """When it does so by itself, in loop seconds."""
+    @property
+    def deadline(self) -> float:
+        """When it does so by itself, in loop seconds."""
+        ...
+
+    @deadline.setter
+    def deadline(self, value: float, /) -> None: ...
 
     def cancel(self) -> None:
         """Do so now."""
