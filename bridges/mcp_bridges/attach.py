@@ -16,6 +16,7 @@ from msgspec import Raw, Struct
 
 from mcp_runtime.assembly.runtime import Core
 from mcp_runtime.core.calls.call import Call, Reply
+from mcp_runtime.core.calls.time_limit import no_limit
 from mcp_runtime.protocol.errors import PeerError
 from mcp_runtime.protocol.jsonrpc import NO_PARAMS, Request
 from mcp_runtime.protocol.meta import ClientCapabilities, MetaProbe, RequestMetaObject
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from mcp_runtime.core.calls.observers import Observer
     from mcp_runtime.state.engines import State
     from mcp_runtime.telemetry.labels import TransportName
-    from mcp_runtime.transports.http.watch import Watch
+    from mcp_runtime.transports.http.patience import Patience
 
 _ANONYMOUS: Final[dict[str, Any]] = {"name": "server", "version": "0"}
 """The name of a server whose operator gives it none to tell: old revisions insist on one."""
@@ -91,11 +92,11 @@ class AttachedBridges:
         self._in_use = anyio.Event()
         """Set once there is a bridge that old clients can come to."""
 
-    def http(self, watch: "Watch") -> "HttpBridges":
+    def http(self, patience: "Patience") -> "HttpBridges":
         """As the port says. Before `running`, which runs it too."""
         from mcp_bridges.http_bridge import HttpBridges
 
-        self._http = HttpBridges(self._http_parts(watch), self._setting("http_sse"), now=self._now)
+        self._http = HttpBridges(self._http_parts(patience), self._setting("http_sse"), now=self._now)
         self._in_use.set()
         return self._http
 
@@ -205,7 +206,7 @@ class AttachedBridges:
             max_batch=config.bridges.http_sessions.max_batch_messages,
         )
 
-    def _http_parts(self, watch: "Watch") -> "HttpParts":
+    def _http_parts(self, patience: "Patience") -> "HttpParts":
         """The parts that the bridges over HTTP share."""
         from mcp_bridges.calls.http_parts import HttpParts
         from mcp_runtime.state.engines import open_state
@@ -215,7 +216,7 @@ class AttachedBridges:
             services=self._services,
             subscriptions=self._core.subscriptions,
             state=self._state or open_state(self._core.config),
-            watch=watch,
+            patience=patience,
             discover=self._discover,
             server=_ANONYMOUS,
             new_id=self._new_id,
@@ -228,6 +229,7 @@ class AttachedBridges:
             request=Request("discover", "server/discover", Raw(NO_PARAMS), MetaProbe(meta, None, LATEST)),
             transport="stdio",
             notify=_drop,
+            time=no_limit(),
         )
         before = call_fields.bind(dict)  # What the dispatcher binds is not for what this task does next.
         try:

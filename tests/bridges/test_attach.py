@@ -27,7 +27,7 @@ from mcp_runtime.config.sections import (
     StdioHandshakeConfig,
 )
 from mcp_runtime.protocol.messages import read_message
-from mcp_runtime.transports.http.watch import Watch
+from mcp_runtime.transports.http.patience import Patience
 from mcp_runtime.transports.stdio.bridge_port import StdioWire
 from tests.support.legacy_messages import opening
 from tests.support.legacy_sessions import OldServer as Server
@@ -144,7 +144,7 @@ async def test_a_process_without_http_has_nothing_to_run_or_close() -> None:
 
 async def test_what_http_runs_ends_with_the_block() -> None:
     bridges = runtime().bridges
-    bridges.http(Watch(after_s=1, keep_alive_interval_s=1))
+    bridges.http(Patience(after_s=1, keep_alive_interval_s=1))
     async with bridges.running():
         await trio.lowlevel.checkpoint()
         bridges.close()
@@ -160,7 +160,7 @@ async def test_whatever_is_asked_for_first_the_past_is_kept_once(order: tuple[st
     made = runtime(ledger=ledger, admin=AdminConfig(bind=("127.0.0.1:0",)))
     assert made.bridges is not None
     asks = {
-        "http": lambda: made.bridges.http(Watch(after_s=1, keep_alive_interval_s=1)),
+        "http": lambda: made.bridges.http(Patience(after_s=1, keep_alive_interval_s=1)),
         "stdio": lambda: made.bridges.stdio(StdioWire(send=_drop, start=started.append)),
         "observer": made.bridges.observer,
         "admin_routes": made.bridges.admin_routes,
@@ -223,7 +223,7 @@ class Everybody:
 
 async def test_with_a_gate_of_ones_own_they_run_all_the_same() -> None:
     bridges = AttachedBridges(runtime(), gate=Everybody())
-    bridges.http(Watch(after_s=1, keep_alive_interval_s=1))
+    bridges.http(Patience(after_s=1, keep_alive_interval_s=1))
     async with bridges.running():
         await trio.lowlevel.checkpoint()
     assert isinstance(bridges.stdio(WIRE), HandshakeStdio)

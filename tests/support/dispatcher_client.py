@@ -1,7 +1,9 @@
 """A client that speaks to the dispatcher of a real runtime. Rule: a request says all that the test leaves out."""
 
 import json
-from typing import Any, Self
+from typing import Any, Self, cast
+
+import anyio
 
 from mcp_runtime import Plugin
 from mcp_runtime.assembly.compose import build_runtime
@@ -9,6 +11,8 @@ from mcp_runtime.assembly.runtime import Runtime
 from mcp_runtime.config import Config, SealConfig
 from mcp_runtime.config.secret import Secret
 from mcp_runtime.core.calls.call import Answer, Call, Reply
+from mcp_runtime.core.calls.time_limit import TimeLimit
+from mcp_runtime.platform.loops import loop_at_hand
 from mcp_runtime.protocol.headers import METHOD, NAME, PARAM_PREFIX, PROTOCOL_VERSION, Headers, encode_value
 from mcp_runtime.protocol.jsonrpc import Request, RequestId
 from mcp_runtime.protocol.messages import read_message
@@ -81,6 +85,7 @@ class Client:
         message = {"jsonrpc": "2.0", "id": id, "method": method, "params": {"_meta": META, **(params or {})}}
         request = read_message(json.dumps(message).encode())
         assert isinstance(request, Request)
+        loop = loop_at_hand()
         return Call(
             request=request,
             transport="stdio" if headers is None else "streamable_http",
@@ -88,11 +93,12 @@ class Client:
             headers=headers,
             principal=principal,
             peer=peer,
+            time=TimeLimit(cutter=loop.new_scope(), began=loop.now(), now=loop.now),
         )
 
     async def dispatch(self, call: Call) -> Answer | None:
         """What the dispatcher makes of `call`."""
-        return await self.runtime.dispatcher.dispatch(call)
+        return await self.runtime.dispatcher.dispatch_within(cast("anyio.CancelScope", call.time.cutter), call)
 
     async def reply(self, method: str, params: dict[str, Any] | None = None, **options: Any) -> Reply:
         """The reply to a request."""

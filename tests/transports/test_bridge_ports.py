@@ -17,7 +17,7 @@ from mcp_runtime.protocol.jsonrpc import Request
 from mcp_runtime.transports.http.bridge_port import LegacyExchange
 from mcp_runtime.transports.http.endpoint import StreamableHttp
 from mcp_runtime.transports.http.guard import Guard
-from mcp_runtime.transports.http.watch import Watch
+from mcp_runtime.transports.http.patience import Patience
 from mcp_runtime.transports.stdio.bridge_port import StdioWire
 from mcp_runtime.transports.stdio.transport import Stdio
 from tests.support.clocks import Backend, run
@@ -55,16 +55,16 @@ class ToyHttpBridge:
 async def bridged(bridge: ToyHttpBridge) -> AsyncGenerator[HttpClient, None]:
     """A client of an endpoint with the bridge attached."""
     runtime = build_runtime(settings(), (make_plugin([]),))
-    watch = Watch(after_s=0.25, keep_alive_interval_s=15)
+    patience = Patience(after_s=0.25, keep_alive_interval_s=15)
     endpoint = StreamableHttp(
         runtime.dispatcher,
         path="/mcp",
         guard=Guard(allowed_hosts=(), bind_hosts=(), allowed_origins=(), cors=False),
         limits=runtime.config.limits,
-        watch=watch,
+        patience=patience,
         bridge=bridge,
     )
-    async with runtime.running(), watch.running(), anyio.create_task_group() as tasks:
+    async with runtime.running(), patience.running(), anyio.create_task_group() as tasks:
         yield HttpClient(endpoint, runtime, [], tasks)
 
 

@@ -17,8 +17,8 @@ from mcp_runtime.state.engines import State
 from mcp_runtime.telemetry.labels import TransportName
 from mcp_runtime.transports.http.bridge_port import LegacyExchange
 from mcp_runtime.transports.http.direct import Fields
+from mcp_runtime.transports.http.patience import Patience
 from mcp_runtime.transports.http.response import PostResponse
-from mcp_runtime.transports.http.watch import Watch
 
 _CLIENTS: Final = 1024
 """Clients seen lately, made once each."""
@@ -35,7 +35,7 @@ class HttpParts(msgspec.Struct, frozen=True, kw_only=True):
     services: LegacyServices
     subscriptions: Subscriptions
     state: State
-    watch: Watch
+    patience: Patience
     discover: Callable[[], Awaitable[dict[str, Any]]]
     server: dict[str, Any]
     new_id: Callable[[], str]
@@ -74,7 +74,7 @@ class LegacyResponse:
     def open(self, *more: tuple[bytes, bytes]) -> PostResponse:
         """The response itself, with these headers too."""
         extra = [*self._exchange.headers, *self._verdict.headers, *more]
-        return PostResponse(self._exchange.send, extra, self._exchange.shortcut)
+        return PostResponse(self._exchange.send, extra, self._exchange.direct)
 
     async def accepted(self) -> None:
         """Say that the message was taken, and nothing else."""

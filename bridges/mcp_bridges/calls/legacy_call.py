@@ -23,6 +23,7 @@ from mcp_bridges.revisions.translation import at_least, error_for, notification_
 from mcp_bridges.sessions.session import Session, stateless, with_answers
 from mcp_runtime.core.calls.call import Call, CloseStream, Notify, Reply
 from mcp_runtime.core.calls.observers import outcome_of
+from mcp_runtime.core.calls.time_limit import Cutter, TimeLimit
 from mcp_runtime.core.dispatch.dispatcher import Dispatcher
 from mcp_runtime.platform.lent_scope import LentScope
 from mcp_runtime.platform.loops import ANY_LOOP, new_scope
@@ -138,7 +139,7 @@ class _UnansweredError(Exception):
 class LegacyCall(msgspec.Struct, kw_only=True, eq=False):
     """A request at work. `notify` and `ask` reach the client on the request's own stream.
 
-    `close_stream` lets go of that stream's connection, where the client would come back. `watched_after_s` is when
+    `close_stream` lets go of that stream's connection, where the client would come back. `patience_s` is when
     somebody calls `keep_time`, infinite where nobody does. `now` is the loop's clock, and `new_scope` makes its scopes.
     `http_headers` are those that the request came with.
     `lent` is a scope for its first round: where it is cut off in there, whoever has set its `conclude` asks `cut_off`.
@@ -153,7 +154,7 @@ class LegacyCall(msgspec.Struct, kw_only=True, eq=False):
     notify: Notify
     ask: Ask
     close_stream: CloseStream | None = None
-    watched_after_s: float = math.inf
+    patience_s: float = math.inf
     now: Callable[[], float] = ANY_LOOP.now
     new_scope: Callable[[], anyio.CancelScope] = new_scope
     http_headers: Mapping[bytes, bytes] | None = None
@@ -174,9 +175,9 @@ class LegacyCall(msgspec.Struct, kw_only=True, eq=False):
 
     def keep_time(self) -> None:
         """The call is not over yet: from here on time limits count."""
-        self.watched_after_s = math.inf
+        self.patience_s = math.inf
         if self._at_work is not None:
-            self._at_work.keep_time()
+            self._at_work.time.keep()
 
     async def run(self) -> Reply | None:
         """The response in the session's revision, None where the client gave up."""
@@ -227,27 +228,31 @@ class LegacyCall(msgspec.Struct, kw_only=True, eq=False):
             return Reply(body=encode_error(self.request.id, problem), outcome="error")
 
     async def _dispatch(self, request: Request) -> Reply | None:
+        dispatcher = self.services.dispatcher
         lent, self.lent = self.lent, None  # The next round has a scope of its own.
-        call = Call(
+        if lent is not None:
+            answer = await dispatcher.dispatch(self._begin(request, lent))
+            await lent.give_back()
+        else:
+            scope = self.new_scope()
+            answer = await dispatcher.dispatch_within(scope, self._begin(request, scope))
+        self._at_work = None
+        return answer if isinstance(answer, Reply) else None
+
+    def _begin(self, request: Request, cutter: Cutter) -> Call:
+        """One round, at work from here on."""
+        self._at_work = call = Call(
             request=stateless(request, self.session, self.log_level),
             transport=self.transport,
             notify=self._notify_in_revision(),
             principal=self.client.principal,
             peer=self.client.peer,
             close_stream=self.close_stream,
-            watched_after_s=self.watched_after_s,
-            now=self.now,
             http_headers=self.http_headers,
-            scope=self.new_scope() if lent is None else cast("anyio.CancelScope", lent),
-            in_scope=lent is not None,
+            time=TimeLimit(cutter=cutter, began=self.now(), now=self.now, patience_s=self.patience_s),
             spoken=self.session.revision,
         )
-        self._at_work = call
-        answer = await self.services.dispatcher.dispatch(call)
-        if lent is not None:
-            await lent.give_back()
-        self._at_work = None
-        return answer if isinstance(answer, Reply) else None
+        return call
 
     def _notify_in_revision(self) -> Notify:
         async def notify(message: bytes) -> None:

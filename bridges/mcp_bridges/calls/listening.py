@@ -20,6 +20,7 @@ from mcp_runtime.core.calls.subscriptions import (
     list_changed,
     resource_updated,
 )
+from mcp_runtime.core.calls.time_limit import no_limit
 from mcp_runtime.core.dispatch.dispatcher import Dispatcher
 from mcp_runtime.protocol.jsonrpc import Request, encode_json, encode_notification
 from mcp_runtime.protocol.meta import ClientCapabilities, MetaProbe, RequestMetaObject
@@ -74,6 +75,7 @@ class Listening:
             request=Request("listening", "subscriptions/listen", Raw(encode_json({"notifications": wanted})), _PROBE),
             transport=self._transport,
             notify=_drop,
+            time=no_limit(),
         )
         answer = await self._dispatcher.serve(call)
         if not isinstance(answer, Stream):

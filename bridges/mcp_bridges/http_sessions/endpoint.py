@@ -57,7 +57,7 @@ from mcp_runtime.protocol.jsonrpc import (
 from mcp_runtime.protocol.legacy import INITIALIZE
 from mcp_runtime.protocol.revisions import LEGACY_REVISIONS
 from mcp_runtime.transports.http.bridge_port import LegacyExchange
-from mcp_runtime.transports.http.watch import Watched
+from mcp_runtime.transports.http.patience import Watched
 
 _EMPTY: Final = Raw(b"{}")
 
@@ -302,27 +302,27 @@ class SessionsHttp:
             notify=stream.notify,
             ask=partial(self._ask, visit.session),
             close_stream=stream.let_go if stream.can_let_go else None,
-            watched_after_s=self._parts.watch.after_s,
-            now=self._parts.watch.loop.now,
-            new_scope=self._parts.watch.loop.new_scope,
+            patience_s=self._parts.patience.after_s,
+            now=self._parts.patience.loop.now,
+            new_scope=self._parts.patience.loop.new_scope,
             http_headers=visit.exchange.request_headers,
             lent=visit.exchange.lent,
         )
         watched = _WatchedCall(
             receive=visit.exchange.receive,
             every_s=self._let_go_after_s,
-            since=self._parts.watch.loop.now(),
+            since=self._parts.patience.loop.now(),
             call=call,
             stream=stream,
         )
         self._calls.enter(visit.session, call)
         if call.lent is not None:
             call.lent.conclude = partial(self._finish_cut_off, stream, call)
-        self._parts.watch.enter(watched)
+        self._parts.patience.enter(watched)
         try:
             return await call.run()
         finally:
-            self._parts.watch.leave(watched)
+            self._parts.patience.leave(watched)
             self._calls.leave(visit.session, call)
 
     async def _finish_cut_off(self, stream: PostStream, call: LegacyCall) -> None:

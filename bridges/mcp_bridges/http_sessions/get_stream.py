@@ -119,7 +119,9 @@ class SessionStream:
 
     async def _send(self, visit: Visit, events: Events) -> None:
         with self._parts.services.open_stream("streamable_http"):
-            await serve_event_stream(events, visit.exchange.receive, visit.response.open(), watch=self._parts.watch)
+            await serve_event_stream(
+                events, visit.exchange.receive, visit.response.open(), patience=self._parts.patience
+            )
 
     async def _events(self, session: Session, listening: Listening) -> Events:
         if speaks_polling(session.revision):

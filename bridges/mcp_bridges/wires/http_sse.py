@@ -177,7 +177,7 @@ class HttpSse:
                             stream.events(f"{endpoint}?session_id={token}"),
                             exchange.receive,
                             response.open(),
-                            watch=self._parts.watch,
+                            patience=self._parts.patience,
                         )
             finally:
                 del self._open[session.id]

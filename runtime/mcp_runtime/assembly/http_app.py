@@ -20,8 +20,8 @@ from mcp_runtime.platform.garbage import freeze_what_is_there
 from mcp_runtime.transports.http.endpoint import StreamableHttp
 from mcp_runtime.transports.http.event_stream import end_with_uvicorn
 from mcp_runtime.transports.http.guard import Guard
+from mcp_runtime.transports.http.patience import Patience
 from mcp_runtime.transports.http.unread_answer import serve_with_an_answer
-from mcp_runtime.transports.http.watch import Watch
 
 _POLICY_VIOLATION: Final = 1008
 """RFC 6455 7.4.1; before the handshake is accepted, servers make a 403 of it."""
@@ -38,7 +38,7 @@ class HttpApp:
         http = runtime.config.http
         self.runtime = runtime
         self._is_hosted = is_hosted
-        self._watch = Watch(after_s=http.watch_after_s, keep_alive_interval_s=http.keep_alive_interval_s)
+        self._patience = Patience(after_s=http.watch_after_s, keep_alive_interval_s=http.keep_alive_interval_s)
         self._endpoint = StreamableHttp(
             runtime.dispatcher,
             path=http.path,
@@ -49,8 +49,8 @@ class HttpApp:
                 cors=http.cors,
             ),
             limits=runtime.config.limits,
-            watch=self._watch,
-            bridge=None if runtime.bridges is None else runtime.bridges.http(self._watch),
+            patience=self._patience,
+            bridge=None if runtime.bridges is None else runtime.bridges.http(self._patience),
             observer=runtime.observer(),
             meter=runtime.metrics,
         )
@@ -60,10 +60,10 @@ class HttpApp:
         """The lifespan around requests, as `FastAPI(lifespan=app.lifespan)` has it where this app is mounted."""
         self.runtime.sealer()  # Now, while whoever started it is looking, rather than at the first question.
         close = self.runtime.close_streams
-        async with self.runtime.running(), self._watch.running(), anyio.create_task_group() as beside:
+        async with self.runtime.running(), self._patience.running(), anyio.create_task_group() as beside:
             if current_async_library() == "asyncio":
                 grace_s = self.runtime.config.http.drain_grace_s
-                beside.start_soon(partial(end_with_uvicorn, self._watch, close, grace_s=grace_s))
+                beside.start_soon(partial(end_with_uvicorn, self._patience, close, grace_s=grace_s))
             beside.start_soon(self._tell_of_failure)
             try:
                 yield
@@ -95,7 +95,7 @@ class HttpApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI scope."""
         if scope["type"] == "http":
-            if not self._watch.is_running:
+            if not self._patience.is_running:
                 raise RuntimeError("the lifespan of this app is not running: give the host lifespan=app.lifespan")
             if self._is_hosted:
                 await serve_with_an_answer(self._endpoint, scope, receive, send)

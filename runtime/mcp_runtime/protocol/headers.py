@@ -1,4 +1,4 @@
-"""HTTP headers mirror the body; here they are compared. Rule: the body is the truth, a header only ever confirms it.
+"""Mirrored headers, compared with the body. Rule: the body is the truth, and a header only ever confirms it.
 
 Spec: 2026-07-28/basic/transports/streamable-http#request-metadata
 """
@@ -54,42 +54,26 @@ def version_of(headers: Headers) -> str | None:
     return None if value is None else value.decode("latin-1")
 
 
-def is_mirrored(headers: Headers, version: str, method: str) -> bool:
-    """Whether `check_version` and `check_method` have nothing to say, as is the rule."""
-    return headers.get(METHOD) == method.encode() and headers.get(PROTOCOL_VERSION) == version.encode()
+def check_standard(headers: Headers, version: str | None, method: str | None) -> None:
+    """Compare `MCP-Protocol-Version` and `Mcp-Method` with the body. Raises PeerError -32020.
 
-
-def check_version(headers: Headers, version: str | None) -> None:
-    """Compare `MCP-Protocol-Version` with the body's version. Raises PeerError -32020.
-
-    `version` None, for a body that has none, is the body's own error and reported elsewhere.
-    Spec: 2026-07-28/basic/transports/streamable-http#protocol-version-header
+    What is None is not compared: the body has none, or has one that nobody knows, and is refused for that.
+    Spec: 2026-07-28/basic/transports/streamable-http#protocol-version-header, #standard-request-headers
     """
-    raw = headers.get(PROTOCOL_VERSION)
-    if raw is None:
-        raise _mismatch("MCP-Protocol-Version header is missing")
-    if version is not None and raw != version.encode():
-        raise _differs("MCP-Protocol-Version", raw, version)
-
-
-def check_method(headers: Headers, method: str) -> None:
-    """Compare `Mcp-Method` with the body's method. Raises PeerError -32020.
-
-    Spec: 2026-07-28/basic/transports/streamable-http#standard-request-headers
-    """
-    raw = headers.get(METHOD)
-    if raw is None:
-        raise _mismatch("Mcp-Method header is missing")
-    if raw != method.encode():
-        raise _differs("Mcp-Method", raw, method)
+    if version is not None:
+        raw = headers.get(PROTOCOL_VERSION)
+        if raw != version.encode():
+            raise _differs("MCP-Protocol-Version", raw, version)
+    if method is not None:
+        raw = headers.get(METHOD)
+        if raw != method.encode():
+            raise _differs("Mcp-Method", raw, method)
 
 
 def check_name(headers: Headers, name: str) -> None:
     """Compare `Mcp-Name` with the body's `params.name` or `params.uri`. Raises PeerError -32020."""
     raw = headers.get(NAME)
-    if raw is None:
-        raise _mismatch("Mcp-Name header is missing")
-    if (_name_in(raw) if len(raw) <= _KEPT_NAME_BYTES else decode_value("Mcp-Name", raw)) != name:
+    if raw is None or (_name_in(raw) if len(raw) <= _KEPT_NAME_BYTES else decode_value("Mcp-Name", raw)) != name:
         raise _differs("Mcp-Name", raw, name)
 
 
@@ -177,7 +161,9 @@ def _value_at(arguments: dict[str, Any], path: tuple[str, ...]) -> object:
     return value
 
 
-def _differs(header: str, raw: bytes, body: str) -> PeerError:
+def _differs(header: str, raw: bytes | None, body: str) -> PeerError:
+    if raw is None:
+        return _mismatch(f"{header} header is missing")
     shown = raw.decode("latin-1")
     return _mismatch(f"{header} header value '{_clip(shown)}' does not match body value '{_clip(body)}'")
 

@@ -12,15 +12,15 @@ if TYPE_CHECKING:  # stdio reads this file too, and has no use for starlette
 
     from mcp_runtime.core.calls.observers import Observer
     from mcp_runtime.transports.http.bridge_port import HttpBridge
-    from mcp_runtime.transports.http.watch import Watch
+    from mcp_runtime.transports.http.patience import Patience
     from mcp_runtime.transports.stdio.bridge_port import StdioBridge, StdioWire
 
 
 class Bridges(Protocol):
     """All bridges of a server. A server without them serves 2026-07-28 alone."""
 
-    def http(self, watch: "Watch") -> "HttpBridge":
-        """The bridge for HTTP; `watch` looks after its calls."""
+    def http(self, patience: "Patience") -> "HttpBridge":
+        """The bridge for HTTP; `patience` looks after its calls."""
         ...
 
     def stdio(self, wire: "StdioWire") -> "StdioBridge | None":

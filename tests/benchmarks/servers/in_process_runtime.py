@@ -20,6 +20,7 @@ from mcp_runtime.asgi import create_app
 from mcp_runtime.assembly.http_app import HttpApp
 from mcp_runtime.config import load_config
 from mcp_runtime.core.calls.call import Call, Reply
+from mcp_runtime.core.calls.time_limit import TimeLimit
 from mcp_runtime.protocol.headers import read_headers
 from mcp_runtime.protocol.jsonrpc import Request
 from mcp_runtime.protocol.messages import read_message
@@ -45,13 +46,15 @@ def dispatched(app: HttpApp, body: bytes, headers: dict[str, str]) -> Callable[[
     async def once() -> bytes:
         request = read_message(body)
         assert isinstance(request, Request)
+        scope = trio.CancelScope()
         call = Call(
             request=request,
             transport="streamable_http",
             notify=notify,
             headers=read_headers(raw),
+            time=TimeLimit(cutter=scope, began=trio.current_time(), now=trio.current_time),
         )
-        reply = await app.runtime.dispatcher.dispatch(call)
+        reply = await app.runtime.dispatcher.dispatch_within(scope, call)
         assert isinstance(reply, Reply)
         return reply.body
 

@@ -44,6 +44,12 @@ class Scripted:
         next_one = self._rounds.pop(0)
         return await next_one(call) if callable(next_one) else next_one
 
+    async def dispatch_within(self, scope: anyio.CancelScope, call: Call) -> Reply | Stream | None:
+        """The next round, None where it is cut off."""
+        with scope:
+            return await self.dispatch(call)
+        return None
+
     def internal_error(self, error: Exception) -> PeerError:
         """What is told of an error that the log explains."""
         self.incidents.append(error)
@@ -278,10 +284,9 @@ async def test_a_call_given_up_before_it_began_is_not_begun() -> None:
 def test_a_call_given_up_at_work_is_given_up_there_too(backend: Backend) -> None:
     async def test() -> None:
         async def work(call: Call) -> None:
-            with call.scope:
-                mine.abandon()
-                await anyio.sleep_forever()
+            mine.abandon()
             assert call.abandoned
+            await anyio.sleep_forever()
 
         mine = made(Scripted(work), Wire())
         assert await mine.run() is None

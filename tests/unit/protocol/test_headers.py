@@ -11,10 +11,9 @@ from mcp_runtime.protocol.errors import HEADER_MISMATCH, PeerError
 from mcp_runtime.protocol.headers import (
     Headers,
     ParamHeader,
-    check_method,
     check_name,
     check_params,
-    check_version,
+    check_standard,
     decode_value,
     encode_value,
     read_headers,
@@ -88,15 +87,9 @@ def test_the_version_header_is_text() -> None:
 # The standard headers
 
 
-def check_standard(found: Headers) -> None:
-    check_version(found, "2026-07-28")
-    check_method(found, "tools/call")
-
-
 @SERVER_VALIDATION
 def test_headers_that_agree_with_the_body_pass() -> None:
-    check_version(headers(), "2026-07-28")
-    check_method(headers(), "tools/call")
+    check_standard(headers(), "2026-07-28", "tools/call")
     check_name(headers(), "x")
 
 
@@ -119,12 +112,12 @@ def test_headers_that_agree_with_the_body_pass() -> None:
 )
 def test_a_standard_header_that_is_missing_or_differs_is_a_mismatch(found: Headers, named: str) -> None:
     with pytest.raises(PeerError) as refused:
-        check_standard(found)
+        check_standard(found, "2026-07-28", "tools/call")
     assert named in mismatch(refused)
 
 
 def test_a_body_without_a_version_leaves_that_comparison_to_whoever_reports_it() -> None:
-    check_version(headers(version=b"2025-11-25"), None)
+    check_standard(headers(version=b"2025-11-25"), None, "tools/call")
 
 
 @SERVER_VALIDATION

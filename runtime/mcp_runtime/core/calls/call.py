@@ -1,18 +1,16 @@
-"""One stateless call on its way through the runtime. Rule: everything a handler may know of its request is in here.
+"""The call: one request on its way through the runtime. Rule: all that a handler may know of its request is in here.
 
 Spec: 2026-07-28/basic#statelessness
 """
 
-import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-import anyio
-from msgspec import UNSET, Struct, field
+from msgspec import UNSET, Struct
 from msgspec.structs import asdict
 
 from mcp_runtime.core.calls.subscriptions import Subscription
-from mcp_runtime.platform.loops import ANY_LOOP, new_scope
+from mcp_runtime.core.calls.time_limit import TimeLimit
 from mcp_runtime.protocol.headers import Headers
 from mcp_runtime.protocol.jsonrpc import Request
 from mcp_runtime.protocol.meta import RequestMetaObject, trace_context
@@ -25,68 +23,37 @@ _NO_META: Final = RequestMetaObject()
 
 
 class Call(Struct, kw_only=True, eq=False):
-    """A request and what came with it.
-
-    `notify` sends one encoded notification on the request's
-    own stream, waiting where the reader is slow. `headers` is None where no headers mirror the body. `principal` is who
-    was authenticated, None where nobody was; `peer` the network address it came from, None on stdio. `close_stream`
-    lets go of the connection and keeps the stream, None where that cannot be. `http_headers` are all headers of its
-    HTTP request by name, None on stdio; `asked` the methods of what the handler wanted to know from the client.
-    `spoken` is the revision of its client where a bridge speaks for it.
-
-    `scope` is cancelled to abandon the call. The dispatcher enters it, unless the transport is `in_scope` already; then
-    the transport asks the dispatcher for an answer when the scope was cancelled. `watched_after_s` is when somebody
-    calls `keep_time`, infinite where nobody does. `now` is the loop's clock; `began` is when the call came in, by that,
-    where it was just now; `ends_at` when its time is up.
-    """
+    """A request and what came with it. It is served inside the scope that its `time` is cut off in."""
 
     request: Request
     transport: TransportName
     notify: Notify
+    """Sends one encoded notification on the request's own stream, waiting where the reader is slow."""
+    time: TimeLimit
     headers: Headers | None = None
+    """The headers that mirror the body, None where none do."""
     principal: str | None = None
     peer: str | None = None
+    """The network address that it came from, None on stdio."""
     close_stream: CloseStream | None = None
+    """Lets go of the connection and keeps the stream, None where that cannot be."""
     http_headers: Mapping[bytes, bytes] | None = None
+    """All headers of its HTTP request by name, None on stdio."""
     asked: list[str] = []
+    """The methods of what the handler wanted to know from the client."""
     spoken: str | None = None
-    scope: anyio.CancelScope = field(default_factory=new_scope)
-    in_scope: bool = False
+    """The revision of its client where a bridge speaks for it."""
     abandoned: bool = False
     meta: RequestMetaObject = _NO_META
-    timeout_s: float = math.inf
-    watched_after_s: float = math.inf
-    now: Callable[[], float] = ANY_LOOP.now
-    began: float | None = None
-    ends_at: float = math.inf
-
-    def limit_time(self, timeout_s: float) -> None:
-        """Cancel the call once it has run for `timeout_s` seconds."""
-        self.timeout_s = timeout_s
-        self.ends_at = (self.now() if self.began is None else self.began) + timeout_s
-        # A deadline costs as much as the rest of a small call, and most calls are over before it could matter.
-        if timeout_s <= self.watched_after_s:
-            self.scope.deadline = self.ends_at
-
-    def keep_time(self) -> None:
-        """The call is not over yet: from here on its time limit counts."""
-        self.watched_after_s = math.inf
-        if self.ends_at < math.inf:
-            self.scope.deadline = self.ends_at
 
     async def tell(self, message: bytes) -> None:
         """`notify`, unless the call's time is up: then it is cancelled before anything is sent."""
-        if self.is_late:
-            self.scope.cancel()
+        if self.time.is_over:
+            self.time.cutter.cancel()
         await self.notify(message)
 
-    @property
-    def is_late(self) -> bool:
-        """Whether its time is up: a handler that blocks its thread is not stopped when it should be."""
-        return self.ends_at < math.inf and self.now() >= self.ends_at
-
     def log_fields(self) -> dict[str, object]:
-        """What every log event about it says: method and id, its client, and the trace that it is part of."""
+        """The fields of every log event about it: method and id, its client, and the trace that it is part of."""
         fields: dict[str, object] = {"method": self.request.method, "request_id": self.request.id}
         info = self.meta.client_info
         if info is not UNSET:
@@ -98,23 +65,23 @@ class Call(Struct, kw_only=True, eq=False):
     def abandon(self) -> None:
         """The client gave up on this call: stop work on it and send nothing more for it."""
         self.abandoned = True
-        self.scope.cancel()
+        self.time.cutter.cancel()
 
 
 class Reply(Struct, frozen=True, kw_only=True):
-    """The encoded response, the HTTP status it travels with, and seconds for `Retry-After` where a retry may help.
-
-    `outcome` is what it comes to, for those who count.
-    """
+    """The answer to a call: one encoded response."""
 
     body: bytes
     status: int = 200
+    """The HTTP status it travels with."""
     retry_after_s: int | None = None
+    """Seconds for `Retry-After`, where a retry may help."""
     outcome: OutcomeName = "ok"
+    """What it comes to, for those who count."""
 
 
 class Stream(Struct, frozen=True, kw_only=True):
-    """An open subscription; when it ends by the server's will, `final` is the encoded response to send last."""
+    """The answer that stays open: a subscription, and the encoded response to send last where the server ends it."""
 
     subscription: Subscription
     final: bytes

@@ -1,6 +1,4 @@
-"""How often one client may call tools.
-
-Rule: a client past its rate is told when to come back, and memory stays bounded.
+"""The call rate: how often one client may call tools. Rule: past it a client is told when to come back.
 
 Spec: 2026-07-28/server/tools#security-considerations
 """

@@ -1,4 +1,4 @@
-"""What a plugin raises to be understood. Rule: only these texts reach a client; everything else stays in the log."""
+"""The errors that a handler raises to be understood. Rule: only their texts reach a client; the log has all others."""
 
 
 class ToolError(Exception):

@@ -1,4 +1,4 @@
-"""Who is told of what was served. Rule: told after the answer is known, and never waited for.
+"""Observers: parts that are told of each request. Rule: told after the answer is known, and never waited for.
 
 Observers see requests of modern revisions: what older ones are bridged from, their bridges count themselves.
 """
@@ -12,7 +12,7 @@ from mcp_runtime.telemetry.metrics import Meter
 
 
 class Observer(Protocol):
-    """Is told of requests."""
+    """A part that is told of requests."""
 
     def served(self, call: Call, answer: Answer | None, since: float) -> None:
         """A request that came in at `since` (loop seconds) has its answer, None where its client gave up.
@@ -23,7 +23,7 @@ class Observer(Protocol):
 
 
 class MeteringObserver:
-    """Tells a meter."""
+    """An observer that tells a meter."""
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
@@ -31,12 +31,12 @@ class MeteringObserver:
     def served(self, call: Call, answer: Answer | None, since: float) -> None:
         """As the port says."""
         version = call.request.probe.version or ""
-        duration_s = call.now() - since
+        duration_s = call.time.now() - since
         self._meter.request("modern", version, call.transport, call.request.method, outcome_of(answer), duration_s)
 
 
 class Observers:
-    """Several, told one after the other."""
+    """Several observers as one, told one after the other."""
 
     def __init__(self, observers: Sequence[Observer]) -> None:
         self._observers = tuple(observers)

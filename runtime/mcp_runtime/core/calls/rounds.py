@@ -1,4 +1,4 @@
-"""Multi round-trip requests: a handler asks, the call ends, the retry replays it. Rule: no round leaves a trace here.
+"""Rounds: a handler asks, its call ends, and the retry replays it. Rule: no round leaves a trace here.
 
 What earlier rounds answered, and what `memo` computed, travels in the sealed `requestState`.
 Spec: 2026-07-28/basic/patterns/mrtr
@@ -50,7 +50,7 @@ class Question(msgspec.Struct, Generic[AnswerT], frozen=True, kw_only=True):
 
 
 class _State(Struct, rename={"binding": "b", "round": "r", "answers": "a", "memos": "m"}):
-    """What is sealed: which request it belongs to, how many rounds it took, the answers and memos so far."""
+    """The state that is sealed: which request it belongs to, how many rounds it took, the answers and memos so far."""
 
     binding: bytes
     round: int

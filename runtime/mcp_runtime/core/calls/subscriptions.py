@@ -1,4 +1,4 @@
-"""subscriptions/listen: who hears of which change. Rule: a listener owes memory by what it asked for, never by traffic.
+"""Listen streams: who hears of which change. Rule: a stream takes memory by what it asked for, never by traffic.
 
 A pending change is kept once, however often it happened: so a reader that stalls costs at most one entry for each thing
 it subscribed to.

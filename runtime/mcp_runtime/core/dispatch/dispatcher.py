@@ -1,4 +1,4 @@
-"""Route one request to one handler. Rule: only this file turns what a handler does, or fails to do, into an answer.
+"""The dispatcher: routes a call to its handler. Rule: only this file makes an answer of what a handler does.
 
 Start reading here: a transport makes a Call, `dispatch` checks it against the protocol, finds its method in the table,
 runs it under a deadline and returns the encoded answer.
@@ -6,6 +6,7 @@ runs it under a deadline and returns the encoded answer.
 
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractContextManager
 from typing import Any, Final, cast
 
 import anyio
@@ -15,10 +16,10 @@ from mcp_runtime.core.calls.call import Answer, Call, Reply, Stream
 from mcp_runtime.core.calls.errors import ArgumentsError, PluginError, ToolError
 from mcp_runtime.core.calls.rounds import InputNeeded
 from mcp_runtime.core.calls.subscriptions import Subscription
-from mcp_runtime.core.dispatch.methods import METHODS, Method, Outcome, Services, Work
+from mcp_runtime.core.dispatch.methods import METHODS, Method, MethodResult, Services, Work
 from mcp_runtime.protocol.content import TextContent
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, METHOD_NOT_FOUND, PeerError, unsupported_version
-from mcp_runtime.protocol.headers import check_method, check_name, check_version, is_mirrored, version_of
+from mcp_runtime.protocol.headers import check_name, check_standard, version_of
 from mcp_runtime.protocol.jsonrpc import RequestId, encode_error, encode_json, encode_result
 from mcp_runtime.protocol.messages import REQUESTS, CallToolResult, Result, SubscriptionsListenResult, decode_params
 from mcp_runtime.protocol.meta import require
@@ -68,6 +69,12 @@ class Dispatcher:
 
         self.dispatch = traced
 
+    async def dispatch_within(self, scope: AbstractContextManager[object, bool], call: Call) -> Answer | None:
+        """`dispatch` in `scope`, in which the call is cut off, and the answer where it was."""
+        with scope:
+            return await self.dispatch(call)
+        return self.cut_off(call)
+
     @property
     def at_work(self) -> int:
         """Calls being served right now."""
@@ -102,15 +109,14 @@ class Dispatcher:
         if method is None:
             named = None if headers is None else version_of(headers)
             if headers is not None and named is not None:
-                check_version(headers, probe.version)
+                check_standard(headers, probe.version, None)
             version = named if probe.version is None else probe.version
             self._check_version(MODERN_REVISIONS[0] if version is None else version)
             raise PeerError(METHOD_NOT_FOUND, f"Method not found: {request.method}")
         call.meta = require(probe)
         version = probe.version or ""
-        if headers is not None and not is_mirrored(headers, version, request.method):
-            check_version(headers, version)
-            check_method(headers, request.method)
+        if headers is not None:
+            check_standard(headers, version, request.method)
         self._check_version(version)
         params = (
             decode_params(request.params, REQUESTS[request.method].params) if request.typed is None else request.typed
@@ -135,23 +141,21 @@ class Dispatcher:
         work = Work(self._services, call)
         self._at_work += 1
         try:
-            serving = method.serve(work, params)
-            outcome = await (serving if call.in_scope else _within(call.scope, serving))
-            answer = None if outcome is None else self._answer(call, outcome)
+            answer = self._answer(call, await method.serve(work, params))
         except BaseException as error:  # noqa: BLE001  # the one boundary to code that is not ours
             answer = self._settle(work, error)
         finally:
             self._at_work -= 1
-        return self._answer(call, self._cut_off(call)) if answer is None or call.abandoned or call.is_late else answer
+        return self._answer(call, self._cut_off(call)) if call.abandoned or call.time.is_over else answer
 
     def _cut_off(self, call: Call) -> Result:
-        """The outcome of a call that was stopped, or would not be stopped and came to a result all the same."""
+        """The result of a call that was cut off, or would not be and came to a result all the same."""
         if call.abandoned:
             raise _AbandonedError
-        return self._fail(call, f"Timed out after {call.timeout_s:g} s")
+        return self._fail(call, f"Timed out after {call.time.timeout_s:g} s")
 
     def cut_off(self, call: Call) -> Answer | None:
-        """What `dispatch` would have answered: for a transport whose own scope the call was cancelled in."""
+        """What `dispatch` would have answered, had the call not been cut off in the scope around that."""
         try:
             return self._answer(call, self._cut_off(call))
         except PeerError as error:
@@ -162,7 +166,7 @@ class Dispatcher:
     def _settle(self, work: Work, error: BaseException) -> Answer:
         """The answer to a call whose handler raised `error`. What fails while that is told, is told in its place."""
         try:
-            return self._answer(work.call, self._outcome_of(work, _single(error)))
+            return self._answer(work.call, self._result_of(work, _single(error)))
         except (PeerError, _AbandonedError):
             raise
         except BaseException as second:  # as in `_serve`: its text and its data are an author's
@@ -170,7 +174,7 @@ class Dispatcher:
                 raise
             return self._answer(work.call, self._incident(work.call, second))
 
-    def _outcome_of(self, work: Work, error: BaseException) -> Outcome:
+    def _result_of(self, work: Work, error: BaseException) -> MethodResult:
         if _passes(error):
             raise error
         if work.call.abandoned:
@@ -185,7 +189,7 @@ class Dispatcher:
             case _:
                 return self._incident(work.call, error)
 
-    def _ask(self, work: Work, needed: InputNeeded) -> Outcome:
+    def _ask(self, work: Work, needed: InputNeeded) -> MethodResult:
         if work.rounds is None:
             return self._incident(work.call, PluginError(f"{work.call.request.method} cannot ask for input"))
         try:
@@ -217,19 +221,19 @@ class Dispatcher:
             return CallToolResult(content=[TextContent(text)], is_error=True)
         raise PeerError(INTERNAL_ERROR, text)
 
-    def _answer(self, call: Call, outcome: Outcome) -> Answer:
-        if isinstance(outcome, CallToolResult):
-            body = encode_result(call.request.id, self._stamp(outcome))
-            return Reply(body=body, outcome="tool_error" if outcome.is_error is True else "ok")
-        if isinstance(outcome, Raw):
-            return Reply(body=encode_result(call.request.id, outcome))
-        if isinstance(outcome, Subscription):
+    def _answer(self, call: Call, result: MethodResult) -> Answer:
+        if isinstance(result, CallToolResult):
+            body = encode_result(call.request.id, self._stamp(result))
+            return Reply(body=body, outcome="tool_error" if result.is_error is True else "ok")
+        if isinstance(result, Raw):
+            return Reply(body=encode_result(call.request.id, result))
+        if isinstance(result, Subscription):
             # A stream may stay open for days; what it was asked with is not to stay with it.
             fields = call.log_fields()
             call_fields.bind(lambda: fields)
-            result = SubscriptionsListenResult(meta={**outcome.meta})
-            return Stream(subscription=outcome, final=encode_result(call.request.id, self._stamp(result)))
-        return Reply(body=encode_result(call.request.id, self._stamp(outcome)))
+            final = SubscriptionsListenResult(meta={**result.meta})
+            return Stream(subscription=result, final=encode_result(call.request.id, self._stamp(final)))
+        return Reply(body=encode_result(call.request.id, self._stamp(result)))
 
     def _refuse(self, call: Call, error: PeerError, outcome: OutcomeName = "error") -> Reply:
         try:
@@ -247,13 +251,6 @@ class Dispatcher:
             own = result.meta
             result.meta = {**own, **self._server_meta} if isinstance(own, dict) else self._encoded_meta
         return result
-
-
-async def _within(scope: anyio.CancelScope, serving: Awaitable[Outcome]) -> Outcome | None:
-    """What `serving` comes to, None where it was stopped."""
-    with scope:
-        return await serving
-    return None
 
 
 def too_many_requests(limit: int) -> PeerError:

@@ -1,6 +1,4 @@
-"""What each method does.
-
-Rule: a function a method; it takes typed params and returns a typed result or raises PeerError.
+"""The method table. Rule: a function a method; it takes typed params and returns a typed result or raises PeerError.
 
 Spec: 2026-07-28/schema
 """
@@ -45,11 +43,12 @@ from mcp_runtime.protocol.revisions import MODERN_REVISIONS
 if TYPE_CHECKING:
     from mcp_runtime.state.seal.sealer import Sealer
 
-Outcome = Result | Raw | Subscription
+MethodResult = Result | Raw | Subscription
+"""What a method gives back: Raw is a result that is encoded already, a Subscription a stream that is open now."""
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
-    """What methods work with. `versions` are the revisions this server names as supported."""
+    """The parts that methods work with. `versions` are the revisions this server names as supported."""
 
     catalog: Catalog
     subscriptions: Subscriptions
@@ -71,7 +70,7 @@ class Work(Struct, eq=False):
     def begin(self, params: Any, subject: Callable[[], object], timeout_s: float) -> Context:
         """Set the deadline and make the context of a handler that may ask for input. Raises PeerError."""
         call = self.call
-        call.limit_time(timeout_s)
+        call.time.set(timeout_s)
         inputs: dict[str, Raw] = {} if params.input_responses is UNSET else params.input_responses
         self.rounds = self._new_rounds(inputs, lambda: bind(call.request.method, subject()))
         if params.request_state is not UNSET:
@@ -83,7 +82,7 @@ class Work(Struct, eq=False):
 
         Spec: 2026-07-28/basic/patterns/mrtr#supported-requests
         """
-        self.call.limit_time(timeout_s)
+        self.call.time.set(timeout_s)
         return Context(self.call, self._new_rounds({}, lambda: b""))
 
     def _new_rounds(self, inputs: dict[str, Raw], binding: Callable[[], bytes]) -> Rounds:
@@ -100,7 +99,7 @@ class Work(Struct, eq=False):
 class Method(msgspec.Struct, frozen=True, kw_only=True):
     """A row of the method table: the function, and what `Mcp-Name` mirrors, if anything."""
 
-    serve: Callable[[Work, Any], Awaitable[Outcome]]
+    serve: Callable[[Work, Any], Awaitable[MethodResult]]
     mirrored_name: Callable[[Any], str] | None = None
 
 
@@ -152,7 +151,7 @@ async def call_tool(work: Work, params: CallToolRequestParams) -> Result:
     if wait_s:
         raise ToolError(f"Too many tool calls; try again in {wait_s} s")
     if not entry.takes_context and params.request_state is UNSET:
-        call.limit_time(entry.timeout_s)  # It cannot ask for anything, and nothing was asked before.
+        call.time.set(entry.timeout_s)  # It cannot ask for anything, and nothing was asked before.
         return entry.convert(await entry.invoke(entry.parse(arguments), None))
     context = work.begin(params, lambda: (params.name, decode_arguments(arguments)), entry.timeout_s)
     try:

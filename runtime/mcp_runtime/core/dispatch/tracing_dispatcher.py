@@ -1,4 +1,4 @@
-"""A span around each call. Rule: it learns from what comes in and what goes out; the dispatcher tells it nothing.
+"""Call spans: one around each call. Rule: they learn from what goes in and out; the dispatcher tells them nothing.
 
 What a client makes up names no span: methods and tools that nobody knows would be series without end.
 """
@@ -21,7 +21,7 @@ from mcp_runtime.telemetry.tracing.port import NO_TRACE, RequestSpan, TracedRequ
 
 
 class CallSpans:
-    """Makes them with `tracer`. `catalog` has the names that are known."""
+    """The maker of spans, with `tracer`. `catalog` has the names that are known."""
 
     def __init__(self, tracer: Tracer, catalog: Catalog) -> None:
         self._tracer = tracer
@@ -33,7 +33,7 @@ class CallSpans:
             try:
                 answer = await serve(call)
             except anyio.get_cancelled_exc_class():
-                if call.abandoned or call.is_late:
+                if call.abandoned or call.time.is_over:
                     _tell(span, cut_off(call))
                 raise
             _tell(span, answer)

@@ -32,7 +32,7 @@ from mcp_runtime.server.http1.request_head import (
     check_beginning,
 )
 from mcp_runtime.telemetry.log import call_fields
-from mcp_runtime.transports.http.direct import SHORTCUT
+from mcp_runtime.transports.http.direct import DIRECT
 
 LINGER_S: Final = 2.0
 LINGER_BYTES: Final = 16 * 1024 * 1024
@@ -191,7 +191,7 @@ class Connection:
         scope = self._scope_before.copy()  # which costs less than a new one
         scope["headers"] = request.headers.copy()
         scope["state"] = self._state.copy()
-        scope["extensions"] = {SHORTCUT: exchange}
+        scope["extensions"] = {DIRECT: exchange}
         return scope
 
     async def _run(self, conclude: Run | None, scope: Scope, exchange: Exchange, began: float) -> bool:

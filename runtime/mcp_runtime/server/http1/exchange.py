@@ -57,7 +57,7 @@ class Wire(Protocol):
 
 
 class Exchange(Struct, eq=False):
-    """One request and its answer: see `begin`. It is the Shortcut of its request, too."""
+    """One request and its answer: see `begin`. It is the Direct of its request, too."""
 
     headers: Mapping[bytes, bytes] | None
     lent: LentScope
@@ -96,7 +96,7 @@ class Exchange(Struct, eq=False):
         return {"type": "http.disconnect"}
 
     def take_body(self) -> bytes | None:
-        """As `Shortcut` says."""
+        """As `Direct` says."""
         if self._has_given_body or self._chunks is not None or len(self._wire.unread) < self._body_left:
             return None
         self._has_given_body = True
@@ -211,7 +211,7 @@ class Exchange(Struct, eq=False):
         return b"%b%b\r\n" % (lines, self._fields)
 
     def answer(self, status: int, headers: Fields, body: bytes) -> Awaitable[None] | None:
-        """As `Shortcut` says."""
+        """As `Direct` says."""
         if self._wire.is_gone or (self._is_over and not self.is_complete):
             raise ConnectionResetError("the client has left")
         if self._answer is not None:
@@ -346,7 +346,7 @@ class Exchange(Struct, eq=False):
 
 
 def begin(wire: Wire, request: RequestHead, limits: Limits, fields: bytes, lent: LentScope) -> Exchange:
-    """The exchange that begins with `request`. `fields` are header lines for the answer; `lent` is its Shortcut's."""
+    """The exchange that begins with `request`. `fields` are header lines for the answer; `lent` is its Direct's."""
     facts, line = request.facts, request.line
     expected, length = facts.get(b"expect"), facts.get(b"content-length")
     return Exchange(

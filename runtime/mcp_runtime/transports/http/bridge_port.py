@@ -10,31 +10,30 @@ from msgspec import Struct
 
 from mcp_runtime.platform.lent_scope import LentScope
 from mcp_runtime.protocol.jsonrpc import Message
-from mcp_runtime.transports.http.direct import Shortcut
+from mcp_runtime.transports.http.direct import Direct
 
 if TYPE_CHECKING:  # stdio reads this file too, and has no use for starlette
     from starlette.types import Receive, Scope, Send
 
 
 class LegacyExchange(Struct, frozen=True, kw_only=True):
-    """One HTTP request for a bridge: its ASGI ends, its headers by name, and headers for the answer (CORS).
-
-    `message` is the one in its body, where that was read and is no batch.
-    `shortcut` is the request's, where there is one.
-    """
+    """One HTTP request for a bridge."""
 
     scope: "Scope"
     receive: "Receive"
     send: "Send"
     request_headers: Mapping[bytes, bytes]
+    """Its headers by name."""
     headers: list[tuple[bytes, bytes]]
+    """Headers for the answer (CORS)."""
     message: Message | None = None
-    shortcut: Shortcut | None = None
+    """The one in its body, where that was read and is no batch."""
+    direct: Direct | None = None
 
     @property
     def lent(self) -> LentScope | None:
         """A scope in which one call may be cut off, where the server has one to lend, and it was not given back."""
-        return None if self.shortcut is None or self.shortcut.lent.scope is None else self.shortcut.lent
+        return None if self.direct is None or self.direct.lent.scope is None else self.direct.lent
 
 
 class HttpBridge(Protocol):

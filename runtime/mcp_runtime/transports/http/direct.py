@@ -1,6 +1,6 @@
-"""What our own server has for an application beyond ASGI. Rule: who does not look for it misses nothing.
+"""Direct: an ASGI extension of our own server. Rule: an application that does not look for it misses nothing.
 
-It is an ASGI extension of each request, so it is not for an application behind middleware: that would not see it used.
+It is not for an application behind middleware, which would not see it used.
 """
 
 from collections.abc import Awaitable, Mapping
@@ -8,22 +8,20 @@ from typing import Any, Final, Protocol
 
 from mcp_runtime.platform.lent_scope import LentScope
 
-SHORTCUT: Final = "mcp_runtime.shortcut"
-"""The ASGI extension that is a Shortcut."""
+DIRECT: Final = "mcp_runtime.direct"
+"""The name of the extension; its value is a Direct."""
 
 Fields = tuple[tuple[bytes, bytes], ...]
 """Header fields of an answer."""
 
 
-class Shortcut(Protocol):
-    """One request, without a message for each thing that is known already.
-
-    `headers` are its headers by name (lower case) where they come once each, None where they do not. `lent` is the
-    cancel scope that its connection is served in.
-    """
+class Direct(Protocol):
+    """One request, without a message for each thing that is known already."""
 
     headers: Mapping[bytes, bytes] | None
+    """Its headers by name (lower case) where they come once each, None where they do not."""
     lent: LentScope
+    """The cancel scope that its connection is served in."""
 
     def take_body(self) -> bytes | None:
         """The whole body, where it has come already. `receive` has nothing more of it then."""
@@ -40,7 +38,7 @@ class Shortcut(Protocol):
 _NONE: Final[dict[str, Any]] = {}
 
 
-def shortcut_of(scope: Any) -> Shortcut | None:
-    """The shortcut through an ASGI `scope`, None where its server has none."""
-    found: Shortcut | None = (scope.get("extensions") or _NONE).get(SHORTCUT)
+def direct_of(scope: Any) -> Direct | None:
+    """The extension in an ASGI `scope`, None where its server has none."""
+    found: Direct | None = (scope.get("extensions") or _NONE).get(DIRECT)
     return found

@@ -3,7 +3,6 @@
 Spec: 2026-07-28/basic/transports/streamable-http
 """
 
-import math
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
@@ -14,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 from mcp_runtime.config.limits import Limits
 from mcp_runtime.core.calls.call import Answer, Call, Reply, Stream
 from mcp_runtime.core.calls.observers import Observer
+from mcp_runtime.core.calls.time_limit import Cutter, TimeLimit
 from mcp_runtime.core.dispatch.dispatcher import Dispatcher
 from mcp_runtime.protocol.errors import INVALID_REQUEST, PeerError, unsupported_version
 from mcp_runtime.protocol.headers import PROTOCOL_VERSION, read_headers, version_of
@@ -31,10 +31,11 @@ from mcp_runtime.protocol.messages import read_message
 from mcp_runtime.protocol.revisions import LEGACY_REVISIONS, MODERN_REVISIONS, Era, classify
 from mcp_runtime.telemetry.metrics import Meter
 from mcp_runtime.transports.http.bridge_port import HttpBridge, LegacyExchange
-from mcp_runtime.transports.http.direct import shortcut_of
+from mcp_runtime.transports.http.direct import direct_of
 from mcp_runtime.transports.http.event_stream import Events, serve_event_stream
 from mcp_runtime.transports.http.exchange import Exchange
 from mcp_runtime.transports.http.guard import Guard
+from mcp_runtime.transports.http.patience import Patience
 from mcp_runtime.transports.http.request import (
     ClientGoneError,
     HttpRefusalError,
@@ -46,15 +47,14 @@ from mcp_runtime.transports.http.request import (
     too_large,
     too_slow,
 )
-from mcp_runtime.transports.http.response import Headers, PostResponse
+from mcp_runtime.transports.http.response import HeaderLines, PostResponse
 from mcp_runtime.transports.http.server_sent_events import encode_event
-from mcp_runtime.transports.http.watch import Watch
 
 _JSON: Final = (b"content-type", b"application/json")
 
 
 _Conclusion = Callable[[], Awaitable[None]]
-"""What is left to do for a request once nothing of it may be cut off any more."""
+"""The rest of the work for a request, once nothing of it may be cut off any more."""
 
 
 async def _nothing() -> None:
@@ -62,7 +62,7 @@ async def _nothing() -> None:
 
 
 class StreamableHttp:
-    """One endpoint. `path` is where it is ("/mcp"); `bridge`, if any, gets what is not of this revision."""
+    """The ASGI application at `path` ("/mcp"); `bridge`, if any, gets what is not of this revision."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class StreamableHttp:
         path: str,
         guard: Guard,
         limits: Limits,
-        watch: Watch,
+        patience: Patience,
         bridge: HttpBridge | None = None,
         observer: Observer | None = None,
         meter: Meter | None = None,
@@ -80,31 +80,29 @@ class StreamableHttp:
         self._path = path
         self._guard = guard
         self._limits = limits
-        self._watch = watch
+        self._patience = patience
         self._bridge = bridge
         self._observer = observer
         self._meter = meter
         self._stopped = self._finish_stopped
-        self._is_body_cut_early = limits.body_timeout_s <= watch.after_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
         method: str = scope["method"]
-        shortcut = shortcut_of(scope)
-        headers = headers_of(scope) if shortcut is None or shortcut.headers is None else shortcut.headers
+        direct = direct_of(scope)
+        headers = headers_of(scope) if direct is None or direct.headers is None else direct.headers
         origin = headers.get(b"origin")
-        extra: Headers = [] if origin is None else self._guard.response_headers(origin)
-        response = PostResponse(send, extra, shortcut, method != "HEAD")
+        extra: HeaderLines = [] if origin is None else self._guard.response_headers(origin)
+        response = PostResponse(send, extra, direct, method != "HEAD")
         exchange = Exchange(
-            since=self._watch.loop.now(),
+            since=self._patience.loop.now(),
             scope=scope,
             incoming=receive,
             send=send,
-            shortcut=shortcut,
+            direct=direct,
             headers=headers,
             extra=extra,
             response=response,
-            limits=self._limits,
             stopped=self._stopped,
         )
         try:
@@ -130,7 +128,7 @@ class StreamableHttp:
             requested = exchange.headers.get(b"access-control-request-headers", b"")
             preflight = self._guard.preflight_headers(exchange.headers.get(b"origin"), requested)
             if preflight is not None:
-                await PostResponse(exchange.send, preflight, exchange.shortcut).send(204, b"")
+                await PostResponse(exchange.send, preflight, exchange.direct).send(204, b"")
                 return
         if await self._bridged(exchange, None):
             return
@@ -153,24 +151,26 @@ class StreamableHttp:
             request_headers=exchange.headers,
             headers=exchange.extra,
             message=message,
-            shortcut=exchange.shortcut,
+            direct=exchange.direct,
         )
         return await self._bridge.serve(legacy, body=body)
 
     async def _post(self, exchange: Exchange) -> None:
         check_media_types(exchange.headers)
-        watch = self._watch
-        lent = None if exchange.shortcut is None else exchange.shortcut.lent
-        watch.enter(exchange)
+        patience = self._patience
+        lent = None if exchange.direct is None else exchange.direct.lent
+        patience.enter(exchange)
         conclude: Reply | _Conclusion | None = None
         try:
             try:
                 # One scope for all that may take too long. What is sent is outside of it: no limit tears an answer.
                 if lent is None:
-                    with watch.loop.new_scope() as exchange.cutter:
+                    with patience.loop.new_scope() as scope:
+                        self._limit(exchange, scope)
                         conclude = await self._take(exchange)
                 else:
-                    exchange.cutter, lent.conclude = lent, exchange.finish_stopped
+                    self._limit(exchange, lent)
+                    lent.conclude = exchange.finish_stopped
                     try:
                         conclude = await self._take(exchange)
                     finally:
@@ -179,36 +179,39 @@ class StreamableHttp:
                         elif not exchange.is_passed_on:
                             lent.end()
             finally:
-                watch.leave(exchange)
+                patience.leave(exchange)
             if conclude is None:
                 conclude = self._cut_off(exchange)
             if isinstance(conclude, Reply):
                 await exchange.response.finish(conclude)
             else:
                 # A stream may stay open for days: nothing of the request that opened it stays with it.
-                exchange.cutter = exchange.call = None
+                exchange.time = exchange.call = None
                 await conclude()
         except PeerError as error:
             request_id = error.id if isinstance(error, MalformedMessageError) else exchange.request_id
             await exchange.response.finish(Reply(body=encode_error(request_id, error), status=error.http_status))
 
+    def _limit(self, exchange: Exchange, cutter: Cutter) -> None:
+        now, patience_s = self._patience.loop.now, self._patience.after_s
+        exchange.time = TimeLimit(cutter=cutter, began=exchange.since, now=now, patience_s=patience_s)
+
     async def _take(self, exchange: Exchange) -> Reply | _Conclusion:
         """Read the body and serve what is in it: the answer, or what is to be done once that is over."""
-        if self._is_body_cut_early:
-            exchange.cutter.deadline = exchange.since + self._limits.body_timeout_s
-        body = None if exchange.shortcut is None else exchange.shortcut.take_body()
+        body = None if exchange.direct is None else exchange.direct.take_body()
         if body is None:
+            exchange.time.set(self._limits.body_timeout_s)
             body = await read_body(exchange.headers, exchange.incoming, self._limits)
+            exchange.time.lift()
         elif len(body) > self._limits.max_body_bytes:
             raise too_large(self._limits)
-        if exchange.is_old or self._is_body_cut_early:
-            exchange.cutter.deadline = math.inf
         call = self._sort(exchange, body)
         if not isinstance(call, Call):
             return call
         exchange.call, exchange.receive = call, exchange.incoming
         if exchange.is_old:  # Its body took long; what it is from here on is watched anew.
-            self._watch.renew(exchange)
+            self._patience.renew(exchange)
+            call.time.began, call.time.patience_s = exchange.since, self._patience.after_s
         return self._concluding(exchange, call, await self._dispatcher.dispatch(call))
 
     async def _finish_stopped(self, exchange: Exchange) -> None:
@@ -247,11 +250,7 @@ class StreamableHttp:
             headers=headers,
             peer=client[0] if client else None,
             http_headers=exchange.headers,
-            scope=exchange.cutter,
-            in_scope=True,
-            watched_after_s=self._watch.after_s,
-            now=self._watch.loop.now,
-            began=None if exchange.is_old else exchange.since,
+            time=exchange.time,
         )
 
     def _sort_other(
@@ -308,7 +307,7 @@ class StreamableHttp:
         if self._meter is not None:
             self._meter.stream_opened("modern", "streamable_http")
         try:
-            await serve_event_stream(_events(stream), exchange.incoming, exchange.response, watch=self._watch)
+            await serve_event_stream(_events(stream), exchange.incoming, exchange.response, patience=self._patience)
         finally:
             stream.subscription.leave()
             if self._meter is not None:

@@ -1,6 +1,6 @@
-"""Streams that stay open. Rule: a stream ends whole, and an idle one costs two tasks and no more.
+"""Event streams that stay open. Rule: a stream ends whole, and an idle one costs two tasks and no more.
 
-Its own task sends what there is. The watch has the other one: it notices that the client is gone, and keeps the
+Its own task sends what there is. Patience has the other one: it notices that the client is gone, and keeps the
 connection alive.
 Spec: 2026-07-28/basic/transports/streamable-http#receiving-messages
 """
@@ -12,8 +12,8 @@ from typing import Final, cast
 import anyio
 from starlette.types import Message, Receive
 
+from mcp_runtime.transports.http.patience import Patience, Watched
 from mcp_runtime.transports.http.response import PostResponse
-from mcp_runtime.transports.http.watch import Watch, Watched
 
 Events = AsyncGenerator[bytes, None]
 """Server-sent events, encoded."""
@@ -37,12 +37,12 @@ class _OpenStream(Watched, kw_only=True):
         await self.response.keep_alive()
 
 
-async def serve_event_stream(events: Events, receive: Receive, response: PostResponse, *, watch: Watch) -> None:
+async def serve_event_stream(events: Events, receive: Receive, response: PostResponse, *, patience: Patience) -> None:
     """Send `events` as `response`, of which nothing was sent, until they end or the client is gone."""
-    with watch.loop.new_scope() as scope:
+    with patience.loop.new_scope() as scope:
         watched = _OpenStream(receive=receive, scope=scope, response=response)
-        watch.look_after(watched)
-        watch.streams.add(scope)
+        patience.look_after(watched)
+        patience.streams.add(scope)
         try:
             await response.begin_events()
             async with aclosing(events):
@@ -53,11 +53,11 @@ async def serve_event_stream(events: Events, receive: Receive, response: PostRes
             watched.is_ending = True
             await response.end()
         finally:
-            watch.streams.discard(scope)
-            watch.leave(watched)
+            patience.streams.discard(scope)
+            patience.leave(watched)
 
 
-async def end_with_uvicorn(watch: Watch, close: Callable[[], None], *, grace_s: float) -> None:
+async def end_with_uvicorn(patience: Patience, close: Callable[[], None], *, grace_s: float) -> None:
     """Call `close` once uvicorn stops, and cut streams that are still open `grace_s` later.
 
     So long do calls on a stream of HTTP+SSE have to finish, which ends it. Waits for ever under other servers.
@@ -73,7 +73,7 @@ async def end_with_uvicorn(watch: Watch, close: Callable[[], None], *, grace_s: 
         shutdown_grace_period=max(grace_s, _FAREWELL_S),
     )
     await source({"type": "http", "method": "GET"}, _never, _nowhere)
-    for scope in list(watch.streams):
+    for scope in list(patience.streams):
         scope.cancel()
 
 

@@ -1,4 +1,4 @@
-"""Who may talk to the endpoint from a browser. Rule: decided on Host and Origin before a byte of the body is read.
+"""The guard: who may talk to the endpoint from a browser. Rule: Host and Origin decide, and no body is read before.
 
 A page on the internet can make its own name point at 127.0.0.1 (DNS rebinding); its Host and Origin give it away.
 Spec: 2026-07-28/basic/transports/streamable-http#security-endpoint
@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from mcp_runtime.transports.http.request import HttpRefusalError
+from mcp_runtime.transports.http.response import HeaderLines
 
 LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _CORS_REQUEST_HEADERS: Final = (
@@ -22,11 +23,10 @@ _AUTHORITY: Final = re.compile(r"(?P<name>[a-z0-9._\-]+|\[[0-9a-f:.]+\])(?::(?P<
 _MAX_PORT: Final = 65_535
 _MAX_KNOWN_HOSTS: Final = 64
 """Clients spell a host in few ways; what they make up is not worth remembering."""
-Headers = list[tuple[bytes, bytes]]
 
 
 class Guard:
-    """Knows the names this server goes by and the origins it answers to.
+    """The check of names and origins: those this server goes by, and those it answers to.
 
     `allowed_hosts` are names, with a port or without, "*.example.com" for a domain's subdomains, "*" for any; loopback
     names and `bind_hosts` are always allowed. `allowed_origins` are full origins ("https://app.example.com"), "*" for
@@ -82,7 +82,7 @@ class Guard:
         name = found["name"].strip("[]")
         return name in self._hosts or text in self._hosts or (bool(self._suffixes) and name.endswith(self._suffixes))
 
-    def response_headers(self, origin: bytes | None) -> Headers:
+    def response_headers(self, origin: bytes | None) -> HeaderLines:
         """What lets the page at `origin` read the answer; nothing unless CORS is on."""
         if not self._cors or origin is None or not self.allows_origin(origin):
             return []
@@ -92,7 +92,7 @@ class Guard:
             (b"vary", b"origin"),
         ]
 
-    def preflight_headers(self, origin: bytes | None, requested: bytes) -> Headers | None:
+    def preflight_headers(self, origin: bytes | None, requested: bytes) -> HeaderLines | None:
         """The answer to a CORS preflight that asks for the headers `requested`, None where there is none to give."""
         if not self._cors or origin is None:
             return None

@@ -1,4 +1,4 @@
-"""Reading one POST. Rule: whatever is wrong with the envelope is said before the message in it is looked at.
+"""The request: one POST, read. Rule: whatever is wrong with the envelope is said before the message in it is looked at.
 
 Spec: 2026-07-28/basic/transports/streamable-http#sending-messages
 """

@@ -1,4 +1,4 @@
-"""Answering one POST: JSON, or from the first notification on an event stream. Rule: nothing is sent after the end.
+"""The response to one POST: JSON, or from the first notification on an event stream. Rule: nothing follows its end.
 
 Spec: 2026-07-28/basic/transports/streamable-http#receiving-messages
 """
@@ -13,10 +13,11 @@ import anyio.lowlevel
 from msgspec import Struct
 
 from mcp_runtime.core.calls.call import Reply
-from mcp_runtime.transports.http.direct import Fields, Shortcut
+from mcp_runtime.transports.http.direct import Direct, Fields
 from mcp_runtime.transports.http.server_sent_events import KEEP_ALIVE, encode_event
 
-Headers = list[tuple[bytes, bytes]]
+HeaderLines = list[tuple[bytes, bytes]]
+"""Header lines of an answer, in order."""
 
 _JSON: Final = (b"content-type", b"application/json")
 _JUST_JSON: Final[Fields] = (_JSON,)
@@ -29,16 +30,15 @@ _STREAM_HEADERS: Final = [
 
 
 class PostResponse(Struct, eq=False):
-    """The response to one request.
-
-    `extra` are headers that it gets whatever happens (CORS); `has_body` is false where its body is left out (HEAD).
-    `shortcut` is the request's, where there is one.
-    """
+    """The response to one request."""
 
     _send: Any
-    _extra: Headers
-    _shortcut: Shortcut | None = None
+    _extra: HeaderLines
+    """Headers that it gets whatever happens (CORS)."""
+    _direct: Direct | None = None
+    """The request's, where there is one."""
     _has_body: bool = True
+    """False where its body is left out (HEAD)."""
     _streaming: bool = False
     _finished: bool = False
     _torn: bool = False
@@ -76,7 +76,7 @@ class PostResponse(Struct, eq=False):
                     self._streaming = True
                 await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
             except OSError:
-                return  # The client is gone; the watch hears of it too, and ends the call.
+                return  # The client is gone; it is watched too, which ends the call.
             self._torn = False
 
     async def end(self, chunk: bytes = b"") -> None:
@@ -120,9 +120,9 @@ class PostResponse(Struct, eq=False):
     def _answer(self, status: int, body: bytes, headers: Fields) -> Awaitable[None] | None:
         """What to await for that, if anything."""
         self._finished = True
-        if self._shortcut is None:
+        if self._direct is None:
             return self._send_in_two(status, body, headers)
-        return self._shortcut.answer(status, (*headers, *self._extra) if self._extra else headers, body)
+        return self._direct.answer(status, (*headers, *self._extra) if self._extra else headers, body)
 
     async def _send_in_two(self, status: int, body: bytes, headers: Fields) -> None:
         fields = [*headers, *self._extra]  # a list of its own: middleware may add to it
@@ -131,7 +131,7 @@ class PostResponse(Struct, eq=False):
         await self._send({"type": "http.response.start", "status": status, "headers": fields})
         await self._send({"type": "http.response.body", "body": body if self._has_body else b""})
 
-    async def _start(self, status: int, headers: Headers) -> None:
+    async def _start(self, status: int, headers: HeaderLines) -> None:
         await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *self._extra]})
 
 

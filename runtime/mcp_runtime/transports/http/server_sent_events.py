@@ -1,4 +1,4 @@
-"""Messages as server-sent events. Rule: sse-starlette encodes them, and is not imported before the first one.
+"""Server-sent events: messages on a stream. Rule: sse-starlette encodes them, and is imported for the first one.
 
 A process that sends none loads neither it nor what it brings.
 """

@@ -2,7 +2,7 @@
 
 Who stands between a server and an application may take a request without a response for a defect: Starlette's
 BaseHTTPMiddleware raises an error then, so a host would log a traceback for each client that hangs up. Servers drop
-what is sent to a client that has left. No shortcut around ASGI is taken either: it leads around middleware.
+what is sent to a client that has left. The direct way is not taken either: it leads around middleware.
 """
 
 from collections.abc import Awaitable
@@ -11,7 +11,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mcp_runtime.transports.http.direct import SHORTCUT
+from mcp_runtime.transports.http.direct import DIRECT
 
 _CLIENT_CLOSED_REQUEST: Final = 499
 """As nginx has it. No client sees it; the logs and metrics of a host do."""
@@ -21,8 +21,8 @@ async def serve_with_an_answer(app: ASGIApp, scope: Scope, receive: Receive, sen
     """Have `app` serve one HTTP request; where it returns without having begun a response, send an empty one."""
     begun = False
     extensions = scope.get("extensions")
-    if extensions and SHORTCUT in extensions:
-        scope = {**scope, "extensions": {name: value for name, value in extensions.items() if name != SHORTCUT}}
+    if extensions and DIRECT in extensions:
+        scope = {**scope, "extensions": {name: value for name, value in extensions.items() if name != DIRECT}}
 
     def send_and_note(message: Message) -> Awaitable[None]:  # no coroutine of its own: each piece comes through here
         nonlocal begun

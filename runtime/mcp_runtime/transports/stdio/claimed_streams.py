@@ -1,4 +1,4 @@
-"""stdin and stdout, taken out of everybody else's reach. Rule: after `claim`, fd 1 is stderr and fd 0 is empty.
+"""Claimed streams: stdin and stdout, out of others' reach. Rule: after `claim`, fd 1 is stderr and fd 0 is empty.
 
 So a plugin's `print`, a C library's printf or a child process lands on stderr, and nothing but this file's duplicates
 reaches the client.

@@ -1,6 +1,4 @@
-"""Newline-delimited messages out of a stream of bytes.
-
-Rule: a line too long costs its own length in time, never in memory.
+"""Lines: the messages in a stream of bytes. Rule: a line too long costs its own length in time, never in memory.
 
 Spec: 2026-07-28/basic/transports/stdio
 """
@@ -9,7 +7,7 @@ from collections.abc import Iterator
 
 
 class LineSplitter:
-    """Feed it chunks, get complete lines without their line ends.
+    """A splitter: fed with chunks, it gives complete lines without their line ends.
 
     One of more than `max_bytes` is dropped and comes as None.
     """

@@ -1,4 +1,4 @@
-"""One JSON message a line, on stdin and stdout. Rule: whatever a line is, the next one still works.
+"""The stdio transport: one JSON message a line. Rule: whatever a line is, the next one still works.
 
 Spec: 2026-07-28/basic/transports/stdio
 """
@@ -13,6 +13,7 @@ from msgspec import UNSET
 from mcp_runtime.config.limits import Limits
 from mcp_runtime.core.calls.call import Call, Reply, Stream
 from mcp_runtime.core.calls.subscriptions import Subscription
+from mcp_runtime.core.calls.time_limit import TimeLimit
 from mcp_runtime.core.dispatch.dispatcher import Dispatcher, too_many_requests
 from mcp_runtime.protocol.errors import INVALID_REQUEST, PeerError
 from mcp_runtime.protocol.jsonrpc import (
@@ -41,7 +42,7 @@ CANCELLED = "notifications/cancelled"
 
 
 class Stdio:
-    """One client on a pair of byte streams. `serve` ends at the end of input; calls still at work get `eof_grace_s`."""
+    """The transport of one client. `serve` ends at the end of input; calls still at work get `eof_grace_s`."""
 
     def __init__(
         self,
@@ -181,16 +182,17 @@ class Stdio:
         limit = self._limits.max_concurrent_requests
         if len(self._calls) >= limit:
             raise too_many_requests(limit)
-        call = Call(request=request, transport="stdio", notify=self._write)
+        scope = trio.CancelScope()
+        time = TimeLimit(cutter=scope, began=trio.current_time(), now=trio.current_time)
+        call = Call(request=request, transport="stdio", notify=self._write, time=time)
         self._calls[request.id] = call
-        calls.start_soon(self._serve_call, call)
+        calls.start_soon(self._serve_call, call, scope)
 
-    async def _serve_call(self, call: Call) -> None:
-        since = trio.current_time()
+    async def _serve_call(self, call: Call, scope: trio.CancelScope) -> None:
         try:
-            answer = await self._dispatcher.dispatch(call)
+            answer = await self._dispatcher.dispatch_within(scope, call)
             if self._observer is not None:
-                self._observer.served(call, answer, since)
+                self._observer.served(call, answer, call.time.began)
             if isinstance(answer, Reply):
                 await self._write(answer.body)
         finally:

@@ -9,6 +9,7 @@ import trio.testing
 from mcp_bridges.deprecation.ledger import modern_clients
 from mcp_bridges.deprecation.ledger.modern_clients import ModernClientObserver
 from mcp_runtime.core.calls.call import Call
+from mcp_runtime.core.calls.time_limit import no_limit
 from mcp_runtime.protocol.jsonrpc import NO_PARAMS, Request
 from mcp_runtime.protocol.meta import Implementation, LoggingLevel, MetaProbe, RequestMetaObject
 from tests.bridges.deprecation.ledgers import START, Fixture, seconds
@@ -34,6 +35,7 @@ def call(
         request=Request(1, "tools/call", NO_PARAMS, MetaProbe(None, None, VERSION)),
         transport="streamable_http",
         notify=silent,
+        time=no_limit(),
         peer="192.0.2.7",
         http_headers=None if agent is None else {b"user-agent": agent},
         asked=list(asked),

@@ -8,6 +8,7 @@ import trio.testing
 
 from mcp_runtime.core.calls.call import Answer, Call, Reply, Stream
 from mcp_runtime.core.calls.observers import MeteringObserver, Observers, outcome_of
+from mcp_runtime.core.calls.time_limit import no_limit
 from mcp_runtime.protocol.jsonrpc import NO_PARAMS, Request
 from mcp_runtime.protocol.meta import MetaProbe
 from mcp_runtime.telemetry.metrics import Metrics
@@ -20,7 +21,7 @@ async def silent(_: bytes) -> None:
 def call(version: str | None = "2026-07-28") -> Call:
     """A request for the tools."""
     request = Request(1, "tools/list", NO_PARAMS, MetaProbe(None, None, version))
-    return Call(request=request, transport="stdio", notify=silent)
+    return Call(request=request, transport="stdio", notify=silent, time=no_limit())
 
 
 class Witness:

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Generator
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import anyio
 import pytest
@@ -150,10 +150,9 @@ async def test_and_so_it_is_in_a_scope_of_the_transports_own(autojump_clock: tri
 
     client = serving(tool, limits=Limits(handler_timeout_s=5))
     call = client.call("tools/call", {"name": "tool"})
-    call.in_scope = True
     answer: object = None
-    with call.scope:
-        answer = await client.dispatch(call)
+    with cast("trio.CancelScope", call.time.cutter):
+        answer = await client.runtime.dispatcher.dispatch(call)
     assert answer is None
     reply = client.runtime.dispatcher.cut_off(call)
     assert isinstance(reply, Reply)

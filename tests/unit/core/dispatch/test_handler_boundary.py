@@ -280,7 +280,6 @@ def test_the_end_of_a_coroutine_whose_loop_is_gone_passes() -> None:
     async def begin() -> None:
         client = serving(tool)
         call = client.call("tools/call", {"name": "tool", "arguments": {}})
-        call.in_scope = True
         serving_it = client.runtime.dispatcher.dispatch(call)
         serving_it.send(None)
         started.append((client, serving_it))

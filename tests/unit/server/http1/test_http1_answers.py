@@ -16,7 +16,7 @@ from mcp_runtime.server.http.accepting import serve_listeners
 from mcp_runtime.server.http.connections import Connections
 from mcp_runtime.server.http.sockets import open_listeners
 from mcp_runtime.server.http1 import connection
-from mcp_runtime.transports.http.direct import SHORTCUT, Shortcut
+from mcp_runtime.transports.http.direct import DIRECT, Direct
 from tests.unit.server.http1.http1_server import PARSERS, Answer, Parser, Served, reply, serving
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -75,8 +75,8 @@ class TestScope:
                 assert seen[-1].pop("client") == peer.address
                 assert seen[-1].pop("server") == ("127.0.0.1", server.port)
         ours, stock = seen
-        shortcut: Shortcut = ours["extensions"].pop(SHORTCUT)  # what ours has beyond
-        assert shortcut.headers in (dict(ours["headers"]), None)
+        direct: Direct = ours["extensions"].pop(DIRECT)  # what ours has beyond
+        assert direct.headers in (dict(ours["headers"]), None)
         assert ours == stock
         assert {key: type(value) for key, value in ours.items()} == {key: type(value) for key, value in stock.items()}
 

@@ -10,7 +10,7 @@ import trio.testing
 from starlette.types import Receive, Scope, Send
 
 from mcp_runtime.platform.lent_scope import LentScope
-from mcp_runtime.transports.http.direct import SHORTCUT
+from mcp_runtime.transports.http.direct import DIRECT
 from tests.unit.server.http1.http1_server import reply, serving
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -23,7 +23,7 @@ def borrowing(act: Act) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
     """An application that answers 200 once `act` has returned, and 503 where it was cut off in it."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        lent: LentScope = scope["extensions"][SHORTCUT].lent
+        lent: LentScope = scope["extensions"][DIRECT].lent
         lent.conclude = partial(reply, send, status=503)
         await act(lent, send)
         await lent.give_back()
@@ -83,7 +83,7 @@ async def test_once_given_back_nothing_is_cut_off() -> None:
     kept: list[LentScope] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        lent: LentScope = scope["extensions"][SHORTCUT].lent
+        lent: LentScope = scope["extensions"][DIRECT].lent
         kept.append(lent)
         await lent.give_back()
         for one in kept:
@@ -103,7 +103,7 @@ async def test_who_does_not_give_it_back_has_it_taken() -> None:
     kept: list[LentScope] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        lent: LentScope = scope["extensions"][SHORTCUT].lent
+        lent: LentScope = scope["extensions"][DIRECT].lent
         lent.deadline = trio.current_time() + 3600
         kept.append(lent)
         await reply(send)

@@ -1,6 +1,4 @@
-"""Calls that take a while: is the client still there, and does the connection need a sign of life?
-
-Rule: fast calls pay nothing.
+"""Patience: how long a call over HTTP may take before somebody looks after its client. Rule: fast calls pay nothing.
 
 A call that ends within `after_s` costs one entry in a dict. One task looks for those that take longer, and only they
 get a task that waits for the disconnect and sends keep-alive comments.
@@ -20,18 +18,17 @@ from mcp_runtime.platform.loops import ANY_LOOP, Loop, loop_at_hand
 
 
 class Watched(Struct, eq=False, kw_only=True):
-    """Something at work: what to do once it has taken a while (`aged`), and how to look after its client from then on.
-
-    `receive` is where a disconnect shows, None where nobody may look; `gone` is called then, and `keep_alive` gives a
-    sign of life, every `every_s` seconds where that is sooner than the watch's own. `since` is in loop seconds;
-    `company` is the scope of the task that looks after it.
-    """
+    """Something at work: what to do once it has taken a while, and how to look after its client from then on."""
 
     receive: Any = None
+    """Where a disconnect shows, None where nobody may look."""
     every_s: float = math.inf
+    """Seconds between signs of life, where that is sooner than for all."""
     since: float = field(default_factory=anyio.current_time)
+    """When it began, in loop seconds."""
     is_old: bool = False
     company: Any = None
+    """The scope of the task that looks after it."""
 
     def aged(self) -> None:
         """It is not over yet."""
@@ -43,12 +40,8 @@ class Watched(Struct, eq=False, kw_only=True):
         """Give its client a sign of life."""
 
 
-class Watch:
-    """All calls at work over HTTP. `after_s` until a call is watched, `keep_alive_interval_s` between signs of life.
-
-    `loop` is the one that it runs in; `is_running` says whether calls can be watched: the application's lifespan is on.
-    `streams` are the scopes of event streams that stay open.
-    """
+class Patience:
+    """All calls at work over HTTP. `after_s` until a call is watched, `keep_alive_interval_s` between signs of life."""
 
     def __init__(self, *, after_s: float, keep_alive_interval_s: float) -> None:
         self.after_s = after_s
@@ -58,8 +51,11 @@ class Watch:
         self._is_busy = False
         self._tasks: TaskGroup | None = None
         self.is_running = False
+        """Whether calls can be watched: the application's lifespan is on."""
         self.loop: Loop = ANY_LOOP
+        """The one that it runs in."""
         self.streams: set[anyio.CancelScope] = set()
+        """The scopes of event streams that stay open."""
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None, None]:

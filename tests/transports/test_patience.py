@@ -8,7 +8,7 @@ from typing import Any, Final
 import anyio
 import pytest
 
-from mcp_runtime.transports.http.watch import Watch, Watched
+from mcp_runtime.transports.http.patience import Patience, Watched
 from tests.support.clocks import Backend, run
 
 BACKENDS: Final[tuple[Backend, ...]] = ("trio", "asyncio")
@@ -42,7 +42,7 @@ class Wire:
 
 
 class _Heard(Watched, kw_only=True):
-    """All that the watch does for it is written down."""
+    """All that patience does for it is written down."""
 
     wire: Wire
 
@@ -78,12 +78,12 @@ def test_signs_of_life_come_at_the_shorter_of_two_intervals(
     backend: Backend, every_s: float, signs: list[float]
 ) -> None:
     async def test() -> None:
-        watch, wire = Watch(after_s=0.25, keep_alive_interval_s=10), Wire()
-        async with watch.running():
+        patience, wire = Patience(after_s=0.25, keep_alive_interval_s=10), Wire()
+        async with patience.running():
             watched = wire.watched(every_s)
-            watch.enter(watched)
+            patience.enter(watched)
             await anyio.sleep(33)
-            watch.leave(watched)
+            patience.leave(watched)
             await anyio.sleep(33)
         assert (wire.signs, wire.gone_at) == (signs, None)
 
@@ -93,15 +93,15 @@ def test_signs_of_life_come_at_the_shorter_of_two_intervals(
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_disconnect_is_noticed_between_two_signs_of_life_and_ends_them(backend: Backend) -> None:
     async def test() -> None:
-        watch, wire = Watch(after_s=0.25, keep_alive_interval_s=10), Wire()
-        async with watch.running():
-            watch.enter(watched := wire.watched(4))
+        patience, wire = Patience(after_s=0.25, keep_alive_interval_s=10), Wire()
+        async with patience.running():
+            patience.enter(watched := wire.watched(4))
             await anyio.sleep(5)
             wire.say("http.request")  # more of a body that nobody wants
             await anyio.sleep(1)
             wire.say("http.disconnect")
             await anyio.sleep(20)
-            watch.leave(watched)
+            patience.leave(watched)
         assert (wire.signs, wire.gone_at) == ([4.25], 6)
 
     run(backend, test)
@@ -110,10 +110,10 @@ def test_a_disconnect_is_noticed_between_two_signs_of_life_and_ends_them(backend
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_calls_of_different_patience_do_not_disturb_each_other(backend: Backend) -> None:
     async def test() -> None:
-        watch, often, seldom = Watch(after_s=0.25, keep_alive_interval_s=10), Wire(), Wire()
-        async with watch.running():
+        patience, often, seldom = Patience(after_s=0.25, keep_alive_interval_s=10), Wire(), Wire()
+        async with patience.running():
             for watched in (often.watched(3), seldom.watched()):
-                watch.enter(watched)
+                patience.enter(watched)
             await anyio.sleep(11)
         assert (often.signs, seldom.signs) == ([3.25, 6.25, 9.25], [10.25])
 
@@ -123,17 +123,17 @@ def test_calls_of_different_patience_do_not_disturb_each_other(backend: Backend)
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_what_has_no_client_to_look_after_is_told_its_age_once_and_no_more(backend: Backend) -> None:
     async def test() -> None:
-        watch, ages = Watch(after_s=0.25, keep_alive_interval_s=10), list[float]()
+        patience, ages = Patience(after_s=0.25, keep_alive_interval_s=10), list[float]()
         began = anyio.current_time()
-        async with watch.running():
+        async with patience.running():
             watched, quick = _Ageing(ages=ages, began=began), _Ageing(ages=ages, began=began)
-            watch.enter(watched)
-            watch.enter(quick)
+            patience.enter(watched)
+            patience.enter(quick)
             await anyio.sleep(0.2)
-            watch.leave(quick)
+            patience.leave(quick)
             await anyio.sleep(30)
             assert (watched.is_old, quick.is_old) == (True, False)
-            watch.leave(watched)
+            patience.leave(watched)
         assert ages == [0.25]
 
     run(backend, test)
@@ -142,9 +142,9 @@ def test_what_has_no_client_to_look_after_is_told_its_age_once_and_no_more(backe
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_client_may_be_listened_to_and_told_nothing(backend: Backend) -> None:
     async def test() -> None:
-        watch, wire = Watch(after_s=0.25, keep_alive_interval_s=10), Wire()
-        async with watch.running():
-            watch.enter(Watched(receive=wire.receive))
+        patience, wire = Patience(after_s=0.25, keep_alive_interval_s=10), Wire()
+        async with patience.running():
+            patience.enter(Watched(receive=wire.receive))
             await anyio.sleep(15)
             wire.say("http.disconnect")
             await anyio.sleep(15)
@@ -161,11 +161,11 @@ def test_a_disconnect_that_is_told_as_an_error_is_one(backend: Backend) -> None:
             raise OSError("gone")
 
     async def test() -> None:
-        watch, wire = Watch(after_s=0.25, keep_alive_interval_s=10), Failing()
-        async with watch.running():
-            watch.enter(watched := wire.watched())
+        patience, wire = Patience(after_s=0.25, keep_alive_interval_s=10), Failing()
+        async with patience.running():
+            patience.enter(watched := wire.watched())
             await anyio.sleep(5)
-            watch.leave(watched)
+            patience.leave(watched)
         assert wire.gone_at == 3.25
 
     run(backend, test)
@@ -174,17 +174,17 @@ def test_a_disconnect_that_is_told_as_an_error_is_one(backend: Backend) -> None:
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_what_has_become_something_else_is_young_again(backend: Backend) -> None:
     async def test() -> None:
-        watch, ages = Watch(after_s=2, keep_alive_interval_s=10), list[float]()
-        async with watch.running():
+        patience, ages = Patience(after_s=2, keep_alive_interval_s=10), list[float]()
+        async with patience.running():
             watched = _Ageing(ages=ages, began=anyio.current_time())
-            watch.enter(watched)
+            patience.enter(watched)
             await anyio.sleep(4)
-            watch.enter(_Ageing(ages=[], began=anyio.current_time()))  # The watch does not sleep meanwhile.
+            patience.enter(_Ageing(ages=[], began=anyio.current_time()))  # Patience does not sleep meanwhile.
             await anyio.sleep(1)
-            watch.renew(watched)
+            patience.renew(watched)
             assert not watched.is_old
             await anyio.sleep(5)
-            watch.leave(watched)
+            patience.leave(watched)
         assert ages == [2, 7]
 
     run(backend, test)
@@ -193,12 +193,12 @@ def test_what_has_become_something_else_is_young_again(backend: Backend) -> None
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_it_sleeps_where_nothing_is_at_work(backend: Backend) -> None:
     async def test() -> None:
-        watch = Watch(after_s=2, keep_alive_interval_s=10)
-        async with watch.running():
+        patience = Patience(after_s=2, keep_alive_interval_s=10)
+        async with patience.running():
             watched = _Ageing(ages=[], began=anyio.current_time())
-            watch.enter(watched)
-            watch.leave(watched)
+            patience.enter(watched)
+            patience.leave(watched)
             await anyio.sleep(5)
-            assert watch._idle is not None, "it looks again and again"
+            assert patience._idle is not None, "it looks again and again"
 
     run(backend, test)

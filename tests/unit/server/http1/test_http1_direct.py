@@ -10,7 +10,7 @@ import trio
 import trio.testing
 from starlette.types import Receive, Scope, Send
 
-from mcp_runtime.transports.http.direct import SHORTCUT, Fields, Shortcut, shortcut_of
+from mcp_runtime.transports.http.direct import DIRECT, Direct, Fields, direct_of
 from tests.unit.server.http1.http1_server import PARSERS, PATIENCE_S, Answer, reply, serving, whole_body
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -18,7 +18,7 @@ POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n"
 CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
 PLAIN: Fields = ((b"content-type", b"text/plain"),)
 
-Act = Callable[[Shortcut, Receive, Send], Awaitable[None]]
+Act = Callable[[Direct, Receive, Send], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
@@ -26,15 +26,15 @@ def acting(act: Act) -> App:
     """An application that does `act`."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        shortcut = shortcut_of(scope)
-        assert shortcut is not None
-        await act(shortcut, receive, send)
+        direct = direct_of(scope)
+        assert direct is not None
+        await act(direct, receive, send)
 
     return app
 
 
-async def answer(shortcut: Shortcut, body: bytes = b"", status: int = 200, headers: Fields = PLAIN) -> None:
-    if rest := shortcut.answer(status, headers, body):
+async def answer(direct: Direct, body: bytes = b"", status: int = 200, headers: Fields = PLAIN) -> None:
+    if rest := direct.answer(status, headers, body):
         await rest
 
 
@@ -66,8 +66,8 @@ def shown(found: list[Answer]) -> list[tuple[int, list[tuple[str, str]], bytes]]
 async def test_it_answers_what_two_messages_would(request_bytes: bytes, status: int, body: bytes) -> None:
     has_body = status not in {204, 304}
 
-    async def at_once(shortcut: Shortcut, receive: Receive, send: Send) -> None:
-        await answer(shortcut, body, status)
+    async def at_once(direct: Direct, receive: Receive, send: Send) -> None:
+        await answer(direct, body, status)
 
     async def in_two(scope: Scope, receive: Receive, send: Send) -> None:
         length = [(b"content-length", b"%d" % len(body))] if has_body else []
@@ -80,8 +80,8 @@ async def test_it_answers_what_two_messages_would(request_bytes: bytes, status: 
 
 
 async def test_a_connection_goes_on_after_it() -> None:
-    async def act(shortcut: Shortcut, receive: Receive, send: Send) -> None:
-        await answer(shortcut, shortcut.take_body() or b"")
+    async def act(direct: Direct, receive: Receive, send: Send) -> None:
+        await answer(direct, direct.take_body() or b"")
 
     found = await answers(acting(act), POST + b"abc" + POST + b"def" + GET + POST + b"ghi", count=4)
     assert [one.body for one in found] == [b"abc", b"def", b"", b"ghi"]
@@ -91,8 +91,8 @@ async def test_a_client_that_reads_slowly_gets_all_of_it() -> None:
     body = bytes(range(256)) * 40_000
     waited: list[bool] = []
 
-    async def act(shortcut: Shortcut, receive: Receive, send: Send) -> None:
-        rest = shortcut.answer(200, PLAIN, body)
+    async def act(direct: Direct, receive: Receive, send: Send) -> None:
+        rest = direct.answer(200, PLAIN, body)
         waited.append(rest is not None)
         assert rest is not None
         await rest
@@ -107,9 +107,9 @@ async def test_a_client_that_reads_slowly_gets_all_of_it() -> None:
 async def test_an_answer_whose_sender_is_cut_off_is_sent_to_its_end() -> None:
     body = bytes(range(256)) * 40_000
 
-    async def act(shortcut: Shortcut, receive: Receive, send: Send) -> None:
+    async def act(direct: Direct, receive: Receive, send: Send) -> None:
         with trio.CancelScope() as scope:
-            rest = shortcut.answer(200, PLAIN, body)
+            rest = direct.answer(200, PLAIN, body)
             assert rest is not None
             scope.cancel()
             await rest
@@ -133,9 +133,9 @@ async def test_an_answer_whose_sender_is_cut_off_is_sent_to_its_end() -> None:
 async def test_what_is_no_answer_is_refused_and_fails_the_request(status: int, headers: Fields) -> None:
     raised: list[type[Exception]] = []
 
-    async def act(shortcut: Shortcut, receive: Receive, send: Send) -> None:
+    async def act(direct: Direct, receive: Receive, send: Send) -> None:
         try:
-            shortcut.answer(status, headers, b"abc")
+            direct.answer(status, headers, b"abc")
         except ValueError as error:
             raised.append(type(error))
             raise
@@ -147,17 +147,17 @@ async def test_what_is_no_answer_is_refused_and_fails_the_request(status: int, h
 async def test_a_request_has_one_answer() -> None:
     raised: list[str] = []
 
-    async def act(shortcut: Shortcut, receive: Receive, send: Send) -> None:
-        await answer(shortcut, b"first")
-        for again in (answer(shortcut, b"second"), reply(send, b"third")):
+    async def act(direct: Direct, receive: Receive, send: Send) -> None:
+        await answer(direct, b"first")
+        for again in (answer(direct, b"second"), reply(send, b"third")):
             with pytest.raises(RuntimeError) as error:
                 await again
             raised.append(str(error.value))
 
-    async def begun(shortcut: Shortcut, receive: Receive, send: Send) -> None:
+    async def begun(direct: Direct, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
         with pytest.raises(RuntimeError, match="has its answer"):
-            await answer(shortcut, b"second")
+            await answer(direct, b"second")
         await send({"type": "http.response.body", "body": b"first"})
 
     for app in (acting(act), acting(begun)):
@@ -169,12 +169,12 @@ async def test_a_request_has_one_answer() -> None:
 async def test_a_client_that_has_left_is_told_of_as_by_send() -> None:
     told = trio.Event()
 
-    async def act(shortcut: Shortcut, receive: Receive, send: Send) -> None:
+    async def act(direct: Direct, receive: Receive, send: Send) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
         for _ in range(2):
             with pytest.raises(ConnectionResetError):
-                await answer(shortcut, b"x" * 10)
+                await answer(direct, b"x" * 10)
         told.set()
 
     async with serving(acting(act)) as server:
@@ -190,10 +190,10 @@ async def test_a_client_that_has_left_is_told_of_as_by_send() -> None:
 async def test_a_draining_server_says_that_it_is_the_last() -> None:
     at_work, go_on = trio.Event(), trio.Event()
 
-    async def act(shortcut: Shortcut, receive: Receive, send: Send) -> None:
+    async def act(direct: Direct, receive: Receive, send: Send) -> None:
         at_work.set()
         await go_on.wait()
-        await answer(shortcut, b"abc")
+        await answer(direct, b"abc")
 
     async with serving(acting(act)) as server, server.peer() as peer:
         await peer.send(GET)
@@ -210,9 +210,9 @@ class TestBody:
     async def test_it_is_taken_once_and_is_all(self) -> None:
         taken: list[bytes | None] = []
 
-        async def act(shortcut: Shortcut, receive: Receive, send: Send) -> None:
-            taken.extend((shortcut.take_body(), shortcut.take_body()))
-            await answer(shortcut)
+        async def act(direct: Direct, receive: Receive, send: Send) -> None:
+            taken.extend((direct.take_body(), direct.take_body()))
+            await answer(direct)
 
         await answers(acting(act), POST + b"abc", GET, count=2)
         assert taken == [b"abc", None, b"", None]
@@ -222,10 +222,10 @@ class TestBody:
         taken: list[bytes | None] = []
         looked = trio.Event()
 
-        async def act(shortcut: Shortcut, receive: Receive, send: Send) -> None:
-            taken.append(shortcut.take_body())
+        async def act(direct: Direct, receive: Receive, send: Send) -> None:
+            taken.append(direct.take_body())
             looked.set()
-            await answer(shortcut, await whole_body(receive))
+            await answer(direct, await whole_body(receive))
 
         async with serving(acting(act)) as server, server.peer() as peer:
             await peer.send(parts[0])
@@ -236,10 +236,10 @@ class TestBody:
         assert taken == [None]
 
     async def test_what_was_received_is_not_taken_again(self) -> None:
-        async def act(shortcut: Shortcut, receive: Receive, send: Send) -> None:
+        async def act(direct: Direct, receive: Receive, send: Send) -> None:
             assert await whole_body(receive) == b"abc"
-            assert shortcut.take_body() is None
-            await answer(shortcut)
+            assert direct.take_body() is None
+            await answer(direct)
 
         assert [one.status for one in await answers(acting(act), POST + b"abc")] == [200]
 
@@ -247,11 +247,11 @@ class TestBody:
         received: list[str] = []
         ended = trio.Event()
 
-        async def act(shortcut: Shortcut, receive: Receive, send: Send) -> None:
-            assert shortcut.take_body() == b"abc"
+        async def act(direct: Direct, receive: Receive, send: Send) -> None:
+            assert direct.take_body() == b"abc"
             received.append((await receive())["type"])
             with suppress(ConnectionResetError):
-                await answer(shortcut)
+                await answer(direct)
             ended.set()
 
         async with serving(acting(act)) as server:
@@ -276,22 +276,22 @@ async def test_headers_are_there_by_name_where_each_comes_once(
 ) -> None:
     seen: list[Mapping[bytes, bytes] | None] = []
 
-    async def act(shortcut: Shortcut, receive: Receive, send: Send) -> None:
-        seen.append(shortcut.headers)
-        await answer(shortcut)
+    async def act(direct: Direct, receive: Receive, send: Send) -> None:
+        seen.append(direct.headers)
+        await answer(direct)
 
     await answers(acting(act), b"GET / HTTP/1.1\r\nHost: a\r\n%b\r\n" % fields)
     assert seen == [headers]
 
 
 async def test_other_servers_have_none() -> None:
-    assert shortcut_of({"type": "http"}) is None
-    assert shortcut_of({"type": "http", "extensions": None}) is None
-    assert shortcut_of({"type": "http", "extensions": {"http.response.push": {}}}) is None
+    assert direct_of({"type": "http"}) is None
+    assert direct_of({"type": "http", "extensions": None}) is None
+    assert direct_of({"type": "http", "extensions": {"http.response.push": {}}}) is None
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        assert (shortcut_of(scope) is None) == (SHORTCUT not in scope["extensions"])
-        await reply(send, b"" if shortcut_of(scope) is None else b"ours")
+        assert (direct_of(scope) is None) == (DIRECT not in scope["extensions"])
+        await reply(send, b"" if direct_of(scope) is None else b"ours")
 
     for parser, body in zip(PARSERS, (b"ours", b""), strict=True):
         async with serving(app, parser=parser) as server, server.peer() as peer:
