@@ -23,15 +23,13 @@ from mcp_runtime.transports.stdio.bridge_port import StdioWire
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
-    from mcp_bridges.calls.legacy_call import LegacyServices, Waiting
+    from mcp_bridges.calls.services import LegacyServices, Waiting
     from mcp_bridges.deprecation.retirement import Past
     from mcp_bridges.gate.port import Gate
     from mcp_bridges.http_bridge import HttpBridges
-    from mcp_bridges.wires.conversation import Setting
     from mcp_bridges.wires.stdio import HandshakeStdio
     from mcp_runtime.core.calls.observers import Observer
     from mcp_runtime.state.engines import State
-    from mcp_runtime.telemetry.labels import TransportName
     from mcp_runtime.transports.http.watch import Watch
 
 _ANONYMOUS: Final[dict[str, Any]] = {"name": "server", "version": "0"}
@@ -93,18 +91,8 @@ class AttachedBridges:
         from mcp_bridges.http_bridge import HttpBridges
         from mcp_runtime.state.engines import open_state
 
-        runtime = self._runtime
-        parts = HttpParts(
-            config=runtime.config,
-            services=self._services(),
-            subscriptions=runtime.subscriptions,
-            state=self._state or open_state(runtime.config),
-            watch=watch,
-            discover=self._discover,
-            server=_ANONYMOUS,
-            new_id=self._new_id,
-        )
-        self._http = HttpBridges(parts, self._setting("http_sse"), now=self._now)
+        state = self._state or open_state(self._runtime.config)
+        self._http = HttpBridges(HttpParts(services=self._services(), state=state, watch=watch), now=self._now)
         return self._http
 
     def stdio(self, wire: "StdioWire") -> "HandshakeStdio | None":
@@ -113,11 +101,11 @@ class AttachedBridges:
             return None
         from mcp_bridges.wires.stdio import HandshakeStdio
 
-        setting, closed = self._setting("stdio"), anyio.Event()
+        services, closed = self._services(), anyio.Event()
         if self._http is None and self._known is not None:
             # Beside the client's calls: a process that has served no old client yet has had nothing to keep.
             wire.start(partial(_keep, self._known, closed))
-        return HandshakeStdio(setting, wire, closed=closed.set)
+        return HandshakeStdio(services, wire, closed=closed.set)
 
     def observer(self) -> "Observer | None":
         """As the port says."""
@@ -164,33 +152,20 @@ class AttachedBridges:
             self._http.close()
 
     def _services(self) -> "LegacyServices":
-        from mcp_bridges.calls.legacy_call import LegacyServices, Waiting
+        from mcp_bridges.calls.services import LegacyServices, Waiting
 
-        self._waiting = self._waiting or Waiting(self._runtime.config.limits.max_concurrent_requests)
+        runtime = self._runtime
+        self._waiting = self._waiting or Waiting(runtime.config.limits.max_concurrent_requests)
         return LegacyServices(
-            waiting=self._waiting,
-            dispatcher=self._runtime.dispatcher,
+            config=runtime.config,
+            dispatcher=runtime.dispatcher,
+            subscriptions=runtime.subscriptions,
             gate=self._gate or self._past().gate,
-            meter=self._runtime.metrics,
-            answer_timeout_s=self._runtime.config.bridges.clients.answer_timeout_s,
-            new_id=self._new_id,
-        )
-
-    def _setting(self, transport: "TransportName") -> "Setting":
-        from mcp_bridges.gate.features import OF_WIRE
-        from mcp_bridges.wires.conversation import Setting
-
-        config = self._runtime.config
-        return Setting(
-            services=self._services(),
-            subscriptions=self._runtime.subscriptions,
-            limits=config.limits,
-            transport=transport,
-            features=OF_WIRE[transport],
+            waiting=self._waiting,
             discover=self._discover,
             server=_ANONYMOUS,
-            log_level=config.bridges.clients.log_level,
-            max_batch=config.bridges.http_sessions.max_batch_messages,
+            new_id=self._new_id,
+            meter=runtime.metrics,
         )
 
     async def _discover(self) -> dict[str, Any]:

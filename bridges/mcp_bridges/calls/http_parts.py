@@ -1,16 +1,13 @@
 """What the HTTP bridges share. Rule: they differ in how messages travel, and in nothing else."""
 
-from collections.abc import Awaitable, Callable
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from mcp_bridges.calls.legacy_call import LegacyServices
+from mcp_bridges.calls.services import LegacyServices
 from mcp_bridges.gate.port import LegacyClient, Sighting, Verdict
 from mcp_bridges.gate.refusals import RefusedError, raise_refusal
-from mcp_runtime.config import Config
-from mcp_runtime.core.calls.subscriptions import Subscriptions
 from mcp_runtime.protocol.errors import PeerError
 from mcp_runtime.protocol.jsonrpc import RequestId, encode_error
 from mcp_runtime.state.engines import State
@@ -26,19 +23,11 @@ _JSON: Final = (b"content-type", b"application/json")
 
 
 class HttpParts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a bridge over HTTP works with. `discover` gives a DiscoverResult, `server` an Implementation.
+    """The services of a bridge over HTTP, with what processes share, and who looks after what takes long."""
 
-    `new_id` makes short random ids.
-    """
-
-    config: Config
     services: LegacyServices
-    subscriptions: Subscriptions
     state: State
     watch: Watch
-    discover: Callable[[], Awaitable[dict[str, Any]]]
-    server: dict[str, Any]
-    new_id: Callable[[], str]
 
 
 def client_of(exchange: LegacyExchange, transport: TransportName) -> LegacyClient:

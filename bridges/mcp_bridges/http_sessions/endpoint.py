@@ -33,7 +33,6 @@ from mcp_bridges.sessions.session import (
     Unsubscribe,
     cancelled_request,
     has_batches,
-    initialize_result,
     plan,
     read_initialize,
     speaks_polling,
@@ -86,8 +85,10 @@ class SessionsHttp:
     """Serves old sessions at the MCP endpoint."""
 
     def __init__(self, parts: HttpParts, ids: SessionIds, states: SessionStates, calls: CallsAtWork) -> None:
-        config = parts.config.bridges.http_sessions
+        services = parts.services
+        config = services.config.bridges.http_sessions
         self._parts = parts
+        self._services = services
         self._ids = ids
         self._states = states
         self._calls = calls
@@ -98,13 +99,13 @@ class SessionsHttp:
             parts.state.bus,
             max_events=config.replay_max_events,
             max_age_s=config.replay_max_age_s,
-            new_id=parts.new_id,
+            new_id=services.new_id,
         )
         self._stream = SessionStream(parts, states, self._replay)
 
     async def serve(self, exchange: LegacyExchange, body: bytes | None) -> bool:
         """Answer one request to the endpoint: True where it was one of an old session's."""
-        response = LegacyResponse(exchange, self._parts.services)
+        response = LegacyResponse(exchange, self._services)
         try:
             if body is not None:
                 return await self._post(exchange, response, body)
@@ -159,7 +160,7 @@ class SessionsHttp:
         )
 
     async def _initialize(self, exchange: LegacyExchange, response: LegacyResponse, request: Request) -> None:
-        opening, services = read_initialize(request), self._parts.services
+        opening, services = read_initialize(request), self._services
         client = named(client_of(exchange, "streamable_http"), opening.client_name, opening.client_version)
         response.admit(
             Sighting(
@@ -171,7 +172,7 @@ class SessionsHttp:
             )
         )
         try:
-            result = initialize_result(await self._parts.discover(), opening.revision, self._parts.server)
+            result = await services.welcome(opening.revision)
         except PeerError as error:
             services.failed(opening.revision, "streamable_http", INITIALIZE, error)
             raise
@@ -206,7 +207,7 @@ class SessionsHttp:
                 reply = await self._request(visit, stream, message)
             except PeerError as error:
                 reply = _failed(message, error)
-                self._parts.services.failed(visit.session.revision, "streamable_http", message.method, error)
+                self._services.failed(visit.session.revision, "streamable_http", message.method, error)
             await stream.finish([] if reply is None else [reply], reply)
         else:
             await self._told(visit.session, message)
@@ -244,7 +245,7 @@ class SessionsHttp:
         return None
 
     async def _request_of_batch(self, visit: Visit, stream: PostStream, request: Request) -> Reply | None:
-        services, revision = self._parts.services, visit.session.revision
+        services, revision = self._services, visit.session.revision
         try:
             services.check_method(visit.client, revision, request.method)
             if (await self._states.get(visit.session)).ended:  # while what came before it was at work
@@ -288,17 +289,17 @@ class SessionsHttp:
                 pass
             case _:
                 assert_never(step)
-        self._parts.services.answered(session.revision, "streamable_http", request.method)
+        self._services.answered(session.revision, "streamable_http", request.method)
         return Reply(body=encode_result(request.id, _EMPTY))
 
     async def _forward(self, visit: Visit, stream: PostStream, request: Request) -> Reply | None:
         call = LegacyCall(
-            services=self._parts.services,
+            services=self._services,
             session=visit.session,
             client=visit.client,
             request=request,
             transport="streamable_http",
-            log_level=visit.state.log_level or self._parts.config.bridges.clients.log_level,
+            log_level=visit.state.log_level or self._services.config.bridges.clients.log_level,
             notify=stream.notify,
             ask=partial(self._ask, visit.session),
             close_stream=stream.let_go if stream.can_let_go else None,

@@ -37,11 +37,12 @@ class SessionStream:
 
     def __init__(self, parts: HttpParts, states: SessionStates, replay: ReplayLog) -> None:
         self._parts = parts
+        self._services = parts.services
         self._states = states
         self._replay = replay
-        self._retry_ms = parts.config.bridges.http_sessions.retry_ms
+        self._retry_ms = parts.services.config.bridges.http_sessions.retry_ms
         # Positions count from the start of this process: another one, or the next, has others.
-        self._epoch = parts.new_id()
+        self._epoch = parts.services.new_id()
         self._held: dict[str, Listening] = {}
 
     async def refresh(self, session: Session, state: SessionState) -> None:
@@ -71,8 +72,8 @@ class SessionStream:
 
     async def _listen(self, visit: Visit, last: str | None) -> None:
         listening = Listening(
-            self._parts.services.dispatcher,
-            self._parts.subscriptions,
+            self._services.dispatcher,
+            self._services.subscriptions,
             transport="streamable_http",
             uris=visit.state.uris,
         )
@@ -93,7 +94,7 @@ class SessionStream:
 
     async def _hold(self, visit: Visit, listening: Listening) -> None:
         session, bus = visit.session, self._parts.state.bus
-        me = self._parts.new_id().encode()
+        me = self._services.new_id().encode()
         async with bus.subscribe(_channel(session), max_pending=_MAX_ORDERS) as orders:
             await bus.publish(_channel(session), me)  # Whoever else holds a stream of this session lets go of it.
             async with anyio.create_task_group() as tasks:
@@ -118,7 +119,7 @@ class SessionStream:
                 listening.close()
 
     async def _send(self, visit: Visit, events: Events) -> None:
-        with self._parts.services.open_stream("streamable_http"):
+        with self._services.open_stream("streamable_http"):
             await serve_event_stream(events, visit.exchange.receive, visit.response.open(), watch=self._parts.watch)
 
     async def _events(self, session: Session, listening: Listening) -> Events:

@@ -5,16 +5,16 @@ Messages go in one by one; whatever is to be sent comes out of `send`, in whatev
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
-from typing import Any, Final, assert_never
+from typing import Final, assert_never
 
 import anyio
-import msgspec
 from anyio.streams.memory import MemoryObjectSendStream
 from msgspec import Raw
 
-from mcp_bridges.calls.legacy_call import LegacyCall, LegacyServices
+from mcp_bridges.calls.legacy_call import LegacyCall
 from mcp_bridges.calls.listening import Listening, ListenRefusedError, encode_change
-from mcp_bridges.gate.features import OF_METHOD, FeatureId, revision_feature
+from mcp_bridges.calls.services import LegacyServices
+from mcp_bridges.gate.features import OF_METHOD, OF_WIRE, FeatureId, revision_feature
 from mcp_bridges.gate.port import LegacyClient, Sighting
 from mcp_bridges.sessions.batches import join, not_here, read_batch
 from mcp_bridges.sessions.session import (
@@ -27,13 +27,10 @@ from mcp_bridges.sessions.session import (
     Unsubscribe,
     cancelled_request,
     has_batches,
-    initialize_result,
     plan,
     read_initialize,
 )
 from mcp_bridges.sessions.session_state import subscribed
-from mcp_runtime.config.limits import Limits
-from mcp_runtime.core.calls.subscriptions import Subscriptions
 from mcp_runtime.core.dispatch.dispatcher import too_many_requests
 from mcp_runtime.protocol.errors import INVALID_PARAMS, INVALID_REQUEST, PeerError
 from mcp_runtime.protocol.jsonrpc import (
@@ -55,24 +52,6 @@ _EMPTY: Final = Raw(b"{}")
 INITIALIZED: Final = "notifications/initialized"
 
 
-class Setting(msgspec.Struct, frozen=True, kw_only=True):
-    """What conversations on one kind of wire have in common.
-
-    `discover` gives a DiscoverResult, `server` is who to be where that does not say. `features` are those that every
-    message on this wire is a use of. `max_batch` is messages in a batch.
-    """
-
-    services: LegacyServices
-    subscriptions: Subscriptions
-    limits: Limits
-    transport: TransportName
-    features: tuple[str, ...]
-    discover: Callable[[], Awaitable[dict[str, Any]]]
-    server: dict[str, Any]
-    log_level: LoggingLevel
-    max_batch: int
-
-
 class Conversation:
     """One client on one wire. `send` writes one encoded message, `start` runs something beside the others.
 
@@ -81,19 +60,20 @@ class Conversation:
 
     def __init__(
         self,
-        setting: Setting,
+        services: LegacyServices,
         *,
         client: LegacyClient,
         send: Callable[[bytes], Awaitable[None]],
         start: Callable[[Callable[[], Awaitable[None]]], None],
         assumed: Session | None = None,
     ) -> None:
-        self._setting = setting
+        self._services = services
+        self._transport: TransportName = client.transport
         self._client = client
         self._send = send
         self._start = start
         self._session = assumed
-        self._log_level: LoggingLevel = setting.log_level
+        self._log_level: LoggingLevel = services.config.bridges.clients.log_level
         self._uris: dict[str, None] = {}
         self._calls: dict[RequestId, LegacyCall] = {}
         self._answers: dict[str, MemoryObjectSendStream[Response]] = {}
@@ -129,7 +109,7 @@ class Conversation:
         """Take several messages in one body; their responses are sent as one, too. Raises PeerError."""
         if self.revision is None or not has_batches(self.revision):
             raise not_here(self.revision)
-        messages = read_batch(body, max_messages=self._setting.max_batch)
+        messages = read_batch(body, max_messages=self._services.config.bridges.http_sessions.max_batch_messages)
         self._check_room()
         self._begin(lambda: self._serve_batch(messages))
 
@@ -151,7 +131,7 @@ class Conversation:
 
     async def _respond_in_batch(self, request: Request) -> list[bytes]:
         with self._counted(request):
-            self._setting.services.check_method(self._client, self.revision, request.method)
+            self._services.check_method(self._client, self.revision, request.method)
             return await self._respond(request)
 
     @contextmanager
@@ -160,7 +140,7 @@ class Conversation:
         try:
             yield
         except PeerError as error:
-            self._setting.services.failed(self.revision or "", self._setting.transport, request.method, error)
+            self._services.failed(self.revision or "", self._transport, request.method, error)
             raise
 
     def sighting(self, message: Message | None) -> Sighting:
@@ -172,7 +152,7 @@ class Conversation:
                 opening = read_initialize(message)
                 client, revision = self._named(opening), opening.revision
         more = (FeatureId.BATCH,) if message is None else OF_METHOD.get(method or "", ())
-        features = (*self._setting.features, *more)
+        features = (*OF_WIRE[self._transport], *more)
         return Sighting(
             client=client,
             revision=revision,
@@ -201,7 +181,7 @@ class Conversation:
             raise PeerError(INVALID_REQUEST, "Invalid request: a request with this id is still being served")
 
     def _check_room(self) -> None:
-        limit = self._setting.limits.max_concurrent_requests
+        limit = self._services.config.limits.max_concurrent_requests
         if self._at_work >= limit:
             raise too_many_requests(limit)
 
@@ -258,16 +238,16 @@ class Conversation:
                 pass
             case _:
                 assert_never(step)
-        self._setting.services.answered(session.revision, self._setting.transport, request.method)
+        self._services.answered(session.revision, self._transport, request.method)
         return [encode_result(request.id, _EMPTY)]
 
     def _new_call(self, session: Session, request: Request) -> LegacyCall:
         call = LegacyCall(
-            services=self._setting.services,
+            services=self._services,
             session=session,
             client=self._client,
             request=request,
-            transport=self._setting.transport,
+            transport=self._transport,
             log_level=self._log_level,
             notify=self._send,
             ask=self._ask,
@@ -279,16 +259,16 @@ class Conversation:
         opening = read_initialize(request)
         self._client = self._named(opening)
         self._session = opening.in_process()
-        result = initialize_result(await self._setting.discover(), opening.revision, self._setting.server)
-        self._setting.services.answered(opening.revision, self._setting.transport, INITIALIZE)
+        result = await self._services.welcome(opening.revision)
+        self._services.answered(opening.revision, self._transport, INITIALIZE)
         return encode_result(request.id, result)
 
     def _notification(self, notification: Notification) -> None:
         if notification.method == INITIALIZED and self._session is not None and self._listening is None:
             listening = self._listening = Listening(
-                self._setting.services.dispatcher,
-                self._setting.subscriptions,
-                transport=self._setting.transport,
+                self._services.dispatcher,
+                self._services.subscriptions,
+                transport=self._transport,
                 uris=self._uris,
             )
             self._is_telling = True
@@ -307,13 +287,13 @@ class Conversation:
                     await self._send(encode_change(change))
         except ListenRefusedError:
             # The client is served all the same; it only does not hear of changes.
-            get_logger().warning("legacy_changes_not_told", transport=self._setting.transport)
+            get_logger().warning("legacy_changes_not_told", transport=self._transport)
         finally:
             self._is_telling = False
             self._idle.set()
 
     def _subscribe(self, uri: str) -> None:
-        self._uris = dict.fromkeys(subscribed(self._uris, uri, self._setting.limits))
+        self._uris = dict.fromkeys(subscribed(self._uris, uri, self._services.config.limits))
         self._rewire()
 
     def _rewire(self) -> None:

@@ -15,13 +15,14 @@ import anyio
 from anyio.abc import TaskGroup
 
 from mcp_bridges.calls.http_parts import HttpParts, LegacyResponse, client_of
+from mcp_bridges.calls.services import LegacyServices
 from mcp_bridges.gate.features import OF_METHOD, OF_WIRE, FeatureId
 from mcp_bridges.gate.port import LegacyClient, Sighting
 from mcp_bridges.gate.refusals import RefusedError, raise_refusal
 from mcp_bridges.sessions.batches import is_batch
 from mcp_bridges.sessions.session import Opening, Session
 from mcp_bridges.sessions.session_ids import SessionGoneError, SessionIds, session_gone
-from mcp_bridges.wires.conversation import Conversation, Setting
+from mcp_bridges.wires.conversation import Conversation
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, INVALID_REQUEST, PeerError
 from mcp_runtime.protocol.jsonrpc import (
     MalformedMessageError,
@@ -49,14 +50,14 @@ _MAX_PENDING: Final = 16
 class SseStream:
     """One open stream and the conversation on it."""
 
-    def __init__(self, setting: Setting, client: LegacyClient, session: Session, tasks: TaskGroup) -> None:
+    def __init__(self, services: LegacyServices, client: LegacyClient, session: Session, tasks: TaskGroup) -> None:
         self._tasks = tasks
         # No buffer: whoever has something to say waits until the stream takes it, so a slow reader slows its own calls.
         self._outgoing, self._outbox = anyio.create_memory_object_stream[bytes](0)
         self._incoming, self._inbox = anyio.create_memory_object_stream[bytes](_MAX_PENDING)
-        self._room_bytes = setting.limits.max_body_bytes
-        self._services = setting.services
-        self.conversation = Conversation(setting, client=client, send=self._send, start=self._start, assumed=session)
+        self._room_bytes = services.config.limits.max_body_bytes
+        self._services = services
+        self.conversation = Conversation(services, client=client, send=self._send, start=self._start, assumed=session)
         self._closing = False
 
     def offer(self, body: bytes) -> bool:
@@ -134,11 +135,11 @@ class SseStream:
 class HttpSse:
     """Serves streams, and what is posted to them."""
 
-    def __init__(self, parts: HttpParts, setting: Setting, ids: SessionIds) -> None:
+    def __init__(self, parts: HttpParts, ids: SessionIds) -> None:
         self._parts = parts
-        self._setting = setting
+        self._services = parts.services
         self._ids = ids
-        self._config = parts.config.bridges.http_sse
+        self._config = parts.services.config.bridges.http_sse
         self._open: dict[str, SseStream] = {}
         self._closing = False
 
@@ -150,7 +151,7 @@ class HttpSse:
 
     async def stream(self, exchange: LegacyExchange) -> None:
         """Open a stream, and hold it until the client leaves or the server stops."""
-        response = LegacyResponse(exchange, self._parts.services)
+        response = LegacyResponse(exchange, self._services)
         client = client_of(exchange, "http_sse")
         try:
             response.admit(
@@ -166,13 +167,13 @@ class HttpSse:
         channel = _channel(session)
         async with anyio.create_task_group() as tasks:
             # Before anything is waited for: it counts, and a stop finds it.
-            stream = self._open[session.id] = SseStream(self._setting, client, session, tasks)
+            stream = self._open[session.id] = SseStream(self._services, client, session, tasks)
             try:
-                bus, services = self._parts.state.bus, self._parts.services
+                bus = self._parts.state.bus
                 async with bus.subscribe(channel, max_pending=_MAX_PENDING) as messages:
                     tasks.start_soon(stream.take_all)
                     tasks.start_soon(stream.take_from, messages)
-                    with services.open_stream("http_sse"):
+                    with self._services.open_stream("http_sse"):
                         await serve_event_stream(
                             stream.events(f"{endpoint}?session_id={token}"),
                             exchange.receive,
@@ -186,11 +187,11 @@ class HttpSse:
 
     async def post(self, exchange: LegacyExchange) -> None:
         """Take a message for a stream."""
-        response = LegacyResponse(exchange, self._parts.services)
+        response = LegacyResponse(exchange, self._services)
         request_id: RequestId | None = None
         try:
             session = self._session(exchange)
-            body = await read_body_in_time(exchange.request_headers, exchange.receive, self._parts.config.limits)
+            body = await read_body_in_time(exchange.request_headers, exchange.receive, self._services.config.limits)
             message = None if is_batch(body) else read_message(body)
             request_id = message.id if isinstance(message, Request) else None
             stream = self._open.get(session.id)

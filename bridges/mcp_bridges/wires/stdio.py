@@ -5,9 +5,10 @@ Spec: 2025-11-25/basic/transports#stdio
 
 from collections.abc import Callable
 
+from mcp_bridges.calls.services import LegacyServices
 from mcp_bridges.gate.port import LegacyClient, Sighting
 from mcp_bridges.gate.refusals import raise_refusal
-from mcp_bridges.wires.conversation import Conversation, Setting
+from mcp_bridges.wires.conversation import Conversation
 from mcp_runtime.protocol.jsonrpc import Message
 from mcp_runtime.transports.stdio.bridge_port import StdioWire
 
@@ -15,11 +16,11 @@ from mcp_runtime.transports.stdio.bridge_port import StdioWire
 class HandshakeStdio:
     """The old conversation of this process. `closed` is called when its input has ended."""
 
-    def __init__(self, setting: Setting, wire: StdioWire, *, closed: Callable[[], None]) -> None:
-        self._services = setting.services
+    def __init__(self, services: LegacyServices, wire: StdioWire, *, closed: Callable[[], None]) -> None:
+        self._services = services
         self._closed = closed
         self._conversation = Conversation(
-            setting, client=LegacyClient(transport="stdio"), send=wire.send, start=wire.start
+            services, client=LegacyClient(transport="stdio"), send=wire.send, start=wire.start
         )
 
     async def serve(self, message: Message) -> None:
