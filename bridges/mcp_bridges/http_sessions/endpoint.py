@@ -5,17 +5,15 @@ Spec: 2025-11-25/basic/transports#streamable-http
 """
 
 import math
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
-from functools import partial
-from typing import Final, assert_never
+from contextlib import suppress
 
 import msgspec
 from msgspec import Raw
 
 from mcp_bridges.calls.calls_at_work import CallsAtWork
 from mcp_bridges.calls.http_parts import HttpParts, LegacyResponse, client_of, named
-from mcp_bridges.calls.legacy_call import KEEP_STATUS, LegacyCall
+from mcp_bridges.calls.legacy_call import KEEP_STATUS
+from mcp_bridges.calls.session_service import respond, respond_to_batch
 from mcp_bridges.gate.features import OF_METHOD, FeatureId, revision_feature
 from mcp_bridges.gate.port import Sighting
 from mcp_bridges.gate.refusals import RefusedError
@@ -23,20 +21,9 @@ from mcp_bridges.http_sessions.get_stream import SessionStream
 from mcp_bridges.http_sessions.post_stream import PostStream
 from mcp_bridges.http_sessions.replay import ReplayLog
 from mcp_bridges.http_sessions.session_request import SESSION_ID, Visit
+from mcp_bridges.http_sessions.stored_session import SharedBySessions, StoredSession
 from mcp_bridges.sessions.batches import is_batch, join, not_here, read_batch
-from mcp_bridges.sessions.session import (
-    Forward,
-    Pong,
-    Session,
-    SetLevel,
-    Subscribe,
-    Unsubscribe,
-    cancelled_request,
-    has_batches,
-    plan,
-    read_initialize,
-    speaks_polling,
-)
+from mcp_bridges.sessions.session import has_batches, read_initialize, speaks_polling
 from mcp_bridges.sessions.session_ids import SessionGoneError, SessionIds, session_gone
 from mcp_bridges.sessions.session_state import SessionStates
 from mcp_runtime.core.calls.call import Reply
@@ -45,7 +32,6 @@ from mcp_runtime.protocol.headers import PROTOCOL_VERSION
 from mcp_runtime.protocol.jsonrpc import (
     MalformedMessageError,
     Message,
-    Notification,
     Request,
     RequestId,
     Response,
@@ -56,29 +42,6 @@ from mcp_runtime.protocol.jsonrpc import (
 from mcp_runtime.protocol.legacy import INITIALIZE
 from mcp_runtime.protocol.revisions import LEGACY_REVISIONS
 from mcp_runtime.transports.http.bridge_port import LegacyExchange
-from mcp_runtime.transports.http.watch import Watched
-
-_EMPTY: Final = Raw(b"{}")
-
-
-_Parts = tuple[RequestId | None, bytes | None, bytes | None]
-"""Id, result and error of a response, the latter two as JSON."""
-
-
-class _WatchedCall(Watched, kw_only=True):
-    """A call whose client may leave, and come back for the rest: a lost connection is no cancellation.
-
-    Spec: 2025-11-25/basic/transports#sending-messages-to-the-server
-    """
-
-    call: LegacyCall
-    stream: PostStream
-
-    def aged(self) -> None:
-        self.call.keep_time()
-
-    async def keep_alive(self) -> None:
-        await self.stream.keep_alive()
 
 
 class SessionsHttp:
@@ -87,13 +50,11 @@ class SessionsHttp:
     def __init__(self, parts: HttpParts, ids: SessionIds, states: SessionStates, calls: CallsAtWork) -> None:
         services = parts.services
         config = services.config.bridges.http_sessions
-        self._parts = parts
         self._services = services
         self._ids = ids
         self._states = states
         self._calls = calls
         self._config = config
-        self._let_go_after_s = config.close_stream_after_s or math.inf
         self._replay = ReplayLog(
             parts.state.volatile,
             parts.state.bus,
@@ -102,6 +63,15 @@ class SessionsHttp:
             new_id=services.new_id,
         )
         self._stream = SessionStream(parts, states, self._replay)
+        self._shared = SharedBySessions(
+            services=services,
+            bus=parts.state.bus,
+            watch=parts.watch,
+            states=states,
+            calls=calls,
+            stream=self._stream,
+            let_go_after_s=config.close_stream_after_s or math.inf,
+        )
 
     async def serve(self, exchange: LegacyExchange, body: bytes | None) -> bool:
         """Answer one request to the endpoint: True where it was one of an old session's."""
@@ -199,18 +169,18 @@ class SessionsHttp:
                 # Its question will not be answered any more: the call that waits hears why.
                 with suppress(PeerError):
                     problem = Raw(msgspec.json.encode({"code": error.code, "message": error.message}))
-                    await self._told(visit.session, Response(message.id, None, problem))
+                    await self._posted(visit, None).tell(visit.session, Response(message.id, None, problem))
             raise
         if isinstance(message, Request):
-            stream = self._new_stream(visit, message.id)
+            posted = self._posted(visit, message.id)
             try:
-                reply = await self._request(visit, stream, message)
+                reply = await respond(self._services, posted, visit.session, message)
             except PeerError as error:
                 reply = _failed(message, error)
                 self._services.failed(visit.session.revision, "streamable_http", message.method, error)
-            await stream.finish([] if reply is None else [reply], reply)
+            await posted.stream.finish([] if reply is None else [reply], reply)
         else:
-            await self._told(visit.session, message)
+            await self._posted(visit, None).tell(visit.session, message)
             await visit.response.accepted()
 
     async def _batch(self, visit: Visit, body: bytes) -> None:
@@ -219,137 +189,26 @@ class SessionsHttp:
             raise not_here(visit.session.revision)
         visit.admit(FeatureId.BATCH)
         messages = read_batch(body, max_messages=self._config.max_batch_messages)
-        stream = self._new_stream(visit, None)
-        if all(isinstance(message, Notification | Response) for message in messages):
-            refused = [reply for message in messages if (reply := await self._one_of_batch(visit, stream, message))]
-            if refused:
-                await visit.response.open().finish(Reply(body=join([reply.body for reply in refused]), status=400))
-            else:
-                await visit.response.accepted()
-            return
-        answers = [await self._one_of_batch(visit, stream, message) for message in messages]
-        replies = [reply for reply in answers if reply is not None]
-        await stream.finish(replies, Reply(body=join([reply.body for reply in replies])) if replies else None)
+        posted = self._posted(visit, None)
+        replies = await respond_to_batch(self._services, posted, visit.session, messages)
+        joined = Reply(body=join([reply.body for reply in replies])) if replies else None
+        if any(isinstance(message, Request | MalformedMessageError) for message in messages):
+            await posted.stream.finish(replies, joined)
+        elif joined is None:
+            await visit.response.accepted()
+        else:  # Answers that nobody waits for.
+            await visit.response.open().finish(Reply(body=joined.body, status=400))
 
-    async def _one_of_batch(
-        self, visit: Visit, stream: PostStream, message: Message | MalformedMessageError
-    ) -> Reply | None:
-        if isinstance(message, MalformedMessageError):
-            return Reply(body=encode_error(message.id, message))
-        if isinstance(message, Request):
-            return await self._request_of_batch(visit, stream, message)
-        try:
-            await self._told(visit.session, message)
-        except PeerError as error:
-            return Reply(body=encode_error(None, error))
-        return None
-
-    async def _request_of_batch(self, visit: Visit, stream: PostStream, request: Request) -> Reply | None:
-        services, revision = self._services, visit.session.revision
-        try:
-            services.check_method(visit.client, revision, request.method)
-            if (await self._states.get(visit.session)).ended:  # while what came before it was at work
-                raise session_gone("ended")
-            return await self._request(visit, stream, request)
-        except PeerError as error:
-            services.failed(revision, "streamable_http", request.method, error)
-            return Reply(body=encode_error(request.id, error))
-
-    async def _told(self, session: Session, message: Notification | Response) -> None:
-        """Take what needs no answer. Raises PeerError for the answer to a question that nobody here is waiting for."""
-        if isinstance(message, Notification):
-            cancelled = cancelled_request(message)
-            if cancelled is not None:
-                await self._calls.cancel(session, cancelled)
-            return
-        taken = 0
-        if isinstance(message.id, str):  # as the ids of all questions are
-            channel = _answer_channel(session, message.id)
-            taken = await self._parts.state.bus.publish(channel, _encode_response(message))
-        if not taken:
-            raise PeerError(
-                INVALID_REQUEST,
-                "Invalid request: no call waits for this answer here. It ended, or it runs in another process: "
-                "answers need a shared store there.",
-            )
-
-    async def _request(self, visit: Visit, stream: PostStream, request: Request) -> Reply | None:
-        session = visit.session
-        step = plan(request)
-        match step:
-            case Forward():
-                return await self._forward(visit, stream, request)
-            case SetLevel(level):
-                await self._states.set_level(session, level)
-            case Subscribe(uri):
-                await self._stream.refresh(session, await self._states.subscribe(session, uri))
-            case Unsubscribe(uri):
-                await self._stream.refresh(session, await self._states.unsubscribe(session, uri))
-            case Pong():
-                pass
-            case _:
-                assert_never(step)
-        self._services.answered(session.revision, "streamable_http", request.method)
-        return Reply(body=encode_result(request.id, _EMPTY))
-
-    async def _forward(self, visit: Visit, stream: PostStream, request: Request) -> Reply | None:
-        call = LegacyCall(
-            services=self._services,
-            session=visit.session,
-            client=visit.client,
-            request=request,
-            transport="streamable_http",
-            log_level=visit.state.log_level or self._services.config.bridges.clients.log_level,
-            notify=stream.notify,
-            ask=partial(self._ask, visit.session),
-            close_stream=stream.let_go if stream.can_let_go else None,
-            watched_after_s=self._parts.watch.after_s,
-            now=self._parts.watch.loop.now,
-            new_scope=self._parts.watch.loop.new_scope,
-            http_headers=visit.exchange.request_headers,
-            lent=visit.exchange.lent,
-        )
-        watched = _WatchedCall(
-            receive=visit.exchange.receive,
-            every_s=self._let_go_after_s,
-            since=self._parts.watch.loop.now(),
-            call=call,
-            stream=stream,
-        )
-        self._calls.enter(visit.session, call)
-        if call.lent is not None:
-            call.lent.conclude = partial(self._finish_cut_off, stream, call)
-        self._parts.watch.enter(watched)
-        try:
-            return await call.run()
-        finally:
-            self._parts.watch.leave(watched)
-            self._calls.leave(visit.session, call)
-
-    async def _finish_cut_off(self, stream: PostStream, call: LegacyCall) -> None:
-        """Answer a call that was cut off in a scope that was lent."""
-        reply = call.cut_off()
-        with suppress(OSError):
-            await stream.finish([] if reply is None else [reply], reply)
-
-    def _new_stream(self, visit: Visit, request_id: RequestId | None) -> PostStream:
+    def _posted(self, visit: Visit, request_id: RequestId | None) -> StoredSession:
+        """The session at the service of one POST: what answers the request with this id, None for a batch."""
         polls = speaks_polling(visit.session.revision)
-        return PostStream(
+        stream = PostStream(
             visit.response.open(),
             self._replay.begin(visit.session, request_id),
             retry_ms=self._config.retry_ms if polls else None,
-            let_go_after_s=self._let_go_after_s,
+            let_go_after_s=self._shared.let_go_after_s,
         )
-
-    @asynccontextmanager
-    async def _ask(self, session: Session, question_id: str) -> AsyncGenerator[Callable[[], Awaitable[Response]]]:
-        channel = _answer_channel(session, question_id)
-        async with self._parts.state.bus.subscribe(channel, max_pending=1) as answers:
-
-            async def answer() -> Response:
-                return _read_response(await anext(answers))
-
-            yield answer
+        return StoredSession(self._shared, visit, stream)
 
 
 def _check_version(exchange: LegacyExchange) -> None:
@@ -372,21 +231,3 @@ def _failed(request: Request, error: PeerError) -> Reply:
     """The answer to a request in a session that came to nothing. 404 would tell the client that the session is over."""
     status = error.http_status if error.http_status in KEEP_STATUS else 200
     return Reply(body=encode_error(request.id, error), status=status, retry_after_s=error.retry_after_s)
-
-
-def _answer_channel(session: Session, question_id: str) -> str:
-    return f"answer/{session.id}/{question_id}"
-
-
-def _encode_response(response: Response) -> bytes:
-    """A response for the process that waits for it."""
-    return msgspec.msgpack.encode((response.id, _bytes(response.result), _bytes(response.error)))
-
-
-def _bytes(raw: Raw | None) -> bytes | None:
-    return None if raw is None else bytes(raw)
-
-
-def _read_response(message: bytes) -> Response:
-    response_id, result, error = msgspec.msgpack.decode(message, type=_Parts)
-    return Response(response_id, None if result is None else Raw(result), None if error is None else Raw(error))

@@ -90,7 +90,8 @@ class Unsubscribe(msgspec.Struct, frozen=True):
     uri: str
 
 
-Step = Forward | Pong | SetLevel | Subscribe | Unsubscribe
+Change = SetLevel | Subscribe | Unsubscribe
+Step = Forward | Pong | Change
 
 
 class _LevelParams(Struct):
