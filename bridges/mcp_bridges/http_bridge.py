@@ -1,4 +1,4 @@
-"""Which bridge an HTTP request is for. Rule: by path, method and session id; one of no bridge is the transport's.
+"""The bridges over HTTP, and which is for a request. Rule: by path, method and session id; the rest is the transport's.
 
 Spec: 2025-11-25/basic/transports#backwards-compatibility
 """

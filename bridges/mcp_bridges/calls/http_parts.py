@@ -1,4 +1,4 @@
-"""What the HTTP bridges share. Rule: they differ in how messages travel, and in nothing else."""
+"""The parts of a bridge over HTTP. Rule: such bridges differ in how messages travel, and in nothing else."""
 
 from functools import lru_cache
 from typing import Final
@@ -31,7 +31,7 @@ class HttpParts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def client_of(exchange: LegacyExchange, transport: TransportName) -> LegacyClient:
-    """Who sent the request, as far as HTTP shows."""
+    """The client that sent the request, as far as HTTP shows."""
     peer = exchange.scope.get("client")
     return _client(transport, exchange.request_headers.get(b"user-agent"), peer[0] if peer else None)
 
@@ -48,10 +48,10 @@ def named(client: LegacyClient, name: str, version: str) -> LegacyClient:
 
 
 class LegacyResponse:
-    """The response to one HTTP request of an old client, with what the gate has to say in its headers."""
+    """The response to `exchange`, one HTTP request of an old client; its headers say what the gate has to say."""
 
     def __init__(self, exchange: LegacyExchange, services: LegacyServices) -> None:
-        self._exchange = exchange
+        self.exchange = exchange
         self._services = services
         self._verdict = Verdict()
 
@@ -62,8 +62,8 @@ class LegacyResponse:
 
     def open(self, *more: tuple[bytes, bytes]) -> PostResponse:
         """The response itself, with these headers too."""
-        extra = [*self._exchange.headers, *self._verdict.headers, *more]
-        return PostResponse(self._exchange.send, extra, self._exchange.shortcut)
+        extra = [*self.exchange.headers, *self._verdict.headers, *more]
+        return PostResponse(self.exchange.send, extra, self.exchange.shortcut)
 
     async def accepted(self) -> None:
         """Say that the message was taken, and nothing else."""
@@ -78,7 +78,7 @@ class LegacyResponse:
         headers: Fields = (_JSON,)
         if error.retry_after_s is not None:
             headers = (*headers, (b"retry-after", str(error.retry_after_s).encode()))
-        if status == 400 and self._exchange.scope["method"] == "GET":
+        if status == 400 and self.exchange.scope["method"] == "GET":
             # A GET may be declined with 405 alone; some clients take 400 for a reason to ask again at once.
             status = 405
             headers = (*headers, (b"allow", b"POST"))

@@ -1,4 +1,4 @@
-"""One request of an old client from its first to its last round. Rule: the dispatcher is called as often as it takes.
+"""A call of an old client, from its first to its last round. Rule: the dispatcher is called as often as it takes.
 
 A call that ends as `input_required` is not over for an old client: it is asked over its own stream, and its answers go
 into the next call. So one handler serves both eras.
@@ -40,7 +40,7 @@ from mcp_runtime.protocol.meta import LoggingLevel
 from mcp_runtime.telemetry.labels import OutcomeName, TransportName
 
 Ask = Callable[[str], AbstractAsyncContextManager[Callable[[], Awaitable[Response]]]]
-"""Opens the ear for the answer to the question with this id: inside, a function that waits for it."""
+"""Makes ready for the answer to the question with this id; inside, there is a function that waits for it."""
 
 KEEP_STATUS: Final = frozenset({429, 503})
 """Statuses that say "not now". Every other answer travels as 200: old clients read no JSON-RPC error off the rest."""
@@ -65,7 +65,7 @@ _object_decoder: Final = msgspec.json.Decoder(dict[str, Any])
 
 
 _UNREADABLE: Final = (msgspec.DecodeError, RecursionError)
-"""What the decoder raises for JSON that is well-formed and yet more than Python holds: 1e999."""
+"""Errors of the decoder, also for JSON that is well-formed and yet more than Python holds: 1e999."""
 
 
 class _UnansweredError(Exception):

@@ -1,4 +1,4 @@
-"""Sessions on the MCP endpoint: 2025-03-26, 2025-06-18 and 2025-11-25. Rule: the id is the session, the stream its own.
+"""The endpoint of sessions: 2025-03-26, 2025-06-18 and 2025-11-25. Rule: the id is the session, each stream is its own.
 
 POST carries messages, GET opens the stream for what nobody asked for (or takes up a lost one), DELETE ends the session.
 Spec: 2025-11-25/basic/transports#streamable-http
@@ -20,7 +20,7 @@ from mcp_bridges.gate.refusals import RefusedError
 from mcp_bridges.http_sessions.get_stream import SessionStream
 from mcp_bridges.http_sessions.post_stream import PostStream
 from mcp_bridges.http_sessions.replay import ReplayLog
-from mcp_bridges.http_sessions.session_request import SESSION_ID, Visit
+from mcp_bridges.http_sessions.session_request import SESSION_ID, SessionRequest
 from mcp_bridges.http_sessions.stored_session import SharedBySessions, StoredSession
 from mcp_bridges.sessions.batches import is_batch, join, not_here, read_batch
 from mcp_bridges.sessions.session import has_batches, read_initialize, speaks_polling
@@ -45,7 +45,7 @@ from mcp_runtime.transports.http.bridge_port import LegacyExchange
 
 
 class SessionsHttp:
-    """Serves old sessions at the MCP endpoint."""
+    """The bridge for sessions at the MCP endpoint."""
 
     def __init__(self, parts: HttpParts, ids: SessionIds, states: SessionStates, calls: CallsAtWork) -> None:
         services = parts.services
@@ -78,19 +78,20 @@ class SessionsHttp:
         response = LegacyResponse(exchange, self._services)
         try:
             if body is not None:
-                return await self._post(exchange, response, body)
+                return await self._post(response, body)
             method = exchange.scope["method"]
             if method not in {"GET", "DELETE"} or SESSION_ID not in exchange.request_headers:
                 return False
-            visit = await self._enter(exchange, response)
-            await (self._stream.serve(visit) if method == "GET" else self._end(visit))
+            request = await self._enter(response)
+            await (self._stream.serve(request) if method == "GET" else self._end(request))
         except PeerError as error:
             await response.refuse(None, error)
         return True
 
-    async def _post(self, exchange: LegacyExchange, response: LegacyResponse, body: bytes) -> bool:
+    async def _post(self, response: LegacyResponse, body: bytes) -> bool:
+        exchange = response.exchange
         if exchange.message is None and is_batch(body):
-            await self._batch(await self._enter(exchange, response), body)
+            await self._batch(await self._enter(response), body)
             return True
         request_id: RequestId | None = None
         try:
@@ -98,17 +99,18 @@ class SessionsHttp:
             if isinstance(message, Request):
                 request_id = message.id
             if isinstance(message, Request) and message.method == INITIALIZE:
-                await self._initialize(exchange, response, message)
+                await self._initialize(response, message)
             elif _shows_nothing(exchange):
                 return False  # The transport knows what to answer.
             else:
-                await self._message(await self._enter(exchange, response), message)
+                await self._message(await self._enter(response), message)
         except PeerError as error:
             await response.refuse(error.id if isinstance(error, MalformedMessageError) else request_id, error)
         return True
 
-    async def _enter(self, exchange: LegacyExchange, response: LegacyResponse) -> Visit:
-        """The session that the request is in. Raises PeerError: 400 without an id, 404 where it is over."""
+    async def _enter(self, response: LegacyResponse) -> SessionRequest:
+        """The request, in its session. Raises PeerError: 400 without an id, 404 where it is over."""
+        exchange = response.exchange
         _check_version(exchange)
         raw = exchange.request_headers.get(SESSION_ID)
         if raw is None:
@@ -121,17 +123,16 @@ class SessionsHttp:
         state = await self._states.get(session)
         if state.ended:
             raise session_gone("ended")
-        return Visit(
-            exchange=exchange,
+        return SessionRequest(
             response=response,
             session=session,
             client=named(client, session.client_name, session.client_version),
             state=state,
         )
 
-    async def _initialize(self, exchange: LegacyExchange, response: LegacyResponse, request: Request) -> None:
+    async def _initialize(self, response: LegacyResponse, request: Request) -> None:
         opening, services = read_initialize(request), self._services
-        client = named(client_of(exchange, "streamable_http"), opening.client_name, opening.client_version)
+        client = named(client_of(response.exchange, "streamable_http"), opening.client_name, opening.client_version)
         response.admit(
             Sighting(
                 client=client,
@@ -151,64 +152,64 @@ class SessionsHttp:
         answer = response.open((SESSION_ID, token.encode("ascii")))
         await answer.finish(Reply(body=encode_result(request.id, result)))
 
-    async def _end(self, visit: Visit) -> None:
+    async def _end(self, request: SessionRequest) -> None:
         try:
-            visit.admit()
+            request.admit()
         finally:  # A client that is not served any more may still leave, and takes along what waits for it.
-            await self._states.end(visit.session)
-            await self._stream.end(visit.session)
-            await self._calls.end(visit.session)
-        await visit.response.open().send(200, b"")
+            await self._states.end(request.session)
+            await self._stream.end(request.session)
+            await self._calls.end(request.session)
+        await request.response.open().send(200, b"")
 
-    async def _message(self, visit: Visit, message: Message) -> None:
+    async def _message(self, request: SessionRequest, message: Message) -> None:
         method = None if isinstance(message, Response) else message.method
         try:
-            visit.admit(*OF_METHOD.get(method or "", ()), method=method)
+            request.admit(*OF_METHOD.get(method or "", ()), method=method)
         except RefusedError as error:
             if isinstance(message, Response) and error.retry_after_s is None:
                 # Its question will not be answered any more: the call that waits hears why.
                 with suppress(PeerError):
                     problem = Raw(msgspec.json.encode({"code": error.code, "message": error.message}))
-                    await self._posted(visit, None).tell(visit.session, Response(message.id, None, problem))
+                    await self._backend(request, None).tell(request.session, Response(message.id, None, problem))
             raise
         if isinstance(message, Request):
-            posted = self._posted(visit, message.id)
+            backend = self._backend(request, message.id)
             try:
-                reply = await respond(self._services, posted, visit.session, message)
+                reply = await respond(self._services, backend, request.session, message)
             except PeerError as error:
                 reply = _failed(message, error)
-                self._services.failed(visit.session.revision, "streamable_http", message.method, error)
-            await posted.stream.finish([] if reply is None else [reply], reply)
+                self._services.failed(request.session.revision, "streamable_http", message.method, error)
+            await backend.stream.finish([] if reply is None else [reply], reply)
         else:
-            await self._posted(visit, None).tell(visit.session, message)
-            await visit.response.accepted()
+            await self._backend(request, None).tell(request.session, message)
+            await request.response.accepted()
 
-    async def _batch(self, visit: Visit, body: bytes) -> None:
-        if not has_batches(visit.session.revision):
-            visit.admit()
-            raise not_here(visit.session.revision)
-        visit.admit(FeatureId.BATCH)
+    async def _batch(self, request: SessionRequest, body: bytes) -> None:
+        if not has_batches(request.session.revision):
+            request.admit()
+            raise not_here(request.session.revision)
+        request.admit(FeatureId.BATCH)
         messages = read_batch(body, max_messages=self._config.max_batch_messages)
-        posted = self._posted(visit, None)
-        replies = await respond_to_batch(self._services, posted, visit.session, messages)
+        backend = self._backend(request, None)
+        replies = await respond_to_batch(self._services, backend, request.session, messages)
         joined = Reply(body=join([reply.body for reply in replies])) if replies else None
         if any(isinstance(message, Request | MalformedMessageError) for message in messages):
-            await posted.stream.finish(replies, joined)
+            await backend.stream.finish(replies, joined)
         elif joined is None:
-            await visit.response.accepted()
+            await request.response.accepted()
         else:  # Answers that nobody waits for.
-            await visit.response.open().finish(Reply(body=joined.body, status=400))
+            await request.response.open().finish(Reply(body=joined.body, status=400))
 
-    def _posted(self, visit: Visit, request_id: RequestId | None) -> StoredSession:
-        """The session at the service of one POST: what answers the request with this id, None for a batch."""
-        polls = speaks_polling(visit.session.revision)
+    def _backend(self, request: SessionRequest, request_id: RequestId | None) -> StoredSession:
+        """The session behind one POST, which answers the request with this id, None for a batch."""
+        polls = speaks_polling(request.session.revision)
         stream = PostStream(
-            visit.response.open(),
-            self._replay.begin(visit.session, request_id),
+            request.response.open(),
+            self._replay.begin(request.session, request_id),
             retry_ms=self._config.retry_ms if polls else None,
             let_go_after_s=self._shared.let_go_after_s,
         )
-        return StoredSession(self._shared, visit, stream)
+        return StoredSession(self._shared, request, stream)
 
 
 def _check_version(exchange: LegacyExchange) -> None:

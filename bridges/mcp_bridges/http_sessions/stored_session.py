@@ -16,7 +16,7 @@ from mcp_bridges.calls.services import LegacyServices
 from mcp_bridges.gate.port import LegacyClient
 from mcp_bridges.http_sessions.get_stream import SessionStream
 from mcp_bridges.http_sessions.post_stream import PostStream
-from mcp_bridges.http_sessions.session_request import Visit
+from mcp_bridges.http_sessions.session_request import SessionRequest
 from mcp_bridges.sessions.session import Change, Session, SetLevel, cancelled_request
 from mcp_bridges.sessions.session_ids import session_gone
 from mcp_bridges.sessions.session_state import SessionStates
@@ -61,16 +61,16 @@ class _WatchedCall(Watched, kw_only=True):
 
 
 class StoredSession(Struct, frozen=True):
-    """One POST in a session; `stream` is the answer to it."""
+    """The backend of a session in the store, for one POST; `stream` is the answer to it."""
 
     shared: SharedBySessions
-    visit: Visit
+    post: SessionRequest
     stream: PostStream
 
     @property
     def client(self) -> LegacyClient:
         """As the port says."""
-        return self.visit.client
+        return self.post.client
 
     async def check(self, session: Session) -> None:
         """As the port says."""
@@ -102,25 +102,26 @@ class StoredSession(Struct, frozen=True):
 
     async def forward(self, session: Session, request: Request) -> Reply | None:
         """As the port says."""
-        shared, visit = self.shared, self.visit
+        shared, post = self.shared, self.post
+        exchange = post.response.exchange
         call = LegacyCall(
             services=shared.services,
             session=session,
-            client=visit.client,
+            client=post.client,
             request=request,
             transport="streamable_http",
-            log_level=visit.state.log_level or shared.services.config.bridges.clients.log_level,
+            log_level=post.state.log_level or shared.services.config.bridges.clients.log_level,
             notify=self.stream.notify,
             ask=self._ask,
             close_stream=self.stream.let_go if self.stream.can_let_go else None,
             watched_after_s=shared.watch.after_s,
             now=shared.watch.loop.now,
             new_scope=shared.watch.loop.new_scope,
-            http_headers=visit.exchange.request_headers,
-            lent=visit.exchange.lent,
+            http_headers=exchange.request_headers,
+            lent=exchange.lent,
         )
         watched = _WatchedCall(
-            receive=visit.exchange.receive,
+            receive=exchange.receive,
             every_s=shared.let_go_after_s,
             since=shared.watch.loop.now(),
             call=call,
@@ -144,7 +145,7 @@ class StoredSession(Struct, frozen=True):
 
     @asynccontextmanager
     async def _ask(self, question_id: str) -> AsyncGenerator[Callable[[], Awaitable[Response]]]:
-        channel = _answer_channel(self.visit.session, question_id)
+        channel = _answer_channel(self.post.session, question_id)
         async with self.shared.bus.subscribe(channel, max_pending=1) as answers:
 
             async def answer() -> Response:

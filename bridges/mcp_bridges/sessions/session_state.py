@@ -1,4 +1,4 @@
-"""What an old session changed after it began. Rule: a session that changed nothing is not kept at all.
+"""The state of an old session: what it changed since it began. Rule: one that changed nothing is not kept at all.
 
 Log level, resource subscriptions and the end of the session live in the durable store until the id expires: so every
 process knows them, and a restarted one does too.
@@ -26,7 +26,7 @@ _ATTEMPTS: Final = 16
 
 
 class SessionState(Struct, frozen=True, omit_defaults=True):
-    """What was changed: `log_level` None where it was never set, `uris` the resources subscribed to."""
+    """The changes so far: `log_level` is None where it was never set, `uris` are the resources subscribed to."""
 
     ended: bool = False
     log_level: LoggingLevel | None = None

@@ -1,4 +1,4 @@
-"""An old conversation on one wire, stdio or an HTTP+SSE stream. Rule: its facts last as long as its wire does.
+"""A conversation: an old session on one wire, stdio or an HTTP+SSE stream. Rule: its facts last as long as its wire.
 
 Messages go in one by one; whatever is to be sent comes out of `send`, in whatever order it becomes ready.
 """
@@ -51,7 +51,7 @@ INITIALIZED: Final = "notifications/initialized"
 
 
 class Conversation:
-    """One client on one wire. `send` writes one encoded message, `start` runs something beside the others.
+    """The backend of a session on a wire. `send` writes one encoded message, `start` runs something beside the others.
 
     `assumed` is the session of a client that never says `initialize`; None where that is an error.
     """
@@ -71,6 +71,7 @@ class Conversation:
         self._send = send
         self._start = start
         self._session = assumed
+        self._limits = services.config.limits
         self._log_level: LoggingLevel = services.config.bridges.clients.log_level
         self._state = UNCHANGED
         self._calls: dict[RequestId, LegacyCall] = {}
@@ -103,13 +104,6 @@ class Conversation:
             case _:
                 assert_never(message)
 
-    async def tell(self, _: Session, message: Notification | Response) -> None:
-        """As the service's port says."""
-        await self.take(message)
-
-    async def check(self, _: Session) -> None:
-        """As the service's port says: the session lasts as long as its wire."""
-
     async def take_batch(self, body: bytes) -> None:
         """Take several messages in one body; their responses are sent as one, too. Raises PeerError."""
         session = self._session
@@ -134,7 +128,7 @@ class Conversation:
             raise
 
     def sighting(self, message: Message | None) -> Sighting:
-        """What a message (None: a batch) is a use of; an `initialize`, by the client that it names."""
+        """The use of the past that a message (None: a batch) is; an `initialize` is by the client that it names."""
         method = message.method if isinstance(message, Request | Notification) else None
         client, revision = self.client, self.revision
         if isinstance(message, Request) and method == INITIALIZE:
@@ -159,12 +153,10 @@ class Conversation:
         session = self._session
         if request.method == INITIALIZE:
             await self._send(await self._initialize(request))
-        elif session is None:
+            return
+        if session is None:
             await self._send(_answer_early(request))
-        else:
-            await self._request_in(session, request)
-
-    async def _request_in(self, session: Session, request: Request) -> None:
+            return
         step = plan(request)
         if isinstance(step, Forward):
             self._check_room()
@@ -179,7 +171,7 @@ class Conversation:
             raise PeerError(INVALID_REQUEST, "Invalid request: a request with this id is still being served")
 
     def _check_room(self) -> None:
-        limit = self._services.config.limits.max_concurrent_requests
+        limit = self._limits.max_concurrent_requests
         if self._at_work >= limit:
             raise too_many_requests(limit)
 
@@ -208,6 +200,13 @@ class Conversation:
             self._idle = anyio.Event()
             await self._idle.wait()
 
+    async def tell(self, _: Session, message: Notification | Response) -> None:
+        """As the service's port says."""
+        await self.take(message)
+
+    async def check(self, _: Session) -> None:
+        """As the service's port says: the session lasts as long as its wire."""
+
     async def forward(self, session: Session, request: Request) -> Reply | None:
         """As the service's port says: one of a batch, which goes on beside as a whole."""
         self._check_id(request)
@@ -219,7 +218,7 @@ class Conversation:
 
     async def change(self, _: Session, change: Change) -> None:
         """As the service's port says."""
-        self._state = changed(self._state, change, self._services.config.limits)
+        self._state = changed(self._state, change, self._limits)
         if self._listening is not None:
             self._listening.want(self._state.uris)
 

@@ -42,7 +42,7 @@ from mcp_runtime.transports.http.server_sent_events import encode_event
 PURPOSE: Final = "http_sse"
 REVISION: Final = "2024-11-05"
 _UNKNOWN: Final = Opening(revision=REVISION, client_name="", client_version="", capabilities={})
-"""What is assumed of a client whose stream broke: it opens another one, and does not initialize again."""
+"""An opening for a client whose stream broke: it opens another one, and does not initialize again."""
 _MAX_PENDING: Final = 16
 """Messages that wait for a conversation to take them; together they may be as long as one body may be."""
 
@@ -126,14 +126,14 @@ class SseStream:
             await self._send(encode_error(None if message is None else message.id, error))
 
     async def events(self, endpoint: str) -> Events:
-        """Where to post, then everything that is said."""
+        """The events of the stream: where to post, then everything that is said."""
         yield encode_event(endpoint.encode(), name="endpoint")
         async for message in self._outbox:
             yield encode_event(message, name="message")
 
 
 class HttpSse:
-    """Serves streams, and what is posted to them."""
+    """The bridge for HTTP+SSE: its open streams, and what is posted to them."""
 
     def __init__(self, parts: HttpParts, ids: SessionIds) -> None:
         self._parts = parts
@@ -218,7 +218,7 @@ class HttpSse:
             raise session_gone(error.reason) from None
 
     def _sighting(self, exchange: LegacyExchange, stream: SseStream | None, message: Message | None) -> Sighting:
-        """What a message (None: a batch) is a use of."""
+        """The use of the past that a message (None: a batch) is."""
         if stream is not None:
             return stream.conversation.sighting(message)
         method = message.method if isinstance(message, Request | Notification) else None

@@ -1,4 +1,4 @@
-"""`initialize` on stdin. Rule: one process, one conversation; yet each message says for itself which era it is of.
+"""The bridge for stdio. Rule: one process, one conversation; yet each message says for itself which era it is of.
 
 Spec: 2025-11-25/basic/transports#stdio
 """
@@ -14,7 +14,7 @@ from mcp_runtime.transports.stdio.bridge_port import StdioWire
 
 
 class HandshakeStdio:
-    """The old conversation of this process. `closed` is called when its input has ended."""
+    """The bridge for clients that begin with `initialize` on stdin. `closed` is called when the input has ended."""
 
     def __init__(self, services: LegacyServices, wire: StdioWire, *, closed: Callable[[], None]) -> None:
         self._services = services
