@@ -121,7 +121,7 @@ class LegacyCall(msgspec.Struct, kw_only=True, eq=False):
         return self._counted(await self._run())
 
     def cut_off(self) -> Reply | None:
-        """What `run` would have come to, had it not been cut off in the scope that was lent."""
+        """The answer that `run` would have come to, had it not been cut off in the scope that was lent."""
         answer = self.services.dispatcher.cut_off(cast("Call", self._at_work))
         return self._counted(cast("Reply", self._settled(answer)) if isinstance(answer, Reply) else None)
 

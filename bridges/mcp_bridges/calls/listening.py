@@ -86,7 +86,7 @@ class Listening:
         return subscription
 
     def _missed(self) -> dict[Change, int]:
-        """What changed while nobody listened, between the end of one subscription and the start of the next."""
+        """The changes while nobody listened, between the end of one subscription and the start of the next."""
         missed = self._subscriptions.missed(self._since)
         if missed is not None:
             return missed

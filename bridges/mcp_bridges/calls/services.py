@@ -19,7 +19,7 @@ from mcp_runtime.telemetry.labels import OutcomeName, TransportName
 from mcp_runtime.telemetry.metrics import Meter
 
 _TOLD: Final = "notifications/"
-"""How methods begin that are no requests."""
+"""The beginning of methods that are no requests."""
 
 
 class Waiting(Struct):
@@ -41,7 +41,7 @@ class LegacyServices(msgspec.Struct, frozen=True, kw_only=True):
     discover: Callable[[], Awaitable[dict[str, Any]]]
     """Gives a DiscoverResult. Raises PeerError where it is to be asked for later."""
     server: dict[str, Any]
-    """Who to be where a DiscoverResult does not say: an Implementation."""
+    """The Implementation to be where a DiscoverResult does not say."""
     new_id: Callable[[], str]
     """Makes short random ids, of questions and sessions."""
     meter: Meter | None = None

@@ -31,22 +31,22 @@ class SessionBackend(Protocol):
 
     @property
     def client(self) -> LegacyClient:
-        """Who the client is."""
+        """The client at the other end."""
         ...
 
-    async def check(self, session: Session) -> None:
+    async def check(self, session: Session, /) -> None:
         """Raises PeerError where the session has ended."""
         ...
 
-    async def forward(self, session: Session, request: Request) -> Reply | None:
+    async def forward(self, session: Session, request: Request, /) -> Reply | None:
         """Serve the request as a call: its answer, None where the client gave up. Raises PeerError."""
         ...
 
-    async def change(self, session: Session, change: Change) -> None:
+    async def change(self, session: Session, change: Change, /) -> None:
         """Keep a change, and act on it. Raises PeerError."""
         ...
 
-    async def tell(self, session: Session, message: Notification | Response) -> None:
+    async def tell(self, session: Session, message: Notification | Response, /) -> None:
         """Take a message that needs no answer. Raises PeerError where it comes to nothing."""
         ...
 

@@ -24,7 +24,7 @@ _EVENT_ID: Final = re.compile(r"p\.([\w\-]{8,24}~[\w\-]*)\.([0-9]{1,9})")
 _MAX_NAMED_CHARS: Final = 256
 """Of a request id within an event id; a longer one is left out, and its client is told nothing when it is too late."""
 _AT_WORK_S: Final = 86_400.0
-"""How long a stream without an end is known, so that a client may come back to long, silent work."""
+"""The time for which a stream without an end is known, so that a client may come back to long, silent work."""
 
 
 class _Extent(Struct, frozen=True, array_like=True):

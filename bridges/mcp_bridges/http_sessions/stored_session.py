@@ -41,7 +41,7 @@ class SharedBySessions(Struct, frozen=True, kw_only=True):
     stream: SessionStream
     """Serves the GET streams."""
     let_go_after_s: float
-    """How long a POST's connection is held for a client that would come back; infinite where it is held for good."""
+    """The time a POST's connection is held for a client that would come back; infinite where it is held for good."""
 
 
 class _WatchedCall(Watched, kw_only=True):

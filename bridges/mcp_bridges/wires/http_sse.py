@@ -262,7 +262,7 @@ def _no_room(limit: int) -> PeerError:
 
 
 def _relative(stream: str, messages: str) -> str:
-    """Where messages go, as seen from the stream: so it holds behind a proxy that puts a prefix in front of both."""
+    """The path of messages, as seen from the stream: so it holds behind a proxy that puts a prefix in front of both."""
     relative = posixpath.relpath(messages, posixpath.dirname(stream))
     if ":" in relative.partition("/")[0]:
         relative = f"./{relative}"  # What stands before a colon would be taken for a scheme. RFC 3986 4.2
