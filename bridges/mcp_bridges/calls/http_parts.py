@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from mcp_bridges.calls.services import LegacyServices
-from mcp_bridges.gate.port import LegacyClient, Sighting, Verdict
+from mcp_bridges.gate.port import SERVE, LegacyClient, Sighting
 from mcp_bridges.gate.refusals import RefusedError, raise_refusal
 from mcp_runtime.protocol.errors import PeerError
 from mcp_runtime.protocol.jsonrpc import RequestId, encode_error
@@ -53,7 +53,7 @@ class LegacyResponse:
     def __init__(self, exchange: LegacyExchange, services: LegacyServices) -> None:
         self.exchange = exchange
         self._services = services
-        self._verdict = Verdict()
+        self._verdict = SERVE
 
     def admit(self, sighting: Sighting) -> None:
         """Ask the gate. Raises RefusedError; what it wants said in headers is kept for the response."""

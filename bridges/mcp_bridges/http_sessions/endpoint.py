@@ -70,6 +70,7 @@ class SessionsHttp:
             states=states,
             calls=calls,
             stream=self._stream,
+            log_level=services.config.bridges.clients.log_level,
             let_go_after_s=config.close_stream_after_s or math.inf,
         )
 

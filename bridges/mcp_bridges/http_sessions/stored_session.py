@@ -23,6 +23,7 @@ from mcp_bridges.sessions.session_state import SessionStates
 from mcp_runtime.core.calls.call import Reply
 from mcp_runtime.protocol.errors import INVALID_REQUEST, PeerError
 from mcp_runtime.protocol.jsonrpc import Notification, Request, RequestId, Response
+from mcp_runtime.protocol.meta import LoggingLevel
 from mcp_runtime.state.port import Bus
 from mcp_runtime.transports.http.watch import Watch, Watched
 
@@ -40,6 +41,8 @@ class SharedBySessions(Struct, frozen=True, kw_only=True):
     calls: CallsAtWork
     stream: SessionStream
     """Serves the GET streams."""
+    log_level: LoggingLevel
+    """For sessions that never set one."""
     let_go_after_s: float
     """The time a POST's connection is held for a client that would come back; infinite where it is held for good."""
 
@@ -110,7 +113,7 @@ class StoredSession(Struct, frozen=True):
             client=post.client,
             request=request,
             transport="streamable_http",
-            log_level=post.state.log_level or shared.services.config.bridges.clients.log_level,
+            log_level=post.state.log_level or shared.log_level,
             notify=self.stream.notify,
             ask=self._ask,
             close_stream=self.stream.let_go if self.stream.can_let_go else None,
