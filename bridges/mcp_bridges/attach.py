@@ -27,16 +27,13 @@ from mcp_runtime.transports.stdio.bridge_port import StdioWire
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
-    from mcp_bridges.calls.http_parts import HttpParts
-    from mcp_bridges.calls.legacy_call import LegacyServices
+    from mcp_bridges.calls.services import LegacyServices
     from mcp_bridges.deprecation.retirement import Retirement
     from mcp_bridges.gate.port import Gate
     from mcp_bridges.http_bridge import HttpBridges
-    from mcp_bridges.wires.conversation import Setting
     from mcp_bridges.wires.stdio import HandshakeStdio
     from mcp_runtime.core.calls.observers import Observer
     from mcp_runtime.state.engines import State
-    from mcp_runtime.telemetry.labels import TransportName
     from mcp_runtime.transports.http.patience import Patience
 
 _ANONYMOUS: Final[dict[str, Any]] = {"name": "server", "version": "0"}
@@ -94,9 +91,13 @@ class AttachedBridges:
 
     def http(self, patience: "Patience") -> "HttpBridges":
         """As the port says. Before `running`, which runs it too."""
+        from mcp_bridges.calls.http_parts import HttpParts
         from mcp_bridges.http_bridge import HttpBridges
+        from mcp_runtime.state.engines import open_state
 
-        self._http = HttpBridges(self._http_parts(patience), self._setting("http_sse"), now=self._now)
+        state = self._state or open_state(self._core.config)
+        parts = HttpParts(services=self._services, state=state, patience=patience)
+        self._http = HttpBridges(parts, now=self._now)
         self._in_use.set()
         return self._http
 
@@ -106,7 +107,7 @@ class AttachedBridges:
             return None
         from mcp_bridges.wires.stdio import HandshakeStdio
 
-        bridge = HandshakeStdio(self._setting("stdio"), wire)
+        bridge = HandshakeStdio(self._services, wire)
         self._in_use.set()
         return bridge
 
@@ -176,50 +177,19 @@ class AttachedBridges:
     @cached_property
     def _services(self) -> "LegacyServices":
         """The services that calls share, whichever wire they come by."""
-        from mcp_bridges.calls.legacy_call import LegacyServices, Waiting
+        from mcp_bridges.calls.services import LegacyServices, Waiting
 
-        config = self._core.config
+        core = self._core
         return LegacyServices(
-            waiting=Waiting(config.limits.max_concurrent_requests),
-            dispatcher=self._core.dispatcher,
+            config=core.config,
+            dispatcher=core.dispatcher,
+            subscriptions=core.subscriptions,
             gate=self._gate or self.retirement.gate,
-            meter=self._core.metrics,
-            answer_timeout_s=config.bridges.clients.answer_timeout_s,
-            new_id=self._new_id,
-        )
-
-    def _setting(self, transport: "TransportName") -> "Setting":
-        """The setting that conversations on one wire share."""
-        from mcp_bridges.gate.features import OF_WIRE
-        from mcp_bridges.wires.conversation import Setting
-
-        config = self._core.config
-        return Setting(
-            services=self._services,
-            subscriptions=self._core.subscriptions,
-            limits=config.limits,
-            transport=transport,
-            features=OF_WIRE[transport],
-            discover=self._discover,
-            server=_ANONYMOUS,
-            log_level=config.bridges.clients.log_level,
-            max_batch=config.bridges.http_sessions.max_batch_messages,
-        )
-
-    def _http_parts(self, patience: "Patience") -> "HttpParts":
-        """The parts that the bridges over HTTP share."""
-        from mcp_bridges.calls.http_parts import HttpParts
-        from mcp_runtime.state.engines import open_state
-
-        return HttpParts(
-            config=self._core.config,
-            services=self._services,
-            subscriptions=self._core.subscriptions,
-            state=self._state or open_state(self._core.config),
-            patience=patience,
+            waiting=Waiting(core.config.limits.max_concurrent_requests),
             discover=self._discover,
             server=_ANONYMOUS,
             new_id=self._new_id,
+            meter=core.metrics,
         )
 
     async def _discover(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Which bridge an HTTP request is for. Rule: by path, method and session id; one of no bridge is the transport's.
+"""The bridges over HTTP, and which is for a request. Rule: by path, method and session id; the rest is the transport's.
 
 Spec: 2025-11-25/basic/transports#backwards-compatibility
 """
@@ -16,7 +16,6 @@ from mcp_bridges.sessions import session_ids
 from mcp_bridges.sessions.session_ids import SessionIds
 from mcp_bridges.sessions.session_state import SessionStates
 from mcp_bridges.wires import http_sse
-from mcp_bridges.wires.conversation import Setting
 from mcp_bridges.wires.http_sse import HttpSse
 from mcp_runtime.protocol.headers import PROTOCOL_VERSION
 from mcp_runtime.protocol.revisions import LEGACY_REVISIONS
@@ -28,8 +27,8 @@ from mcp_runtime.transports.http.request import accepts_events, path_of
 class HttpBridges:
     """The bridges over HTTP: sessions on the endpoint, HTTP+SSE beside it. `now` gives Unix seconds."""
 
-    def __init__(self, parts: HttpParts, setting: Setting, *, now: Callable[[], float]) -> None:
-        config = parts.config
+    def __init__(self, parts: HttpParts, *, now: Callable[[], float]) -> None:
+        config = parts.services.config
         self._parts = parts
         self._path = config.http.path
         self._sse = config.bridges.http_sse
@@ -39,11 +38,11 @@ class HttpBridges:
         def ids(purpose: str) -> SessionIds:
             sealer = LazySealer(config, purpose=purpose)
             ttl_s = config.bridges.http_sessions.session_ttl_s
-            return SessionIds(sealer, ttl_s=ttl_s, now=now, new_id=parts.new_id)
+            return SessionIds(sealer, ttl_s=ttl_s, now=now, new_id=parts.services.new_id)
 
         states = SessionStates(parts.state.durable, limits=config.limits, now=now)
         self._sessions = SessionsHttp(parts, ids(session_ids.PURPOSE), states, self._calls)
-        self._streams = HttpSse(parts, setting, ids(http_sse.PURPOSE))
+        self._streams = HttpSse(parts, ids(http_sse.PURPOSE))
 
     async def serve(self, exchange: LegacyExchange, *, body: bytes | None) -> bool:
         """As the port says."""

@@ -1,4 +1,4 @@
-"""Which calls of old sessions are at work, and how a cancellation finds them. Rule: first here, then everywhere.
+"""The calls at work in sessions, for a cancellation to find its own. Rule: first in this process, then everywhere.
 
 A cancellation comes as a request of its own, perhaps at another process than its call. So does the end of a session,
 which cancels all that it has at work.
@@ -20,7 +20,7 @@ _MAX_PENDING: Final = 1000
 
 
 class _Cancelled(Struct, frozen=True, array_like=True):
-    """What is over: the session's request, or with None every one of it."""
+    """A cancellation: of the session's request, or with None of all that it has at work."""
 
     session: str
     request: RequestId | None

@@ -24,7 +24,7 @@ _decoder: Final = msgspec.json.Decoder(_Said)
 
 
 class GrowingProgress:
-    """How far one request has come, as its client knows."""
+    """The progress of one request, as its client knows it."""
 
     def __init__(self) -> None:
         self._known = -math.inf

@@ -1,16 +1,13 @@
-"""What the HTTP bridges share. Rule: they differ in how messages travel, and in nothing else."""
+"""The parts of a bridge over HTTP. Rule: such bridges differ in how messages travel, and in nothing else."""
 
-from collections.abc import Awaitable, Callable
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from mcp_bridges.calls.legacy_call import LegacyServices
-from mcp_bridges.gate.port import LegacyClient, Sighting, Verdict
+from mcp_bridges.calls.services import LegacyServices
+from mcp_bridges.gate.port import SERVE, LegacyClient, Sighting
 from mcp_bridges.gate.refusals import RefusedError, raise_refusal
-from mcp_runtime.config import Config
-from mcp_runtime.core.calls.subscriptions import Subscriptions
 from mcp_runtime.protocol.errors import PeerError
 from mcp_runtime.protocol.jsonrpc import RequestId, encode_error
 from mcp_runtime.state.engines import State
@@ -26,23 +23,15 @@ _JSON: Final = (b"content-type", b"application/json")
 
 
 class HttpParts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a bridge over HTTP works with. `discover` gives a DiscoverResult, `server` an Implementation.
+    """The services of a bridge over HTTP, with what processes share, and who looks after what takes long."""
 
-    `new_id` makes short random ids.
-    """
-
-    config: Config
     services: LegacyServices
-    subscriptions: Subscriptions
     state: State
     patience: Patience
-    discover: Callable[[], Awaitable[dict[str, Any]]]
-    server: dict[str, Any]
-    new_id: Callable[[], str]
 
 
 def client_of(exchange: LegacyExchange, transport: TransportName) -> LegacyClient:
-    """Who sent the request, as far as HTTP shows."""
+    """The client that sent the request, as far as HTTP shows."""
     peer = exchange.scope.get("client")
     return _client(transport, exchange.request_headers.get(b"user-agent"), peer[0] if peer else None)
 
@@ -59,12 +48,12 @@ def named(client: LegacyClient, name: str, version: str) -> LegacyClient:
 
 
 class LegacyResponse:
-    """The response to one HTTP request of an old client, with what the gate has to say in its headers."""
+    """The response to `exchange`, one HTTP request of an old client; its headers say what the gate has to say."""
 
     def __init__(self, exchange: LegacyExchange, services: LegacyServices) -> None:
-        self._exchange = exchange
+        self.exchange = exchange
         self._services = services
-        self._verdict = Verdict()
+        self._verdict = SERVE
 
     def admit(self, sighting: Sighting) -> None:
         """Ask the gate. Raises RefusedError; what it wants said in headers is kept for the response."""
@@ -73,8 +62,8 @@ class LegacyResponse:
 
     def open(self, *more: tuple[bytes, bytes]) -> PostResponse:
         """The response itself, with these headers too."""
-        extra = [*self._exchange.headers, *self._verdict.headers, *more]
-        return PostResponse(self._exchange.send, extra, self._exchange.direct)
+        extra = [*self.exchange.headers, *self._verdict.headers, *more]
+        return PostResponse(self.exchange.send, extra, self.exchange.direct)
 
     async def accepted(self) -> None:
         """Say that the message was taken, and nothing else."""
@@ -89,7 +78,7 @@ class LegacyResponse:
         headers: Fields = (_JSON,)
         if error.retry_after_s is not None:
             headers = (*headers, (b"retry-after", str(error.retry_after_s).encode()))
-        if status == 400 and self._exchange.scope["method"] == "GET":
+        if status == 400 and self.exchange.scope["method"] == "GET":
             # A GET may be declined with 405 alone; some clients take 400 for a reason to ask again at once.
             status = 405
             headers = (*headers, (b"allow", b"POST"))

@@ -1,4 +1,4 @@
-"""One request of an old client from its first to its last round. Rule: the dispatcher is called as often as it takes.
+"""A call of an old client, from its first to its last round. Rule: the dispatcher is called as often as it takes.
 
 A call that ends as `input_required` is not over for an old client: it is asked over its own stream, and its answers go
 into the next call. So one handler serves both eras.
@@ -6,8 +6,8 @@ Spec: 2026-07-28/basic/patterns/mrtr, 2025-11-25/client/elicitation
 """
 
 import math
-from collections.abc import Awaitable, Callable, Generator, Mapping
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, cast
 
 import anyio
@@ -15,16 +15,15 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from mcp_bridges.calls.growing_progress import GrowingProgress
-from mcp_bridges.gate.features import OF_METHOD
-from mcp_bridges.gate.port import Gate, LegacyClient, Sighting, Verdict
-from mcp_bridges.gate.refusals import RefusedError, raise_refusal
+from mcp_bridges.calls.services import LegacyServices
+from mcp_bridges.gate.port import LegacyClient
+from mcp_bridges.gate.refusals import RefusedError
 from mcp_bridges.revisions.client_requests import UnaskableError, UnusableResultError, answer_from, question_for
 from mcp_bridges.revisions.translation import at_least, error_for, notification_for, result_for
 from mcp_bridges.sessions.session import Session, stateless, with_answers
 from mcp_runtime.core.calls.call import Call, CloseStream, Notify, Reply
 from mcp_runtime.core.calls.observers import outcome_of
 from mcp_runtime.core.calls.time_limit import Cutter, TimeLimit
-from mcp_runtime.core.dispatch.dispatcher import Dispatcher
 from mcp_runtime.platform.lent_scope import LentScope
 from mcp_runtime.platform.loops import ANY_LOOP, new_scope
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, PeerError
@@ -40,74 +39,12 @@ from mcp_runtime.protocol.jsonrpc import (
 from mcp_runtime.protocol.messages import read_request
 from mcp_runtime.protocol.meta import LoggingLevel
 from mcp_runtime.telemetry.labels import OutcomeName, TransportName
-from mcp_runtime.telemetry.metrics import Meter
 
 Ask = Callable[[str], AbstractAsyncContextManager[Callable[[], Awaitable[Response]]]]
-"""Opens the ear for the answer to the question with this id: inside, a function that waits for it."""
+"""Makes ready for the answer to the question with this id; inside, there is a function that waits for it."""
 
 KEEP_STATUS: Final = frozenset({429, 503})
 """Statuses that say "not now". Every other answer travels as 200: old clients read no JSON-RPC error off the rest."""
-
-
-_TOLD: Final = "notifications/"
-"""How methods begin that are no requests."""
-
-
-class Waiting(Struct):
-    """How many calls wait for a client's answer, in the whole process, and how many may."""
-
-    limit: int
-    number: int = 0
-
-
-class LegacyServices(msgspec.Struct, frozen=True, kw_only=True):
-    """What every call of an old client works with. `new_id` makes ids for questions, unique in a session.
-
-    `waiting` is shared by all of a process; `meter` counts requests, None where nobody looks.
-    """
-
-    dispatcher: Dispatcher
-    gate: Gate
-    answer_timeout_s: float
-    new_id: Callable[[], str]
-    waiting: Waiting
-    meter: Meter | None = None
-
-    def admit(self, sighting: Sighting) -> Verdict:
-        """Ask the gate; a request that it refuses is counted."""
-        verdict = self.gate.admit(sighting)
-        method = sighting.method
-        if verdict.refusal is not None and method is not None and not method.startswith(_TOLD):
-            self.answered(sighting.revision or "", sighting.client.transport, method, "refused")
-        return verdict
-
-    def check_method(self, client: LegacyClient, revision: str | None, method: str) -> None:
-        """Ask the gate about what `method` stands for by itself, however it came. Raises RefusedError."""
-        features = OF_METHOD.get(method, ())
-        if features:
-            seen = Sighting(client=client, revision=revision, features=features, method=method)
-            raise_refusal(self.gate.admit(seen))
-
-    def failed(self, revision: str, transport: TransportName, method: str, error: PeerError) -> None:
-        """Count a request that came to nothing before it reached the dispatcher."""
-        self.answered(revision, transport, method, "refused" if isinstance(error, RefusedError) else "error")
-
-    def answered(self, revision: str, transport: TransportName, method: str, outcome: OutcomeName = "ok") -> None:
-        """Count a request that a bridge answered by itself, which takes no time worth measuring."""
-        if self.meter is not None:
-            self.meter.request("legacy", revision, transport, method, outcome, 0.0)
-
-    @contextmanager
-    def open_stream(self, transport: TransportName) -> Generator[None]:
-        """Count a stream as open for as long as the block runs."""
-        if self.meter is None:
-            yield
-            return
-        self.meter.stream_opened("legacy", transport)
-        try:
-            yield
-        finally:
-            self.meter.stream_closed("legacy", transport)
 
 
 class _Outcome(Struct):
@@ -129,7 +66,7 @@ _object_decoder: Final = msgspec.json.Decoder(dict[str, Any])
 
 
 _UNREADABLE: Final = (msgspec.DecodeError, RecursionError)
-"""What the decoder raises for JSON that is well-formed and yet more than Python holds: 1e999."""
+"""Errors of the decoder, also for JSON that is well-formed and yet more than Python holds: 1e999."""
 
 
 class _UnansweredError(Exception):
@@ -185,7 +122,7 @@ class LegacyCall(msgspec.Struct, kw_only=True, eq=False):
         return self._counted(await self._run())
 
     def cut_off(self) -> Reply | None:
-        """What `run` would have come to, had it not been cut off in the scope that was lent."""
+        """The answer that `run` would have come to, had it not been cut off in the scope that was lent."""
         answer = self.services.dispatcher.cut_off(cast("Call", self._at_work))
         return self._counted(cast("Reply", self._settled(answer)) if isinstance(answer, Reply) else None)
 
@@ -276,6 +213,7 @@ class LegacyCall(msgspec.Struct, kw_only=True, eq=False):
 
     async def _ask_one(self, question: dict[str, Any]) -> dict[str, Any]:
         services, revision = self.services, self.session.revision
+        timeout_s = services.config.bridges.clients.answer_timeout_s
         try:
             translated = question_for(question, revision, elicitation_id=services.new_id)
         except UnaskableError as error:
@@ -286,10 +224,10 @@ class LegacyCall(msgspec.Struct, kw_only=True, eq=False):
         response: Response | None = None
         async with self.ask(question_id) as answer:
             await self.notify(_encode_request(question_id, translated))
-            with anyio.move_on_after(services.answer_timeout_s):
+            with anyio.move_on_after(timeout_s):
                 response = await answer()
         if response is None:
-            why = f"The client did not answer {method} within {services.answer_timeout_s:g} s"
+            why = f"The client did not answer {method} within {timeout_s:g} s"
             cancelled = {"requestId": question_id, "reason": why}
             await self.notify(encode_notification("notifications/cancelled", cancelled))
             raise _UnansweredError(why)

@@ -1,4 +1,4 @@
-"""What changes on the server, for a client that hears of it without asking anew. Rule: it is a subscriptions/listen.
+"""A listener: tells one old client what changes on the server. Rule: underneath it is a subscriptions/listen.
 
 Old clients are told of every list, and of the resources they subscribed to one by one; so the filter changes while the
 stream is open, and nothing that happens meanwhile is lost or told twice.
@@ -88,7 +88,7 @@ class Listening:
         return subscription
 
     def _missed(self) -> dict[Change, int]:
-        """What changed while nobody listened, between the end of one subscription and the start of the next."""
+        """The changes while nobody listened, between the end of one subscription and the start of the next."""
         missed = self._subscriptions.missed(self._since)
         if missed is not None:
             return missed

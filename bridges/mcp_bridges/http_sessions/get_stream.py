@@ -17,7 +17,7 @@ from mcp_bridges.calls.http_parts import HttpParts
 from mcp_bridges.calls.listening import Listening, ListenRefusedError, encode_change
 from mcp_bridges.gate.features import FeatureId
 from mcp_bridges.http_sessions.replay import EndLostError, Place, ReplayLog, read_event_id
-from mcp_bridges.http_sessions.session_request import Visit
+from mcp_bridges.http_sessions.session_request import SessionRequest
 from mcp_bridges.sessions.session import Session, speaks_polling
 from mcp_bridges.sessions.session_state import SessionState, SessionStates
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, PeerError
@@ -33,15 +33,16 @@ _MAX_ORDERS: Final = 64
 
 
 class SessionStream:
-    """Serves GET for old sessions."""
+    """The GET streams of all sessions of this process."""
 
     def __init__(self, parts: HttpParts, states: SessionStates, replay: ReplayLog) -> None:
         self._parts = parts
+        self._services = parts.services
         self._states = states
         self._replay = replay
-        self._retry_ms = parts.config.bridges.http_sessions.retry_ms
+        self._retry_ms = parts.services.config.bridges.http_sessions.retry_ms
         # Positions count from the start of this process: another one, or the next, has others.
-        self._epoch = parts.new_id()
+        self._epoch = parts.services.new_id()
         self._held: dict[str, Listening] = {}
 
     async def refresh(self, session: Session, state: SessionState) -> None:
@@ -58,23 +59,23 @@ class SessionStream:
         """The session is over, and its stream with it."""
         await self._parts.state.bus.publish(_channel(session), _END)
 
-    async def serve(self, visit: Visit) -> None:
+    async def serve(self, request: SessionRequest) -> None:
         """Open the stream, or take up the one that `Last-Event-ID` names. Raises PeerError."""
-        raw = visit.exchange.request_headers.get(b"last-event-id")
+        raw = request.response.exchange.request_headers.get(b"last-event-id")
         last = None if raw is None else raw.decode("latin-1")
-        visit.admit(FeatureId.GET_STREAM, *(() if last is None else (FeatureId.RESUMPTION,)))
+        request.admit(FeatureId.GET_STREAM, *(() if last is None else (FeatureId.RESUMPTION,)))
         place = None if last is None else read_event_id(last)
         if place is not None:
-            await self._send(visit, self._rest(visit.session, place))
+            await self._send(request, self._rest(request.session, place))
         else:
-            await self._listen(visit, last)
+            await self._listen(request, last)
 
-    async def _listen(self, visit: Visit, last: str | None) -> None:
+    async def _listen(self, request: SessionRequest, last: str | None) -> None:
         listening = Listening(
-            self._parts.services.dispatcher,
-            self._parts.subscriptions,
+            self._services.dispatcher,
+            self._services.subscriptions,
             transport="streamable_http",
-            uris=visit.state.uris,
+            uris=request.state.uris,
         )
         if last is not None:
             listening.resume(self._position(last))
@@ -82,23 +83,23 @@ class SessionStream:
             await listening.open()
         except ListenRefusedError as error:
             raise _no_room(error) from None
-        session_id = visit.session.id
+        session_id = request.session.id
         self._held[session_id] = listening
         try:
-            await self._hold(visit, listening)
+            await self._hold(request, listening)
         finally:
             listening.leave()
             if self._held.get(session_id) is listening:  # and not the one of a stream that took over
                 del self._held[session_id]
 
-    async def _hold(self, visit: Visit, listening: Listening) -> None:
-        session, bus = visit.session, self._parts.state.bus
-        me = self._parts.new_id().encode()
+    async def _hold(self, request: SessionRequest, listening: Listening) -> None:
+        session, bus = request.session, self._parts.state.bus
+        me = self._services.new_id().encode()
         async with bus.subscribe(_channel(session), max_pending=_MAX_ORDERS) as orders:
             await bus.publish(_channel(session), me)  # Whoever else holds a stream of this session lets go of it.
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._obey, orders, session, listening, me)
-                await self._send(visit, self._events(session, listening))
+                await self._send(request, self._events(session, listening))
                 tasks.cancel_scope.cancel()
 
     async def _obey(self, orders: AsyncIterator[bytes], session: Session, listening: Listening, me: bytes) -> None:
@@ -117,10 +118,10 @@ class SessionStream:
             if state.ended:  # before this stream could hear of it
                 listening.close()
 
-    async def _send(self, visit: Visit, events: Events) -> None:
-        with self._parts.services.open_stream("streamable_http"):
+    async def _send(self, request: SessionRequest, events: Events) -> None:
+        with self._services.open_stream("streamable_http"):
             await serve_event_stream(
-                events, visit.exchange.receive, visit.response.open(), patience=self._parts.patience
+                events, request.response.exchange.receive, request.response.open(), patience=self._parts.patience
             )
 
     async def _events(self, session: Session, listening: Listening) -> Events:
@@ -136,12 +137,12 @@ class SessionStream:
         return f"g.{self._epoch}.{listening.cursor}"
 
     def _position(self, last: str) -> int | None:
-        """How far the client had come in this process; None where it was another one, or the id is none of ours."""
+        """The position the client had come to in this process; None where it was another, or the id is none of ours."""
         found = _EVENT_ID.fullmatch(last)
         return int(found[2]) if found is not None and found[1] == self._epoch else None
 
     async def _rest(self, session: Session, place: Place) -> Events:
-        """What the client missed of a POST's stream, and what is still to come of it."""
+        """The events of a POST's stream that the client missed, and those still to come."""
         try:
             async with aclosing(self._replay.follow(session, place)) as replayed:
                 async for event in replayed:

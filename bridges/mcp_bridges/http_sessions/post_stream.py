@@ -17,7 +17,7 @@ from mcp_runtime.transports.http.server_sent_events import encode_event
 
 
 class PostStream:
-    """The response to one POST. `log` is None where nothing is kept.
+    """The stream that answers one POST. `log` is None where nothing is kept.
 
     `retry_ms` is None for clients that do not come back to a stream on their own: they get no priming event, and their
     connection is not let go. The others' is, at a sign of life after `let_go_after_s` seconds.

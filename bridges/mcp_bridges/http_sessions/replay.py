@@ -1,4 +1,4 @@
-"""What was sent on the stream of a POST, for a client that lost its connection. Rule: bounded by events, bytes and age.
+"""Replay logs: what was sent on POSTs' streams, for clients that come back. Rule: bounded by events, bytes and age.
 
 The log of one stream lives in the volatile store, an entry an event and one that says how far it goes; whoever follows
 it is woken over the bus. An event id names its stream, and the stream names the request it answers: so a client that
@@ -24,11 +24,11 @@ _EVENT_ID: Final = re.compile(r"p\.([\w\-]{8,24}~[\w\-]*)\.([0-9]{1,9})")
 _MAX_NAMED_CHARS: Final = 256
 """Of a request id within an event id; a longer one is left out, and its client is told nothing when it is too late."""
 _AT_WORK_S: Final = 86_400.0
-"""How long a stream without an end is known, so that a client may come back to long, silent work."""
+"""The time for which a stream without an end is known, so that a client may come back to long, silent work."""
 
 
 class _Extent(Struct, frozen=True, array_like=True):
-    """How many events the stream has, and whether there will be no more."""
+    """The length of a stream in events, and whether there will be no more."""
 
     last: int
     ended: bool

@@ -1,4 +1,4 @@
-"""One request within an old session. Rule: who it is, what it may use, and how to answer are settled before it is read.
+"""A request in an old session, over HTTP. Rule: whose it is and what it may use is settled before its body is.
 
 Spec: 2025-11-25/basic/transports#session-management
 """
@@ -12,15 +12,13 @@ from mcp_bridges.gate.features import FeatureId, revision_feature
 from mcp_bridges.gate.port import LegacyClient, Sighting
 from mcp_bridges.sessions.session import Session
 from mcp_bridges.sessions.session_state import SessionState
-from mcp_runtime.transports.http.bridge_port import LegacyExchange
 
 SESSION_ID: Final = b"mcp-session-id"
 
 
-class Visit(Struct, frozen=True, kw_only=True):
-    """A request in `session`, which stands at `state`, from `client`; it came as `exchange` and `response` answers."""
+class SessionRequest(Struct, frozen=True, kw_only=True):
+    """One HTTP request in `session`, which stands at `state`, from `client`."""
 
-    exchange: LegacyExchange
     response: LegacyResponse
     session: Session
     client: LegacyClient

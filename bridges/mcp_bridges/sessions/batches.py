@@ -1,4 +1,4 @@
-"""Several messages in one body: 2025-03-26 has that, and no other revision. Rule: each message fails for itself.
+"""Batches: several messages in one body, in 2025-03-26 alone. Rule: each message fails for itself.
 
 Spec: 2025-03-26/basic#batching
 """
@@ -52,6 +52,6 @@ def join(responses: Sequence[bytes]) -> bytes:
 
 
 def not_here(revision: str | None) -> PeerError:
-    """What a batch gets under any other revision."""
+    """The error for a batch in any other revision."""
     known = "" if revision is None else f" in {revision}"
     return PeerError(INVALID_REQUEST, f"Invalid request: there are no batches{known}; send one message at a time")

@@ -1,6 +1,6 @@
-"""What an old conversation is, and what its next message means. Rule: no I/O; an old session is a few facts.
+"""An old session as a value, and the step that each of its requests comes to. Rule: no I/O; a session is a few facts.
 
-A message under those facts is a stateless call, a change of the few things a session can change, or nothing at all.
+Under those facts a request is a stateless call, a change of the few things a session can change, or nothing at all.
 """
 
 from collections.abc import Mapping
@@ -52,7 +52,7 @@ class Session(Struct, frozen=True, array_like=True):
 
 
 class Opening(msgspec.Struct, frozen=True, kw_only=True):
-    """What an `initialize` asked for: the revision agreed on, and who the client says it is."""
+    """The outcome of an `initialize`: the revision agreed on, and who the client says it is."""
 
     revision: str
     client_name: str
@@ -90,7 +90,8 @@ class Unsubscribe(msgspec.Struct, frozen=True):
     uri: str
 
 
-Step = Forward | Pong | SetLevel | Subscribe | Unsubscribe
+Change = SetLevel | Subscribe | Unsubscribe
+Step = Forward | Pong | Change
 
 
 class _LevelParams(Struct):
@@ -116,7 +117,7 @@ _REQUESTS: Final[Mapping[str, Literal["forward", "pong", "level", "subscribe", "
 
 
 def read_initialize(request: Request) -> Opening:
-    """What the client wants, agreed on: its revision where that is an old one, else the newest of the old ones.
+    """The opening agreed on: in the client's revision where that is an old one, else in the newest of the old ones.
 
     Raises PeerError -32602. Spec: 2025-11-25/basic/lifecycle#version-negotiation
     """
@@ -153,7 +154,7 @@ def initialize_result(discovered: dict[str, Any], revision: str, server: dict[st
 
 
 def plan(request: Request) -> Step:
-    """What a request within a session comes to. Raises PeerError -32601 or -32602."""
+    """The step that a request within a session comes to. Raises PeerError -32601 or -32602."""
     kind = _REQUESTS.get(request.method)
     match kind:
         case "forward":

@@ -1,4 +1,4 @@
-"""Session ids that are the session. Rule: whoever has the keys serves the next request, and nobody looks anything up.
+"""Session ids, which are the session, sealed. Rule: whoever has the keys serves it, and nobody looks anything up.
 
 An id is a sealed value: visible ASCII, 170 to 300 characters for clients in the field, never more than
 `MAX_ID_CHARS`. It is good until its own expiry: the protocol lets a server hand one out at `initialize` alone, so it

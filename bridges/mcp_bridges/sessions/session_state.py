@@ -1,17 +1,18 @@
-"""What an old session changed after it began. Rule: a session that changed nothing is not kept at all.
+"""The state of an old session: what it changed since it began. Rule: one that changed nothing is not kept at all.
 
 Log level, resource subscriptions and the end of the session live in the durable store until the id expires: so every
 process knows them, and a restarted one does too.
 """
 
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, assert_never
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from mcp_bridges.sessions.session import Session
+from mcp_bridges.sessions.session import Change, Session, SetLevel, Subscribe, Unsubscribe
 from mcp_runtime.config.limits import Limits
 from mcp_runtime.core.calls.subscriptions import too_much_of
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, INVALID_PARAMS, PeerError
@@ -25,7 +26,7 @@ _ATTEMPTS: Final = 16
 
 
 class SessionState(Struct, frozen=True, omit_defaults=True):
-    """What was changed: `log_level` None where it was never set, `uris` the resources subscribed to."""
+    """The changes so far: `log_level` is None where it was never set, `uris` are the resources subscribed to."""
 
     ended: bool = False
     log_level: LoggingLevel | None = None
@@ -38,10 +39,22 @@ ENDED: Final = SessionState(ended=True)
 _decoder: Final = msgspec.json.Decoder(SessionState)
 
 
-def subscribed(uris: Collection[str], uri: str, limits: Limits) -> tuple[str, ...]:
-    """`uris` with `uri` among them. Raises PeerError -32602 where that is more than one client may subscribe to."""
+def changed(state: SessionState, change: Change, limits: Limits) -> SessionState:
+    """`state` after `change`. Raises PeerError -32602 for more subscriptions than one client may have."""
+    match change:
+        case SetLevel(level):
+            return replace(state, log_level=level)
+        case Subscribe(uri):
+            return replace(state, uris=_with(state.uris, uri, limits))
+        case Unsubscribe(uri):
+            return replace(state, uris=tuple(one for one in state.uris if one != uri))
+        case _:
+            assert_never(change)
+
+
+def _with(uris: tuple[str, ...], uri: str, limits: Limits) -> tuple[str, ...]:
     if uri in uris:
-        return tuple(uris)
+        return uris
     more = (*uris, uri)
     problem = too_much_of(more, limits)
     if problem is not None:
@@ -72,35 +85,19 @@ class SessionStates:
         with _reachable():
             await self._store.put(_key(session), msgspec.json.encode(ENDED), ttl_s=self._ttl_s(session))
 
-    async def set_level(self, session: Session, level: LoggingLevel) -> None:
-        """Keep the log level."""
-        await self._change(session, lambda state: msgspec.structs.replace(state, log_level=level))
-
-    async def subscribe(self, session: Session, uri: str) -> SessionState:
-        """Keep a subscription; the state since. Raises as `subscribed` does."""
-        return await self._change(
-            session, lambda state: msgspec.structs.replace(state, uris=subscribed(state.uris, uri, self._limits))
-        )
-
-    async def unsubscribe(self, session: Session, uri: str) -> SessionState:
-        """Drop a subscription, if there is one; the state since."""
-        return await self._change(
-            session,
-            lambda state: msgspec.structs.replace(state, uris=tuple(one for one in state.uris if one != uri)),
-        )
-
-    async def _change(self, session: Session, change: Callable[[SessionState], SessionState]) -> SessionState:
+    async def change(self, session: Session, change: Change) -> SessionState:
+        """Keep a change; the state since. Raises as `changed` does."""
         key = _key(session)
         with _reachable():
             for _ in range(_ATTEMPTS):
                 raw = await self._store.get(key)
                 state = UNCHANGED if raw is None else _decoder.decode(raw)
-                changed = change(state)
-                if state.ended or changed == state:
+                new = changed(state, change, self._limits)
+                if state.ended or new == state:
                     return state
-                value = msgspec.json.encode(changed)
+                value = msgspec.json.encode(new)
                 if await self._store.swap(key, value, expected=raw, ttl_s=self._ttl_s(session)):
-                    return changed
+                    return new
         raise PeerError(INTERNAL_ERROR, "The session is being changed by many requests at once; try again")
 
     def _ttl_s(self, session: Session) -> float:

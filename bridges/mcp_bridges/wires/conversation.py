@@ -1,39 +1,35 @@
-"""An old conversation on one wire, stdio or an HTTP+SSE stream. Rule: its facts last as long as its wire does.
+"""A conversation: an old session on one wire, stdio or an HTTP+SSE stream. Rule: its facts last as long as its wire.
 
 Messages go in one by one; whatever is to be sent comes out of `send`, in whatever order it becomes ready.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
-from typing import Any, Final, assert_never
+from typing import Final, assert_never
 
 import anyio
-import msgspec
 from anyio.streams.memory import MemoryObjectSendStream
 from msgspec import Raw
 
-from mcp_bridges.calls.legacy_call import LegacyCall, LegacyServices
+from mcp_bridges.calls.legacy_call import LegacyCall
 from mcp_bridges.calls.listening import Listening, ListenRefusedError, encode_change
-from mcp_bridges.gate.features import OF_METHOD, FeatureId, revision_feature
+from mcp_bridges.calls.services import LegacyServices
+from mcp_bridges.calls.session_service import respond_to_batch, settle
+from mcp_bridges.gate.features import OF_METHOD, OF_WIRE, FeatureId, revision_feature
 from mcp_bridges.gate.port import LegacyClient, Sighting
 from mcp_bridges.sessions.batches import join, not_here, read_batch
 from mcp_bridges.sessions.session import (
+    Change,
     Forward,
     Opening,
-    Pong,
     Session,
-    SetLevel,
-    Subscribe,
-    Unsubscribe,
     cancelled_request,
     has_batches,
-    initialize_result,
     plan,
     read_initialize,
 )
-from mcp_bridges.sessions.session_state import subscribed
-from mcp_runtime.config.limits import Limits
-from mcp_runtime.core.calls.subscriptions import Subscriptions
+from mcp_bridges.sessions.session_state import UNCHANGED, changed
+from mcp_runtime.core.calls.call import Reply
 from mcp_runtime.core.dispatch.dispatcher import too_many_requests
 from mcp_runtime.protocol.errors import INVALID_PARAMS, INVALID_REQUEST, PeerError
 from mcp_runtime.protocol.jsonrpc import (
@@ -43,7 +39,6 @@ from mcp_runtime.protocol.jsonrpc import (
     Request,
     RequestId,
     Response,
-    encode_error,
     encode_result,
 )
 from mcp_runtime.protocol.legacy import INITIALIZE
@@ -55,46 +50,30 @@ _EMPTY: Final = Raw(b"{}")
 INITIALIZED: Final = "notifications/initialized"
 
 
-class Setting(msgspec.Struct, frozen=True, kw_only=True):
-    """What conversations on one kind of wire have in common.
-
-    `discover` gives a DiscoverResult, `server` is who to be where that does not say. `features` are those that every
-    message on this wire is a use of. `max_batch` is messages in a batch.
-    """
-
-    services: LegacyServices
-    subscriptions: Subscriptions
-    limits: Limits
-    transport: TransportName
-    features: tuple[str, ...]
-    discover: Callable[[], Awaitable[dict[str, Any]]]
-    server: dict[str, Any]
-    log_level: LoggingLevel
-    max_batch: int
-
-
 class Conversation:
-    """One client on one wire. `send` writes one encoded message, `start` runs something beside the others.
+    """The backend of a session on a wire. `send` writes one encoded message, `start` runs something beside the others.
 
     `assumed` is the session of a client that never says `initialize`; None where that is an error.
     """
 
     def __init__(
         self,
-        setting: Setting,
+        services: LegacyServices,
         *,
         client: LegacyClient,
         send: Callable[[bytes], Awaitable[None]],
         start: Callable[[Callable[[], Awaitable[None]]], None],
         assumed: Session | None = None,
     ) -> None:
-        self._setting = setting
-        self._client = client
+        self._services = services
+        self._transport: TransportName = client.transport
+        self.client = client
         self._send = send
         self._start = start
         self._session = assumed
-        self._log_level: LoggingLevel = setting.log_level
-        self._uris: dict[str, None] = {}
+        self._limits = services.config.limits
+        self._log_level: LoggingLevel = services.config.bridges.clients.log_level
+        self._state = UNCHANGED
         self._calls: dict[RequestId, LegacyCall] = {}
         self._answers: dict[str, MemoryObjectSendStream[Response]] = {}
         self._listening: Listening | None = None
@@ -127,32 +106,17 @@ class Conversation:
 
     async def take_batch(self, body: bytes) -> None:
         """Take several messages in one body; their responses are sent as one, too. Raises PeerError."""
-        if self.revision is None or not has_batches(self.revision):
+        session = self._session
+        if session is None or not has_batches(session.revision):
             raise not_here(self.revision)
-        messages = read_batch(body, max_messages=self._setting.max_batch)
+        messages = read_batch(body, max_messages=self._services.config.bridges.http_sessions.max_batch_messages)
         self._check_room()
-        self._begin(lambda: self._serve_batch(messages))
+        self._begin(lambda: self._serve_batch(session, messages))
 
-    async def _serve_batch(self, messages: Sequence[Message | MalformedMessageError]) -> None:
-        responses: list[bytes] = []
-        for message in messages:
-            if isinstance(message, MalformedMessageError):
-                responses.append(encode_error(message.id, message))
-                continue
-            try:
-                if isinstance(message, Request):
-                    responses += await self._respond_in_batch(message)
-                else:
-                    await self.take(message)
-            except PeerError as error:
-                responses.append(encode_error(message.id if isinstance(message, Request) else None, error))
-        if responses:
-            await self._send(join(responses))
-
-    async def _respond_in_batch(self, request: Request) -> list[bytes]:
-        with self._counted(request):
-            self._setting.services.check_method(self._client, self.revision, request.method)
-            return await self._respond(request)
+    async def _serve_batch(self, session: Session, messages: Sequence[Message | MalformedMessageError]) -> None:
+        replies = await respond_to_batch(self._services, self, session, messages)
+        if replies:
+            await self._send(join([reply.body for reply in replies]))
 
     @contextmanager
     def _counted(self, request: Request) -> Generator[None]:
@@ -160,19 +124,19 @@ class Conversation:
         try:
             yield
         except PeerError as error:
-            self._setting.services.failed(self.revision or "", self._setting.transport, request.method, error)
+            self._services.failed(self.revision or "", self._transport, request.method, error)
             raise
 
     def sighting(self, message: Message | None) -> Sighting:
-        """What a message (None: a batch) is a use of; an `initialize`, by the client that it names."""
+        """The use of the past that a message (None: a batch) is; an `initialize` is by the client that it names."""
         method = message.method if isinstance(message, Request | Notification) else None
-        client, revision = self._client, self.revision
+        client, revision = self.client, self.revision
         if isinstance(message, Request) and method == INITIALIZE:
             with suppress(PeerError):  # What is wrong with it is said when it is taken.
                 opening = read_initialize(message)
                 client, revision = self._named(opening), opening.revision
         more = (FeatureId.BATCH,) if message is None else OF_METHOD.get(method or "", ())
-        features = (*self._setting.features, *more)
+        features = (*OF_WIRE[self._transport], *more)
         return Sighting(
             client=client,
             revision=revision,
@@ -182,26 +146,32 @@ class Conversation:
         )
 
     def _named(self, opening: Opening) -> LegacyClient:
-        return self._client.named(opening.client_name, opening.client_version)
+        return self.client.named(opening.client_name, opening.client_version)
 
     async def _request(self, request: Request) -> None:
         self._check_id(request)
         session = self._session
-        if session is None or request.method == INITIALIZE or not isinstance(plan(request), Forward):
-            # However busy: nothing of it goes on beside, and a ping asks for no more than a sign of life.
-            for response in await self._respond(request):
-                await self._send(response)
+        if request.method == INITIALIZE:
+            await self._send(await self._initialize(request))
             return
-        self._check_room()
-        call = self._new_call(session, request)
-        self._begin(lambda: self._serve(call))
+        if session is None:
+            await self._send(_answer_early(request))
+            return
+        step = plan(request)
+        if isinstance(step, Forward):
+            self._check_room()
+            call = self._new_call(session, request)
+            self._begin(lambda: self._serve(call))
+        else:  # However busy: nothing of it goes on beside, and a ping asks for no more than a sign of life.
+            reply = await settle(self._services, self, session, request, step)
+            await self._send(reply.body)
 
     def _check_id(self, request: Request) -> None:
         if request.id in self._calls:
             raise PeerError(INVALID_REQUEST, "Invalid request: a request with this id is still being served")
 
     def _check_room(self) -> None:
-        limit = self._setting.limits.max_concurrent_requests
+        limit = self._limits.max_concurrent_requests
         if self._at_work >= limit:
             raise too_many_requests(limit)
 
@@ -230,45 +200,36 @@ class Conversation:
             self._idle = anyio.Event()
             await self._idle.wait()
 
-    async def _respond(self, request: Request) -> list[bytes]:
-        """The response to a request, as a list of one; of none where the client gave up. Raises PeerError."""
-        if request.method == INITIALIZE:
-            return [await self._initialize(request)]
-        session = self._session
-        if session is None:
-            return [_answer_early(request)]
-        step = plan(request)
-        match step:
-            case Forward():
-                self._check_id(request)
-                call = self._new_call(session, request)
-                try:
-                    reply = await call.run()
-                finally:
-                    del self._calls[request.id]
-                return [] if reply is None else [reply.body]
-            case SetLevel(level):
-                self._log_level = level
-            case Subscribe(uri):
-                self._subscribe(uri)
-            case Unsubscribe(uri):
-                self._uris.pop(uri, None)
-                self._rewire()
-            case Pong():
-                pass
-            case _:
-                assert_never(step)
-        self._setting.services.answered(session.revision, self._setting.transport, request.method)
-        return [encode_result(request.id, _EMPTY)]
+    async def tell(self, _: Session, message: Notification | Response) -> None:
+        """As the service's port says."""
+        await self.take(message)
+
+    async def check(self, _: Session) -> None:
+        """As the service's port says: the session lasts as long as its wire."""
+
+    async def forward(self, session: Session, request: Request) -> Reply | None:
+        """As the service's port says: one of a batch, which goes on beside as a whole."""
+        self._check_id(request)
+        call = self._new_call(session, request)
+        try:
+            return await call.run()
+        finally:
+            del self._calls[request.id]
+
+    async def change(self, _: Session, change: Change) -> None:
+        """As the service's port says."""
+        self._state = changed(self._state, change, self._limits)
+        if self._listening is not None:
+            self._listening.want(self._state.uris)
 
     def _new_call(self, session: Session, request: Request) -> LegacyCall:
         call = LegacyCall(
-            services=self._setting.services,
+            services=self._services,
             session=session,
-            client=self._client,
+            client=self.client,
             request=request,
-            transport=self._setting.transport,
-            log_level=self._log_level,
+            transport=self._transport,
+            log_level=self._state.log_level or self._log_level,
             notify=self._send,
             ask=self._ask,
         )
@@ -277,19 +238,19 @@ class Conversation:
 
     async def _initialize(self, request: Request) -> bytes:
         opening = read_initialize(request)
-        self._client = self._named(opening)
+        self.client = self._named(opening)
         self._session = opening.in_process()
-        result = initialize_result(await self._setting.discover(), opening.revision, self._setting.server)
-        self._setting.services.answered(opening.revision, self._setting.transport, INITIALIZE)
+        result = await self._services.welcome(opening.revision)
+        self._services.answered(opening.revision, self._transport, INITIALIZE)
         return encode_result(request.id, result)
 
     def _notification(self, notification: Notification) -> None:
         if notification.method == INITIALIZED and self._session is not None and self._listening is None:
             listening = self._listening = Listening(
-                self._setting.services.dispatcher,
-                self._setting.subscriptions,
-                transport=self._setting.transport,
-                uris=self._uris,
+                self._services.dispatcher,
+                self._services.subscriptions,
+                transport=self._transport,
+                uris=self._state.uris,
             )
             self._is_telling = True
             self._start(lambda: self._listen(listening))
@@ -307,18 +268,10 @@ class Conversation:
                     await self._send(encode_change(change))
         except ListenRefusedError:
             # The client is served all the same; it only does not hear of changes.
-            get_logger().warning("legacy_changes_not_told", transport=self._setting.transport)
+            get_logger().warning("legacy_changes_not_told", transport=self._transport)
         finally:
             self._is_telling = False
             self._idle.set()
-
-    def _subscribe(self, uri: str) -> None:
-        self._uris = dict.fromkeys(subscribed(self._uris, uri, self._setting.limits))
-        self._rewire()
-
-    def _rewire(self) -> None:
-        if self._listening is not None:
-            self._listening.want(self._uris)
 
     @asynccontextmanager
     async def _ask(self, question_id: str) -> AsyncGenerator[Callable[[], Awaitable[Response]]]:

@@ -15,13 +15,14 @@ import anyio
 from anyio.abc import TaskGroup
 
 from mcp_bridges.calls.http_parts import HttpParts, LegacyResponse, client_of
+from mcp_bridges.calls.services import LegacyServices
 from mcp_bridges.gate.features import OF_METHOD, OF_WIRE, FeatureId
 from mcp_bridges.gate.port import LegacyClient, Sighting
 from mcp_bridges.gate.refusals import RefusedError, raise_refusal
 from mcp_bridges.sessions.batches import is_batch
 from mcp_bridges.sessions.session import Opening, Session
 from mcp_bridges.sessions.session_ids import SessionGoneError, SessionIds, session_gone
-from mcp_bridges.wires.conversation import Conversation, Setting
+from mcp_bridges.wires.conversation import Conversation
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, INVALID_REQUEST, PeerError
 from mcp_runtime.protocol.jsonrpc import (
     MalformedMessageError,
@@ -41,7 +42,7 @@ from mcp_runtime.transports.http.server_sent_events import encode_event
 PURPOSE: Final = "http_sse"
 REVISION: Final = "2024-11-05"
 _UNKNOWN: Final = Opening(revision=REVISION, client_name="", client_version="", capabilities={})
-"""What is assumed of a client whose stream broke: it opens another one, and does not initialize again."""
+"""An opening for a client whose stream broke: it opens another one, and does not initialize again."""
 _MAX_PENDING: Final = 16
 """Messages that wait for a conversation to take them; together they may be as long as one body may be."""
 
@@ -49,14 +50,14 @@ _MAX_PENDING: Final = 16
 class SseStream:
     """One open stream and the conversation on it."""
 
-    def __init__(self, setting: Setting, client: LegacyClient, session: Session, tasks: TaskGroup) -> None:
+    def __init__(self, services: LegacyServices, client: LegacyClient, session: Session, tasks: TaskGroup) -> None:
         self._tasks = tasks
         # No buffer: whoever has something to say waits until the stream takes it, so a slow reader slows its own calls.
         self._outgoing, self._outbox = anyio.create_memory_object_stream[bytes](0)
         self._incoming, self._inbox = anyio.create_memory_object_stream[bytes](_MAX_PENDING)
-        self._room_bytes = setting.limits.max_body_bytes
-        self._services = setting.services
-        self.conversation = Conversation(setting, client=client, send=self._send, start=self._start, assumed=session)
+        self._room_bytes = services.config.limits.max_body_bytes
+        self._services = services
+        self.conversation = Conversation(services, client=client, send=self._send, start=self._start, assumed=session)
         self._closing = False
 
     def offer(self, body: bytes) -> bool:
@@ -125,20 +126,20 @@ class SseStream:
             await self._send(encode_error(None if message is None else message.id, error))
 
     async def events(self, endpoint: str) -> Events:
-        """Where to post, then everything that is said."""
+        """The events of the stream: where to post, then everything that is said."""
         yield encode_event(endpoint.encode(), name="endpoint")
         async for message in self._outbox:
             yield encode_event(message, name="message")
 
 
 class HttpSse:
-    """Serves streams, and what is posted to them."""
+    """The bridge for HTTP+SSE: its open streams, and what is posted to them."""
 
-    def __init__(self, parts: HttpParts, setting: Setting, ids: SessionIds) -> None:
+    def __init__(self, parts: HttpParts, ids: SessionIds) -> None:
         self._parts = parts
-        self._setting = setting
+        self._services = parts.services
         self._ids = ids
-        self._config = parts.config.bridges.http_sse
+        self._config = parts.services.config.bridges.http_sse
         self._open: dict[str, SseStream] = {}
         self._closing = False
 
@@ -150,7 +151,7 @@ class HttpSse:
 
     async def stream(self, exchange: LegacyExchange) -> None:
         """Open a stream, and hold it until the client leaves or the server stops."""
-        response = LegacyResponse(exchange, self._parts.services)
+        response = LegacyResponse(exchange, self._services)
         client = client_of(exchange, "http_sse")
         try:
             response.admit(
@@ -166,13 +167,13 @@ class HttpSse:
         channel = _channel(session)
         async with anyio.create_task_group() as tasks:
             # Before anything is waited for: it counts, and a stop finds it.
-            stream = self._open[session.id] = SseStream(self._setting, client, session, tasks)
+            stream = self._open[session.id] = SseStream(self._services, client, session, tasks)
             try:
-                bus, services = self._parts.state.bus, self._parts.services
+                bus = self._parts.state.bus
                 async with bus.subscribe(channel, max_pending=_MAX_PENDING) as messages:
                     tasks.start_soon(stream.take_all)
                     tasks.start_soon(stream.take_from, messages)
-                    with services.open_stream("http_sse"):
+                    with self._services.open_stream("http_sse"):
                         await serve_event_stream(
                             stream.events(f"{endpoint}?session_id={token}"),
                             exchange.receive,
@@ -186,11 +187,11 @@ class HttpSse:
 
     async def post(self, exchange: LegacyExchange) -> None:
         """Take a message for a stream."""
-        response = LegacyResponse(exchange, self._parts.services)
+        response = LegacyResponse(exchange, self._services)
         request_id: RequestId | None = None
         try:
             session = self._session(exchange)
-            body = await read_body_in_time(exchange.request_headers, exchange.receive, self._parts.config.limits)
+            body = await read_body_in_time(exchange.request_headers, exchange.receive, self._services.config.limits)
             message = None if is_batch(body) else read_message(body)
             request_id = message.id if isinstance(message, Request) else None
             stream = self._open.get(session.id)
@@ -217,7 +218,7 @@ class HttpSse:
             raise session_gone(error.reason) from None
 
     def _sighting(self, exchange: LegacyExchange, stream: SseStream | None, message: Message | None) -> Sighting:
-        """What a message (None: a batch) is a use of."""
+        """The use of the past that a message (None: a batch) is."""
         if stream is not None:
             return stream.conversation.sighting(message)
         method = message.method if isinstance(message, Request | Notification) else None
@@ -261,7 +262,7 @@ def _no_room(limit: int) -> PeerError:
 
 
 def _relative(stream: str, messages: str) -> str:
-    """Where messages go, as seen from the stream: so it holds behind a proxy that puts a prefix in front of both."""
+    """The path of messages, as seen from the stream: so it holds behind a proxy that puts a prefix in front of both."""
     relative = posixpath.relpath(messages, posixpath.dirname(stream))
     if ":" in relative.partition("/")[0]:
         relative = f"./{relative}"  # What stands before a colon would be taken for a scheme. RFC 3986 4.2

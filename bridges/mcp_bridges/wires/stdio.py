@@ -1,22 +1,23 @@
-"""`initialize` on stdin. Rule: one process, one conversation; yet each message says for itself which era it is of.
+"""The bridge for stdio. Rule: one process, one conversation; yet each message says for itself which era it is of.
 
 Spec: 2025-11-25/basic/transports#stdio
 """
 
+from mcp_bridges.calls.services import LegacyServices
 from mcp_bridges.gate.port import LegacyClient, Sighting
 from mcp_bridges.gate.refusals import raise_refusal
-from mcp_bridges.wires.conversation import Conversation, Setting
+from mcp_bridges.wires.conversation import Conversation
 from mcp_runtime.protocol.jsonrpc import Message
 from mcp_runtime.transports.stdio.bridge_port import StdioWire
 
 
 class HandshakeStdio:
-    """The old conversation of this process."""
+    """The bridge for clients that begin with `initialize` on stdin."""
 
-    def __init__(self, setting: Setting, wire: StdioWire) -> None:
-        self._services = setting.services
+    def __init__(self, services: LegacyServices, wire: StdioWire) -> None:
+        self._services = services
         self._conversation = Conversation(
-            setting, client=LegacyClient(transport="stdio"), send=wire.send, start=wire.start
+            services, client=LegacyClient(transport="stdio"), send=wire.send, start=wire.start
         )
 
     async def serve(self, message: Message) -> None:

@@ -9,10 +9,14 @@ import anyio
 import pytest
 from msgspec import Raw
 
-from mcp_bridges.calls.legacy_call import LegacyCall, LegacyServices, Waiting
+from mcp_bridges.calls.legacy_call import LegacyCall
+from mcp_bridges.calls.services import LegacyServices, Waiting
 from mcp_bridges.gate.port import LegacyClient
 from mcp_bridges.sessions.session import Session
+from mcp_runtime.config import BridgesConfig
+from mcp_runtime.config.sections import LegacyClientsConfig
 from mcp_runtime.core.calls.call import Call, Reply, Stream
+from mcp_runtime.core.calls.subscriptions import Subscriptions
 from mcp_runtime.core.dispatch.dispatcher import Dispatcher
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, PeerError
 from mcp_runtime.protocol.jsonrpc import Response, encode_notification
@@ -21,6 +25,7 @@ from tests.support.clocks import Backend, run
 from tests.support.legacy_messages import REVISIONS
 from tests.support.legacy_wires import Doorkeeper
 from tests.support.messages import Message, accepted, encode
+from tests.support.settings import settings
 
 BACKENDS: tuple[Backend, ...] = ("trio", "asyncio")
 Script = Callable[[Call], Awaitable[Reply | Stream | None]]
@@ -109,6 +114,10 @@ def answered(content: object) -> Response:
     return Response("q", Raw(encode(content)), None)
 
 
+async def no_discovery() -> dict[str, Any]:
+    raise AssertionError("a call within a session discovers nothing")
+
+
 def made(
     dispatcher: Scripted,
     wire: Wire,
@@ -121,13 +130,17 @@ def made(
 ) -> LegacyCall:
     """A call of the tool `t`."""
     ids = iter(f"question-{number}" for number in range(100))
+    config = settings(bridges=BridgesConfig(clients=LegacyClientsConfig(answer_timeout_s=5)))
     return LegacyCall(
         services=LegacyServices(
+            config=config,
             dispatcher=cast("Dispatcher", dispatcher),
+            subscriptions=Subscriptions(config.limits),
             gate=gate or Doorkeeper(),
-            answer_timeout_s=5,
-            new_id=lambda: next(ids),
             waiting=waiting or Waiting(100),
+            discover=no_discovery,
+            server={},
+            new_id=lambda: next(ids),
         ),
         session=Session("s", revision, "client", "1", {"elicitation": {}}, 0, 0),
         client=LegacyClient(transport="stdio", principal="p", peer="1.2.3.4"),

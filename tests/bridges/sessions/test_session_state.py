@@ -8,7 +8,7 @@ import anyio
 import pytest
 from msgspec.structs import replace
 
-from mcp_bridges.sessions.session import Session
+from mcp_bridges.sessions.session import Session, SetLevel, Subscribe, Unsubscribe
 from mcp_bridges.sessions.session_state import UNCHANGED, SessionState, SessionStates
 from mcp_runtime.config.limits import Limits
 from mcp_runtime.protocol.errors import PeerError
@@ -86,21 +86,21 @@ async def test_a_session_that_changed_nothing_is_not_kept() -> None:
     store = Shaky()
     kept = states(store)
     assert await kept.get(SESSION) == UNCHANGED
-    await kept.unsubscribe(SESSION, "note://never")
+    await kept.change(SESSION, Unsubscribe("note://never"))
     assert len(store) == 0
 
 
 @on_loops
 async def test_each_session_has_its_own_state() -> None:
     kept = states(Shaky())
-    await kept.set_level(SESSION, "error")
-    await kept.subscribe(SESSION, "note://a")
-    await kept.subscribe(SESSION, "note://b")
-    await kept.subscribe(OTHER, "note://c")
+    await kept.change(SESSION, SetLevel("error"))
+    await kept.change(SESSION, Subscribe("note://a"))
+    await kept.change(SESSION, Subscribe("note://b"))
+    await kept.change(OTHER, Subscribe("note://c"))
     assert await kept.get(SESSION) == SessionState(log_level="error", uris=("note://a", "note://b"))
     assert await kept.get(OTHER) == SessionState(uris=("note://c",))
-    await kept.unsubscribe(SESSION, "note://a")
-    await kept.set_level(SESSION, "debug")
+    await kept.change(SESSION, Unsubscribe("note://a"))
+    await kept.change(SESSION, SetLevel("debug"))
     assert await kept.get(SESSION) == SessionState(log_level="debug", uris=("note://b",))
 
 
@@ -108,12 +108,12 @@ async def test_each_session_has_its_own_state() -> None:
 async def test_subscriptions_are_bounded_and_each_counts_once() -> None:
     kept = states(Shaky())
     for uri in ("a", "b", "c", "a", "b", "c"):
-        await kept.subscribe(SESSION, uri)
+        await kept.change(SESSION, Subscribe(uri))
     with pytest.raises(PeerError, match="may subscribe to 3 URIs and no more; unsubscribe from one first") as refused:
-        await kept.subscribe(SESSION, "d")
+        await kept.change(SESSION, Subscribe("d"))
     assert refused.value.code == -32602
-    await kept.unsubscribe(SESSION, "a")
-    await kept.subscribe(SESSION, "d")
+    await kept.change(SESSION, Unsubscribe("a"))
+    await kept.change(SESSION, Subscribe("d"))
     assert (await kept.get(SESSION)).uris == ("b", "c", "d")
 
 
@@ -122,7 +122,7 @@ async def test_what_is_kept_goes_when_the_id_expires() -> None:
     clock = Ticking(1000.0)
     store = Shaky(clock)
     kept = states(store, clock)
-    await kept.set_level(SESSION, "error")
+    await kept.change(SESSION, SetLevel("error"))
     await kept.end(OTHER)
     clock.now = 1059.9
     assert (await kept.get(SESSION), (await kept.get(OTHER)).ended) == (SessionState(log_level="error"), True)
@@ -137,10 +137,10 @@ async def test_what_is_kept_goes_when_the_id_expires() -> None:
 @on_loops
 async def test_a_session_that_ended_stays_ended_whatever_is_under_way() -> None:
     kept = states(Shaky())
-    await kept.subscribe(SESSION, "note://a")
+    await kept.change(SESSION, Subscribe("note://a"))
     await kept.end(SESSION)
-    await kept.set_level(SESSION, "error")
-    await kept.subscribe(SESSION, "note://b")
+    await kept.change(SESSION, SetLevel("error"))
+    await kept.change(SESSION, Subscribe("note://b"))
     assert await kept.get(SESSION) == SessionState(ended=True)
     await kept.end(SESSION)
     assert await kept.get(SESSION) == SessionState(ended=True)
@@ -151,8 +151,8 @@ async def test_changes_at_once_are_all_kept() -> None:
     kept = states(Shaky(), max_uris=100)
     async with anyio.create_task_group() as tasks:
         for number in range(20):
-            tasks.start_soon(kept.subscribe, SESSION, f"note://{number}")
-        tasks.start_soon(kept.set_level, SESSION, "error")
+            tasks.start_soon(kept.change, SESSION, Subscribe(f"note://{number}"))
+        tasks.start_soon(kept.change, SESSION, SetLevel("error"))
     state = await kept.get(SESSION)
     assert (len(state.uris), state.log_level) == (20, "error")
 
@@ -162,11 +162,11 @@ async def test_a_change_is_made_again_where_another_process_was_faster() -> None
     store = Shaky()
     kept = states(store)
     store.rivals = 15
-    await kept.subscribe(SESSION, "note://mine")
+    await kept.change(SESSION, Subscribe("note://mine"))
     assert (await kept.get(SESSION)).uris == ("note://rival-0", "note://mine")
     store.rivals = 16
     with pytest.raises(PeerError, match="changed by many requests at once; try again"):
-        await kept.set_level(SESSION, "error")
+        await kept.change(SESSION, SetLevel("error"))
     assert (store.rivals, (await kept.get(SESSION)).log_level) == (0, None)
 
 
