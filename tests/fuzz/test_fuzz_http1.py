@@ -8,13 +8,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mcp_runtime.config.limits import Limits
+from mcp_runtime.server.http1.request_body import ChunkedBody
 from mcp_runtime.server.http1.request_head import (
     KNOWN_FIELDS,
     KNOWN_LINES,
-    ChunkedBody,
     Heads,
-    RefusedError,
     RequestHead,
+    RequestRefusedError,
     read_head,
 )
 
@@ -46,7 +46,7 @@ def read(head: bytes, connection: Heads | None = None) -> RequestHead | int:
     """What is made of it, by itself or on a connection, or the status that it is refused with."""
     try:
         return read_head(head, LIMITS) if connection is None else connection.read(head)
-    except RefusedError as error:
+    except RequestRefusedError as error:
         return error.status
 
 
@@ -82,7 +82,7 @@ def test_a_chunked_body_that_we_accept_is_the_same_to_another_parser(data: bytes
         for at in range(0, len(data), size):
             part = data[at : at + size]
             rest += part if body.is_complete else body.feed(part)
-    except RefusedError:
+    except RequestRefusedError:
         return
     other = h11.Connection(h11.SERVER)
     other.receive_data(GOOD[1] + data)

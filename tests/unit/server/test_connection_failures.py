@@ -49,7 +49,7 @@ async def test_one_that_fails_is_closed_and_logged_once_and_no_other_notices(par
     [event] = [event for event in events() if event["event"] == "connection_failed"]
     assert (event["level"], event["error"]) == ("error", "PanicError")
     assert 1 <= len(event["detail"]) <= 200
-    assert event["at"].startswith("unit/test_connection_failures.py:")
+    assert event["at"].startswith("server/test_connection_failures.py:")
 
 
 async def test_it_is_not_held_by_a_task_that_waits_for_its_client_to_read(parser: Parser) -> None:

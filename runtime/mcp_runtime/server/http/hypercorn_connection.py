@@ -19,14 +19,15 @@ from mcp_runtime.server.failures import GONE
 from mcp_runtime.server.http.http2 import CompleteH2Protocol
 from mcp_runtime.server.http.hypercorn_h11 import PlainH11Protocol
 from mcp_runtime.server.http.hypercorn_tasks import Tasks
-from mcp_runtime.server.http1.connection import LINGER_BYTES, LINGER_S, Stream, speaks_http2
+from mcp_runtime.server.http1.connection import LINGER_BYTES, LINGER_S, speaks_http2
+from mcp_runtime.server.http1.wire import ByteStream
 
 
 class HypercornConnection(TCPServer):
     """One connection, beginning with what was read already. `run` raises whatever goes wrong."""
 
     def __init__(
-        self, app: ASGIApp, config: HypercornConfig, context: Any, state: Any, stream: Stream, *, begun: bytes
+        self, app: ASGIApp, config: HypercornConfig, context: Any, state: Any, stream: ByteStream, *, begun: bytes
     ) -> None:
         super().__init__(cast("Any", app), config, context, state, cast("Any", stream))
         self._begun = begun

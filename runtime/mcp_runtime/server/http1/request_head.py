@@ -1,4 +1,4 @@
-"""What a client sends over HTTP/1.1: a head, and a body that may come in chunks. No I/O here.
+"""What a client sends over HTTP/1.1: a head. No I/O here.
 
 Rule: a request that two servers could read differently is refused.
 
@@ -17,7 +17,7 @@ from msgspec import Struct
 from mcp_runtime.config.limits import Limits
 
 EMPTY_LINE: Final = b"\r\n\r\n"
-"""The end of a head, and of a chunked body."""
+"""The end of a head, and of a body in chunks."""
 HTTP2_PREFACE: Final = b"PRI * HTTP/2.0"
 """As far as its first empty line."""
 TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
@@ -47,7 +47,7 @@ _SINGLED_OUT: Final = frozenset(
 )
 
 
-class RefusedError(Exception):
+class RequestRefusedError(Exception):
     """They sent what is no HTTP, or too much of it: answered with `status`, and the connection closed."""
 
     def __init__(self, status: int) -> None:
@@ -66,10 +66,10 @@ class RequestLine(Struct, frozen=True):
 
 
 def _request_line(line: bytes) -> RequestLine:
-    """Raises RefusedError."""
+    """Raises RequestRefusedError."""
     found = _REQUEST_LINE.fullmatch(line)
     if found is None:
-        raise RefusedError(400)
+        raise RequestRefusedError(400)
     method, target, minor = found.groups()
     raw_path, _, query = target.partition(b"?")
     version: Literal["1.0", "1.1"] = "1.1" if minor == b"1" else "1.0"
@@ -92,16 +92,16 @@ class RequestHead(Struct):
 
 
 def read_head(head: bytes, limits: Limits, lines: list[bytes] | None = None) -> RequestHead:
-    """A head without its empty line; `lines` are its lines, where somebody has them. Raises RefusedError."""
+    """A head without its empty line; `lines` are its lines, where somebody has them. Raises RequestRefusedError."""
     if lines is None:
         lines = head.split(b"\r\n")
     first, fields = lines[0], lines[1:]
     if len(first) > limits.max_request_line_bytes:
-        raise RefusedError(414 if _REQUEST_LINE.fullmatch(first) else 400)
+        raise RequestRefusedError(414 if _REQUEST_LINE.fullmatch(first) else 400)
     known = KNOWN_LINES.get(first)
     line = _request_line(first) if known is None else known
     if len(head) + len(EMPTY_LINE) > limits.max_header_bytes or len(fields) > limits.max_headers:
-        raise RefusedError(431)
+        raise RequestRefusedError(431)
     unsure: list[tuple[bytes, tuple[bytes, bytes]]] = []
     headers = [KNOWN_FIELDS.get(one) or _new_field(one, unsure) for one in fields]
     facts = dict(headers)
@@ -126,11 +126,11 @@ def _check(line: RequestLine, facts: dict[bytes, bytes]) -> None:
     """Refuse what httptools lets through."""
     host, coding = facts.get(b"host"), facts.get(b"transfer-encoding")
     if (host is None and line.version == "1.1") or (host is not None and host.find(b",") >= 0):
-        raise RefusedError(400)
+        raise RequestRefusedError(400)
     if len(facts.get(b"content-length", b"")) > _LENGTH_DIGITS:
-        raise RefusedError(400)
+        raise RequestRefusedError(400)
     if coding is not None and (line.version == "1.0" or coding.lower() != b"chunked"):
-        raise RefusedError(400 if line.version == "1.0" else 501)
+        raise RequestRefusedError(400 if line.version == "1.0" else 501)
 
 
 class Heads:
@@ -151,7 +151,7 @@ class Heads:
         self._lines: list[bytes] = []
 
     def read(self, head: bytes) -> RequestHead:
-        """The next one, without its empty line. Raises RefusedError."""
+        """The next one, without its empty line. Raises RequestRefusedError."""
         last = self._last
         if last is not None and head == self._head:
             return last
@@ -208,18 +208,18 @@ def _keep_field(line: bytes, field: tuple[bytes, bytes]) -> None:
 def _new_field(line: bytes, unsure: list[tuple[bytes, tuple[bytes, bytes]]]) -> tuple[bytes, bytes]:
     """Name and value of a header field, the name in lower case; also into `unsure`, where it may mean more to a parser.
 
-    Raises RefusedError.
+    Raises RequestRefusedError.
     """
     name, colon, value = line.partition(b":")
     if not colon or _TOKEN.fullmatch(name) is None:
-        raise RefusedError(400)
+        raise RequestRefusedError(400)
     field = (name.lower(), value.strip(b" \t"))
     if field[0] not in _MEANT and not value.translate(None, _PLAIN):
         _keep_field(line, field)
     elif _VALUE.fullmatch(value) is not None:
         unsure.append((line, field))
     else:
-        raise RefusedError(400)
+        raise RequestRefusedError(400)
     return field
 
 
@@ -231,74 +231,29 @@ _NOTHING: Final = _Nothing()
 
 
 def _parse(head: bytes) -> None:
-    """Raises RefusedError where it is no head to llhttp."""
+    """Raises RequestRefusedError where it is no head to llhttp."""
     try:
         HttpRequestParser(_NOTHING).feed_data(head)
     except HttpParserUpgrade:
         pass  # Whether it is one is decided here.
     except HttpParserInvalidMethodError:
-        raise RefusedError(501) from None
+        raise RequestRefusedError(501) from None
     except HttpParserError:
-        raise RefusedError(400) from None
+        raise RequestRefusedError(400) from None
 
 
 def check_beginning(head: bytes, new_from: int, limits: Limits) -> None:
-    """Look at a head that is not complete, of which the bytes from `new_from` are new. Raises RefusedError.
+    """Look at a head that is not complete, of which the bytes from `new_from` are new. Raises RequestRefusedError.
 
     So that no client waits for an answer to what cannot become a request any more, or sends without end.
     """
     if not _TOKEN.match(head) or _BARE_LINE_FEED.search(head, new_from):
-        raise RefusedError(400)
+        raise RequestRefusedError(400)
     line_bytes = head.find(b"\r\n", 0, limits.max_request_line_bytes + 2)
     if line_bytes < 0 and len(head) > limits.max_request_line_bytes + 1:
-        raise RefusedError(414)
+        raise RequestRefusedError(414)
     if len(head) > limits.max_header_bytes:
-        raise RefusedError(431)
-
-
-class ChunkedBody:
-    """A chunked body, as it arrives. Extensions and trailers are read and dropped. RFC 9112 7.1"""
-
-    __slots__ = ("_limit", "_overhead", "_parser", "_tail", "is_complete", "pieces")
-
-    def __init__(self, limits: Limits) -> None:
-        self.pieces: list[bytes] = []
-        self.is_complete = False
-        self._tail = b""
-        self._overhead = 0
-        self._limit = limits.max_header_bytes
-        self._parser = HttpRequestParser(self)
-        self._parser.feed_data(b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n")
-
-    def on_body(self, data: bytes) -> None:
-        """For httptools: some of it."""
-        self.pieces.append(data)
-        self._overhead = 0
-
-    def on_message_complete(self) -> None:
-        """For httptools."""
-        self.is_complete = True
-
-    def feed(self, data: bytes) -> bytes:
-        """Take `data`; returns what comes after the end. Raises RefusedError.
-
-        httptools does not say where a message ended. It ends at an empty line, so it gets no more than up to the next.
-        """
-        text = self._tail + data
-        view, start, searched = memoryview(text), len(self._tail), 0
-        while start < len(text) and not self.is_complete:
-            found = text.find(EMPTY_LINE, searched)
-            end = found + len(EMPTY_LINE) if found >= 0 else len(text)
-            self._overhead += end - start
-            try:
-                self._parser.feed_data(view[start:end])
-            except HttpParserError:
-                raise RefusedError(400) from None
-            if self._overhead > self._limit:
-                raise RefusedError(431)
-            start = searched = end
-        self._tail = text[-3:]
-        return text[start:]
+        raise RequestRefusedError(431)
 
 
 def _tokens(value: bytes) -> list[bytes]:

@@ -3,17 +3,17 @@
 import pytest
 
 from mcp_runtime.config.limits import Limits
+from mcp_runtime.server.http1.request_body import ChunkedBody
 from mcp_runtime.server.http1.request_head import (
     _KEPT_HEAD_BYTES,
     KEPT_LINE_BYTES,
     KEPT_LINES,
     KNOWN_FIELDS,
     KNOWN_LINES,
-    ChunkedBody,
     Heads,
-    RefusedError,
     RequestHead,
     RequestLine,
+    RequestRefusedError,
     check_beginning,
     read_head,
 )
@@ -72,7 +72,7 @@ class TestRequestHead:
         if status is None:
             assert read_head(data, LIMITS).facts[b"content-length"] == digits
             return
-        with pytest.raises(RefusedError) as caught:
+        with pytest.raises(RequestRefusedError) as caught:
             read_head(data, LIMITS)
         assert caught.value.status == status
 
@@ -100,7 +100,7 @@ class TestRememberedLines:
                 assert [self.read(line).facts[name.lower()] for _ in range(2)] == [value] * 2
         for fields in (one + b"\r\n" + other, other + b"\r\n" + one):
             for _ in range(2):
-                with pytest.raises(RefusedError) as refused:
+                with pytest.raises(RequestRefusedError) as refused:
                     self.read(fields)
                 assert refused.value.status in (400, 501)
 
@@ -133,9 +133,9 @@ class TestRememberedLines:
 
     def test_a_line_that_was_refused_is_refused_again(self) -> None:
         for _ in range(2):
-            with pytest.raises(RefusedError):
+            with pytest.raises(RequestRefusedError):
                 self.read(b"X : y")
-            with pytest.raises(RefusedError):
+            with pytest.raises(RequestRefusedError):
                 read_head(b"G@T / HTTP/1.1\r\nHost: a", LIMITS)
 
 
@@ -192,7 +192,7 @@ class TestHeads:
         head = b"POST / HTTP/1.1\r\nHost: a\r\nMcp-Name: one"
         read_head(b"GET / HTTP/1.1\r\nHost: c\r\nMcp-Name: two", LIMITS)
         connection = self.after(head, head)
-        with pytest.raises(RefusedError) as refused:
+        with pytest.raises(RequestRefusedError) as refused:
             connection.read(head.replace(b"POST / HTTP/1.1", b"Mcp-Name: two"))
         assert refused.value.status == 400
 
@@ -210,7 +210,7 @@ class TestHeads:
         connection = self.after(head, head)
         assert not connection.read(head).comes_once
         assert connection.read(head.replace(b"one", b"two")).facts[b"mcp-name"] == b"1"
-        with pytest.raises(RefusedError):
+        with pytest.raises(RequestRefusedError):
             connection.read(head.replace(b"Mcp-Name: 1", b"Content-Length: 12"))
 
     def test_a_head_that_grows_past_the_limit_is_refused(self) -> None:
@@ -222,14 +222,14 @@ class TestHeads:
             if status is None:
                 assert connection.read(longer).facts[b"content-length"] == b"345"
             else:
-                with pytest.raises(RefusedError) as refused:
+                with pytest.raises(RequestRefusedError) as refused:
                     connection.read(longer)
                 assert refused.value.status == status
 
     def test_a_length_of_too_many_digits_is_never_known(self) -> None:
         line = b"Content-Length: %020d" % 3
         for _ in range(2):
-            with pytest.raises(RefusedError):
+            with pytest.raises(RequestRefusedError):
                 read_head(b"GET / HTTP/1.1\r\nHost: a\r\n" + line, LIMITS)
         assert line not in KNOWN_FIELDS
 
@@ -241,7 +241,7 @@ class TestBeginning:
 
     @pytest.mark.parametrize("seen", [0, 14, 15])
     def test_a_bare_line_feed_is_seen_wherever_it_is_split(self, seen: int) -> None:
-        with pytest.raises(RefusedError):
+        with pytest.raises(RequestRefusedError):
             check_beginning(b"GET / HTTP/1.1.\nHost", seen, LIMITS)
 
 
@@ -269,7 +269,7 @@ class TestChunkedBody:
         assert body.feed(b"\x00\xff") == b"\x00\xff"
 
     def test_an_error_is_400(self) -> None:
-        with pytest.raises(RefusedError) as caught:
+        with pytest.raises(RequestRefusedError) as caught:
             ChunkedBody(LIMITS).feed(b"zz\r\n")
         assert caught.value.status == 400
 
@@ -288,6 +288,6 @@ class TestChunkedBody:
         if size < 1024:
             assert body.feed(trailer) == b""
             return
-        with pytest.raises(RefusedError) as caught:
+        with pytest.raises(RequestRefusedError) as caught:
             body.feed(trailer)
         assert caught.value.status == 431
