@@ -58,15 +58,6 @@ ANSWER_STATES: Final[Mapping[AnswerState, frozenset[AnswerState]]] = {
     _BROKEN: frozenset(),
 }
 """What may follow each state."""
-_OVER_AS: Final[Mapping[AnswerState, AnswerState]] = {
-    _AWAITED: _BROKEN,
-    _HELD: _BROKEN,
-    _BEGUN: _BROKEN,
-    _ENDING: _COMPLETE,
-    _COMPLETE: _COMPLETE,
-    _BROKEN: _BROKEN,
-}
-"""What each state becomes where nothing more is said."""
 
 
 class Framing(Enum):
@@ -138,8 +129,8 @@ class Answer(Struct, eq=False):
 
     def send_whole(self, status: int, headers: Fields, body: bytes) -> Awaitable[None] | None:
         """Send all of it, as `Shortcut.answer` says."""
-        self._check_client()
-        if self.state is not _AWAITED:
+        if self._wire.is_gone or self.state is not _AWAITED:
+            self._check_client()
             raise RuntimeError("this request has its answer")
         head = answer_head(status, headers)
         if head.length is not None:
@@ -221,20 +212,21 @@ class Answer(Struct, eq=False):
 
     def _write(self, data: bytes) -> Awaitable[None] | None:
         """As `Wire.write`, after the head where that was not sent yet."""
-        if not self._head:
-            return self._put(data, is_vital=self._framing is not _CHUNKS or self.state is _ENDING)
-        head, self._head = self._head, b""
-        if self.state is _HELD:
-            self.state = _BEGUN
-        return self._put_both(head, data) if len(data) > _JOINED_BYTES else self._put(head + data, is_vital=True)
-
-    def _put(self, data: bytes, *, is_vital: bool) -> Awaitable[None] | None:
+        if head := self._head:
+            self._head = b""
+            if self.state is _HELD:
+                self.state = _BEGUN
+            if len(data) > _JOINED_BYTES:
+                return self._write_both(head, data)
+            data = head + data
         try:
             rest = self._wire.write(data)
         except ConnectionResetError:
             self.end()
             raise
-        return None if rest is None else self._until_written(rest, is_vital=is_vital)
+        if rest is None:
+            return None
+        return self._until_written(rest, is_vital=bool(head) or self._framing is not _CHUNKS or self.state is _ENDING)
 
     async def _until_written(self, rest: Awaitable[None], *, is_vital: bool) -> None:
         try:
@@ -246,14 +238,14 @@ class Answer(Struct, eq=False):
             if self._wire.takes_back() and is_vital:  # Who sent it was cancelled, and no byte of it went out.
                 self._break()
 
-    async def _put_both(self, head: bytes, data: bytes) -> None:
-        if rest := self._put(head, is_vital=True):
+    async def _write_both(self, head: bytes, data: bytes) -> None:
+        if rest := self._write(head):
             try:
                 await rest
             except trio.Cancelled:
                 self._break()
                 raise
-        if rest := self._put(data, is_vital=True):
+        if rest := self._write(data):
             await rest
 
     def _break(self) -> None:
@@ -262,7 +254,10 @@ class Answer(Struct, eq=False):
 
     def end(self) -> None:
         """It is over: nothing more is said, and who waits for that is told."""
-        self.state = _OVER_AS[self.state]
+        if self.state is _ENDING:
+            self.state = _COMPLETE
+        elif self.state is not _COMPLETE:
+            self.state = _BROKEN
         if self.watcher is not None:
             self.watcher.cancel()
 
