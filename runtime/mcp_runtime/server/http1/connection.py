@@ -23,11 +23,11 @@ from mcp_runtime.server.failures import GONE
 from mcp_runtime.server.http1.answer import answer_to
 from mcp_runtime.server.http1.answer_head import status_line
 from mcp_runtime.server.http1.exchange import Http1Exchange, scope_of
+from mcp_runtime.server.http1.head_reader import ConnectionHeads, HeadReader
 from mcp_runtime.server.http1.request_body import body_of
 from mcp_runtime.server.http1.request_head import (
     EMPTY_LINE,
     HTTP2_PREFACE,
-    Heads,
     RequestHead,
     RequestLine,
     RequestRefusedError,
@@ -53,6 +53,7 @@ class Http1Server:
         self.app = app
         self.config = config
         self.limits = limits
+        self.head_reader = HeadReader(limits)
         self.is_draining = False
         self.connections: set[Connection] = set()
         self._lines = b""
@@ -122,7 +123,7 @@ class Connection:
         self._lingers = False
         self._exchange: Http1Exchange | None = None
         self._ends: list[Any] = []
-        self._heads = Heads(server.limits)
+        self._heads = ConnectionHeads(server.head_reader)
         self._line: RequestLine | None = None
         self._scope_before: dict[str, Any] = {}
 

@@ -15,8 +15,8 @@ from mcp_runtime.config.limits import Limits
 from mcp_runtime.platform.lent_scope import LentScope
 from mcp_runtime.server.http1.answer import ANSWER_STATES, Answer, AnswerState, answer_to
 from mcp_runtime.server.http1.exchange import Http1Exchange
+from mcp_runtime.server.http1.head_reader import HeadReader
 from mcp_runtime.server.http1.request_body import BODY_STATES, BodyState, RequestBody, body_of
-from mcp_runtime.server.http1.request_head import read_head
 from mcp_runtime.server.http1.wire import Wire
 from tests.unit.server.http1.http1_server import PATIENCE_S
 
@@ -68,9 +68,10 @@ class Case:
 
     def __init__(self, ours: trio.SocketStream, client: trio.SocketStream, head: bytes) -> None:
         self.client, self.wire, self.port = client, Wire(ours), Port()
-        request = read_head(head, Limits())
+        request = HeadReader(Limits()).read(head)
         body = body_of(request, self.wire, Limits())
-        self.body = RecordedBody(*msgspec.structs.astuple(body), [body.state])
+        self.body = RecordedBody(*msgspec.structs.astuple(body))
+        self.body.seen.append(body.state)
         answer = answer_to(request, self.body, self.wire, self.port, b"")
         self.answer = RecordedAnswer(*msgspec.structs.astuple(answer))
         self.exchange = Http1Exchange(request.facts, LentScope(None), self.wire, self.body, self.answer)
