@@ -243,7 +243,8 @@ class Connection:
         goes_on = is_settled or await exchange.finish()
         if self._wire.unsent is not None:  # By a call that was cancelled.
             await self._wire.write_rest()
-        self._lingers = self._lingers or not exchange.body.is_whole
+        if not goes_on and not exchange.body.is_whole:
+            self._lingers = True
         return goes_on
 
     async def _read_head(self) -> bytes | None:

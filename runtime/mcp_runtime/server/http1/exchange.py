@@ -91,11 +91,11 @@ class Http1Exchange(Struct, eq=False):
     @property
     def is_settled(self) -> bool:
         """Whether all is over, nobody waits for it, and the connection can take another request."""
-        reply = self.reply
+        reply, body_state = self.reply, self.body.state
         return (
             reply.state is _COMPLETE
             and not reply.closes
-            and self.body.is_whole
+            and (body_state is _GIVEN or body_state is BodyState.ARRIVED)
             and reply.watcher is None
             and not self._wire.is_gone
         )

@@ -5,6 +5,7 @@ Rule: what was read is taken off its front, by whom it is for; what a cancelled 
 
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final
 
 import trio
@@ -90,11 +91,16 @@ class Wire:
         if self._is_tls or self.unsent is not None or self._turn.locked():
             return self._write_in_turn(data)
         try:
-            self.unsent = self._write_some(data)
+            sent = os.write(self._fd, data)
+        except BlockingIOError:
+            sent = 0
         except GONE as error:
             self.is_gone = True
             raise ConnectionResetError("the client has left") from error
-        return None if self.unsent is None else self._write_in_turn(b"")
+        if sent == len(data):
+            return None
+        self.unsent = memoryview(data)[sent:]
+        return self._write_in_turn(b"")
 
     async def write_rest(self) -> None:
         """Send what a cancelled write left. Raises ConnectionResetError where the client has left."""
@@ -117,14 +123,6 @@ class Wire:
             self.is_gone = True
             raise ConnectionResetError("the client has left") from error
 
-    def _write_some(self, data: bytes | memoryview) -> memoryview | None:
-        """What the socket did not take."""
-        try:
-            sent = os.write(self._fd, data)
-        except BlockingIOError:
-            sent = 0
-        return None if sent == len(data) else memoryview(data)[sent:]
-
     async def _flush(self) -> None:
         while self.unsent is not None:
             if isinstance(self.stream, trio.SSLStream):
@@ -133,7 +131,8 @@ class Wire:
                 self.unsent = None
             else:
                 await trio.lowlevel.wait_writable(self._fd)
-                self.unsent = self._write_some(self.unsent)
+                with suppress(BlockingIOError):
+                    self.unsent = self.unsent[os.write(self._fd, self.unsent) :] or None
 
     async def end(self) -> None:
         """Say that nothing more is sent, where that leaves the client free to send."""
