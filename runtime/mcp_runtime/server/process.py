@@ -1,4 +1,4 @@
-"""One process from its first to its last moment.
+"""The server process, from its first to its last moment: its transports, its signals, its drain.
 
 Rule: whoever asks it to end, by a signal or end of input, it drains once.
 
@@ -32,15 +32,18 @@ if TYPE_CHECKING:
 
 
 class Listening(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the process can be reached: MCP endpoints and admin endpoints, as URLs; whether it serves stdio too."""
+    """The addresses of a process that is up."""
 
     urls: tuple[str, ...] = ()
+    """MCP endpoints."""
     admin_urls: tuple[str, ...] = ()
+    """Admin endpoints, without a path."""
     stdio: bool = False
+    """Whether it serves stdio too."""
 
 
 class _Server(msgspec.Struct, frozen=True, kw_only=True):
-    """What every part of one process is about."""
+    """One process at work, as each part of it needs to know it."""
 
     runtime: Runtime
     signals: Signals
@@ -48,7 +51,7 @@ class _Server(msgspec.Struct, frozen=True, kw_only=True):
     on_ready: Callable[[Listening], None]
 
     def is_up(self, listening: Listening) -> bool:
-        """The start is over. Returns whether there is anything to serve: not if it was asked to end meanwhile."""
+        """Note that the start is over. Returns whether to serve: not where it was asked to end meanwhile."""
         if not self.progress.is_up():
             return False
         self.signals.is_up()
@@ -120,7 +123,7 @@ async def _heed_signals(
 
 
 async def _heed_lifespans(lifespans: Lifespans, progress: Progress) -> None:
-    """Without what a plugin keeps for its calls nothing can go on: those at work are the last."""
+    """End the process where a lifespan fails: without what a plugin keeps for its calls, those at work are the last."""
     failure = await lifespans.wait_failed()
     failure.log()
     if not progress.asked.is_set():

@@ -7,7 +7,7 @@ import trio
 
 
 class Stage(Enum):
-    """How far a server process is. `/readyz` says the value."""
+    """The stages of a server process. `/readyz` says the value."""
 
     STARTING = "starting"
     READY = "ready"
@@ -15,13 +15,14 @@ class Stage(Enum):
 
 
 class Progress(msgspec.Struct, kw_only=True):
-    """How far this one is. `asked` is set once it was asked to end, in whatever stage."""
+    """The stage of one server process, and whether it was asked to end."""
 
     stage: Stage = Stage.STARTING
     asked: trio.Event = msgspec.field(default_factory=trio.Event)
+    """Set once it was asked to end, in whatever stage."""
 
     def is_up(self) -> bool:
-        """The start is over. Returns whether calls are welcome: not where the server was asked to end meanwhile."""
+        """Note that the start is over. Returns whether calls are welcome: not where it was asked to end meanwhile."""
         if self.stage is Stage.STARTING:
             self.stage = Stage.READY
         return self.stage is Stage.READY

@@ -1,4 +1,7 @@
-"""Health and metrics for whoever runs the process. Rule: on a bind of its own, never on the one that clients reach."""
+"""The admin endpoints: health and metrics, for whoever runs the process.
+
+Rule: on a bind of its own, never on the one that clients reach.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -16,7 +19,9 @@ MetricsText = Callable[[str], tuple[bytes, str]]
 def admin_app(
     stage: Callable[[], Stage], *, metrics: MetricsText | None = None, routes: Sequence[BaseRoute] = ()
 ) -> Starlette:
-    """`/healthz`: 200 while the process lives.
+    """The application of the admin endpoints.
+
+    `/healthz`: 200 while the process lives.
 
     `/readyz`: 200, "ready", while it takes new calls; 503 before that, "starting", and "draining" from the signal on.
     `/metrics`: what `metrics` gives, where it is not None. `routes` are served beside them.

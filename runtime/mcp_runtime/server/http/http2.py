@@ -1,4 +1,4 @@
-"""HTTP/2 that finishes what it began, and that no client can end for others.
+"""HTTP/2: Hypercorn's protocol class, made to finish what it began, and such that no client can end it for others.
 
 Rules: a response is over when its END_STREAM is out, not when its buffer is empty. A request that cannot be served is
 refused on its own stream, and what comes for a stream that has its answer is dropped.

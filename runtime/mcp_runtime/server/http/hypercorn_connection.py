@@ -112,7 +112,7 @@ class HypercornConnection(TCPServer):
 
 
 class _Protocol:
-    """What the connection speaks: HTTP/1.1, unless TLS or its first bytes choose HTTP/2."""
+    """The protocol of a connection: HTTP/1.1, unless TLS or its first bytes choose HTTP/2."""
 
     def __init__(self, *arguments: Any, alpn: str | None) -> None:
         self._arguments = arguments

@@ -88,7 +88,7 @@ class AnswerPort(Protocol):
         ...
 
 
-class Answer(Struct, eq=False):
+class Http1Answer(Struct, eq=False):
     """One answer, to a request whose body is `_body`. Made by `answer_to`."""
 
     _wire: Wire
@@ -287,8 +287,10 @@ class Answer(Struct, eq=False):
         return {"status": status, "headers": headers}
 
 
-def answer_to(request: RequestHead, body: RequestBody, wire: Wire, port: AnswerPort, server_lines: bytes) -> Answer:
+def answer_to(
+    request: RequestHead, body: RequestBody, wire: Wire, port: AnswerPort, server_lines: bytes
+) -> Http1Answer:
     """The answer to `request`, whose body is `body`. `server_lines` are header lines of every answer."""
     line = request.line
     framing = _NONE if line.method == "HEAD" else _LENGTH
-    return Answer(wire, port, body, line.version, server_lines, framing, request.is_last)
+    return Http1Answer(wire, port, body, line.version, server_lines, framing, request.is_last)

@@ -1,4 +1,4 @@
-"""HTTP/1.1 on httptools: connections that cost one task each, and nothing more a request.
+"""The HTTP/1.1 connection, on httptools: it costs one task, and nothing more a request.
 
 Rule: the task that accepted a connection reads, runs the application and writes; it waits for nobody but its client.
 
@@ -47,7 +47,10 @@ Run = Callable[[], Awaitable[None]]
 
 
 class Http1Server:
-    """What the connections of one server share. Run `watch` beside them, and call `drain` when it is to end."""
+    """The HTTP/1.1 side of one server: what its connections share.
+
+    Run `watch` beside them, and call `drain` when it is to end.
+    """
 
     def __init__(self, app: ASGIApp, config: HypercornConfig, limits: Limits) -> None:
         self.app = app
@@ -240,11 +243,14 @@ class Connection:
             await log.access(cast("Any", scope), cast("Any", exchange.reply.summary), time() - began)
         if self._context.max_requests is not None:
             await self._context.mark_request()
-        goes_on = is_settled or await exchange.finish()
+        return is_settled or await self._finish(exchange)
+
+    async def _finish(self, exchange: Http1Exchange) -> bool:
+        """Finish what the application has left of an exchange. Returns as `_run`."""
+        goes_on = await exchange.finish()
         if self._wire.unsent is not None:  # By a call that was cancelled.
             await self._wire.write_rest()
-        if not goes_on and not exchange.body.is_whole:
-            self._lingers = True
+        self._lingers = self._lingers or not exchange.body.is_whole
         return goes_on
 
     async def _read_head(self) -> bytes | None:

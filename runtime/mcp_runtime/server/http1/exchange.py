@@ -11,7 +11,7 @@ from msgspec import Struct
 from starlette.types import Message
 
 from mcp_runtime.platform.lent_scope import LentScope
-from mcp_runtime.server.http1.answer import Answer, AnswerState
+from mcp_runtime.server.http1.answer import AnswerState, Http1Answer
 from mcp_runtime.server.http1.request_body import BodyState, RequestBody
 from mcp_runtime.server.http1.request_head import RequestLine, RequestRefusedError
 from mcp_runtime.server.http1.wire import READ_BYTES, Wire
@@ -28,7 +28,7 @@ class Http1Exchange(Struct, eq=False):
     lent: LentScope
     _wire: Wire
     body: RequestBody
-    reply: Answer
+    reply: Http1Answer
 
     async def receive(self) -> Message:
         """A piece of the body; after its end, the news that the client has left or the answer is over."""

@@ -13,7 +13,7 @@ from starlette.types import Message
 
 from mcp_runtime.config.limits import Limits
 from mcp_runtime.platform.lent_scope import LentScope
-from mcp_runtime.server.http1.answer import ANSWER_STATES, Answer, AnswerState, answer_to
+from mcp_runtime.server.http1.answer import ANSWER_STATES, AnswerState, Http1Answer, answer_to
 from mcp_runtime.server.http1.exchange import Http1Exchange
 from mcp_runtime.server.http1.head_reader import HeadReader
 from mcp_runtime.server.http1.request_body import BODY_STATES, BodyState, RequestBody, body_of
@@ -28,7 +28,7 @@ MUCH: Final = 20_000_000
 """More bytes than the kernel takes from a server whose client does not read."""
 
 
-class RecordedAnswer(Answer, eq=False):
+class RecordedAnswer(Http1Answer, eq=False):
     """An answer that notes its states."""
 
     seen: list[AnswerState] = msgspec.field(default_factory=lambda: [AnswerState.AWAITED])
