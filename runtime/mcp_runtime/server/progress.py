@@ -6,7 +6,7 @@ import msgspec
 import trio
 
 
-class Stage(Enum):
+class ServerStage(Enum):
     """The stages of a server process. `/readyz` says the value."""
 
     STARTING = "starting"
@@ -14,20 +14,20 @@ class Stage(Enum):
     DRAINING = "draining"
 
 
-class Progress(msgspec.Struct, kw_only=True):
+class ServerProgress(msgspec.Struct, kw_only=True):
     """The stage of one server process, and whether it was asked to end."""
 
-    stage: Stage = Stage.STARTING
+    stage: ServerStage = ServerStage.STARTING
     asked: trio.Event = msgspec.field(default_factory=trio.Event)
     """Set once it was asked to end, in whatever stage."""
 
-    def is_up(self) -> bool:
+    def come_up(self) -> bool:
         """Note that the start is over. Returns whether calls are welcome: not where it was asked to end meanwhile."""
-        if self.stage is Stage.STARTING:
-            self.stage = Stage.READY
-        return self.stage is Stage.READY
+        if self.stage is ServerStage.STARTING:
+            self.stage = ServerStage.READY
+        return self.stage is ServerStage.READY
 
     def ask(self) -> None:
         """Ask the server to end."""
-        self.stage = Stage.DRAINING
+        self.stage = ServerStage.DRAINING
         self.asked.set()

@@ -10,14 +10,14 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from mcp_runtime.server.progress import Stage
+from mcp_runtime.server.progress import ServerStage
 
 MetricsText = Callable[[str], tuple[bytes, str]]
 """The text of all metrics for an Accept header, and its content type."""
 
 
 def admin_app(
-    stage: Callable[[], Stage], *, metrics: MetricsText | None = None, routes: Sequence[BaseRoute] = ()
+    stage: Callable[[], ServerStage], *, metrics: MetricsText | None = None, routes: Sequence[BaseRoute] = ()
 ) -> Starlette:
     """The application of the admin endpoints.
 
@@ -32,7 +32,7 @@ def admin_app(
 
     async def readyz(_: Request) -> PlainTextResponse:
         now = stage()
-        return PlainTextResponse(f"{now.value}\n", status_code=200 if now is Stage.READY else 503)
+        return PlainTextResponse(f"{now.value}\n", status_code=200 if now is ServerStage.READY else 503)
 
     own = [Route("/healthz", healthz), Route("/readyz", readyz)]
     if metrics is not None:

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 from mcp_runtime.server.failures import GONE
 from mcp_runtime.server.http.http2 import CompleteH2Protocol
 from mcp_runtime.server.http.hypercorn_h11 import PlainH11Protocol
-from mcp_runtime.server.http.hypercorn_tasks import Tasks
+from mcp_runtime.server.http.hypercorn_tasks import ConnectionTasks
 from mcp_runtime.server.http1.connection import LINGER_BYTES, LINGER_S, speaks_http2
 from mcp_runtime.server.http1.wire import ByteStream
 
@@ -35,7 +35,7 @@ class HypercornConnection(TCPServer):
         self._socket = (stream.transport_stream if isinstance(stream, trio.SSLStream) else stream).socket
         self._reading = trio.CancelScope()
         self._lingers = False
-        self._tasks = Tasks(abort=self._socket.close)
+        self._tasks = ConnectionTasks(abort=self._socket.close)
 
     async def run(self) -> None:
         """Serve until the end."""
