@@ -254,3 +254,13 @@ def test_all_that_the_tables_allow_happens_and_nothing_else() -> None:
     assert set[tuple[str, str]]().union(*map(arrows, ANSWERS.values())) == arrows_of(ANSWER_STATES)
     assert set[tuple[str, str]]().union(*map(arrows, BODIES.values())) == arrows_of(BODY_STATES)
     assert (set(ANSWER_STATES), set(BODY_STATES)) == (set(AnswerState), set(BodyState))
+
+
+async def test_who_has_sent_all_of_its_body_is_not_told_to_go_on() -> None:
+    async with case(LENGTH + EXPECTS) as one:
+        await take_all(one)
+        await one.client.send_eof()
+        with trio.fail_after(PATIENCE_S):
+            assert await one.exchange.receive() == {"type": "http.disconnect"}
+        await one.wire.close()
+        assert await one.client.receive_some() == b""
