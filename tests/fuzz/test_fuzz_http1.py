@@ -8,17 +8,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mcp_runtime.config.limits import Limits
-from mcp_runtime.server.http1.request_head import (
-    KNOWN_FIELDS,
-    KNOWN_LINES,
-    ChunkedBody,
-    Heads,
-    RefusedError,
-    RequestHead,
-    read_head,
-)
+from mcp_runtime.server.http1.head_reader import ConnectionHeads, HeadReader
+from mcp_runtime.server.http1.request_body import ChunkedBody
+from mcp_runtime.server.http1.request_head import RequestHead, RequestRefusedError
 
 LIMITS: Final = Limits()
+READER: Final = HeadReader(LIMITS)
+"""A server's, for as long as these tests run."""
 GOOD: Final = (
     b"POST /mcp?x=y HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nConnection: close\r\n\r\n",
     b"POST / HTTP/1.1\r\nHost:a\r\nTransfer-Encoding: chunked\r\nX:\t y \r\nX: z\r\n\r\n",
@@ -42,11 +38,11 @@ def damaged(draw: st.DrawFn, good: tuple[bytes, ...]) -> bytes:
     return data
 
 
-def read(head: bytes, connection: Heads | None = None) -> RequestHead | int:
-    """What is made of it, by itself or on a connection, or the status that it is refused with."""
+def read(head: bytes, reader: HeadReader | ConnectionHeads) -> RequestHead | int:
+    """What is made of it by a server or on a connection, or the status that it is refused with."""
     try:
-        return read_head(head, LIMITS) if connection is None else connection.read(head)
-    except RefusedError as error:
+        return reader.read(head)
+    except RequestRefusedError as error:
         return error.status
 
 
@@ -57,7 +53,7 @@ def read(head: bytes, connection: Heads | None = None) -> RequestHead | int:
 @example(GOOD[2])
 def test_a_head_that_we_accept_is_the_same_to_another_parser(data: bytes) -> None:
     head = data.partition(b"\r\n\r\n")[0]
-    ours, again = read(head), read(head)  # whose lines are known the second time
+    ours, again = read(head, READER), read(head, READER)  # whose lines are known the second time
     if isinstance(ours, int) or isinstance(again, int):
         assert ours == again
         return
@@ -82,7 +78,7 @@ def test_a_chunked_body_that_we_accept_is_the_same_to_another_parser(data: bytes
         for at in range(0, len(data), size):
             part = data[at : at + size]
             rest += part if body.is_complete else body.feed(part)
-    except RefusedError:
+    except RequestRefusedError:
         return
     other = h11.Connection(h11.SERVER)
     other.receive_data(GOOD[1] + data)
@@ -141,13 +137,12 @@ FIELD_LINES = (
 @given(st.sampled_from(FIRST_LINES), st.lists(st.sampled_from(FIELD_LINES), max_size=5))
 def test_to_know_the_lines_of_a_head_changes_nothing(first: bytes, lines: list[bytes]) -> None:
     head = b"\r\n".join((first, *lines))
-    KNOWN_LINES.clear()
-    KNOWN_FIELDS.clear()
-    cold = read(head)
+    reader = HeadReader(LIMITS)
+    cold = read(head, reader)
     for line in lines:
-        read(b"\r\n".join((b"GET / HTTP/1.1", b"Host: known", line)))
-    read(first + b"\r\nHost: known")
-    warm = read(head)
+        read(b"\r\n".join((b"GET / HTTP/1.1", b"Host: known", line)), reader)
+    read(first + b"\r\nHost: known", reader)
+    warm = read(head, reader)
     if isinstance(cold, int) or isinstance(warm, int):
         assert cold == warm
         return
@@ -156,15 +151,8 @@ def test_to_know_the_lines_of_a_head_changes_nothing(first: bytes, lines: list[b
 
 
 def alone(head: bytes) -> RequestHead | int:
-    """What is made of it where nothing came before it."""
-    known = dict(KNOWN_LINES), dict(KNOWN_FIELDS)
-    KNOWN_LINES.clear()
-    KNOWN_FIELDS.clear()
-    try:
-        return read(head)
-    finally:
-        KNOWN_LINES.update(known[0])
-        KNOWN_FIELDS.update(known[1])
+    """What is made of it where nothing came before it: llhttp reads every line of it."""
+    return read(head, HeadReader(LIMITS))
 
 
 def what_it_says(head: RequestHead) -> tuple[object, ...]:
@@ -188,11 +176,10 @@ def test_what_came_before_a_head_changes_nothing(
     begin: tuple[bytes, list[bytes]],
     then: list[list[tuple[int, bytes]] | tuple[bytes, list[bytes]]],
 ) -> None:
-    KNOWN_LINES.clear()
-    KNOWN_FIELDS.clear()
+    reader = HeadReader(LIMITS)
     for line in LIKELY_LINES:
-        read(b"GET / HTTP/1.1\r\nHost: known\r\n" + line)
-    connection, (first, lines) = Heads(LIMITS), begin
+        read(b"GET / HTTP/1.1\r\nHost: known\r\n" + line, reader)
+    connection, (first, lines) = ConnectionHeads(reader), begin
     for step in ([], [], *then):
         if isinstance(step, tuple):
             first, lines = step

@@ -14,9 +14,9 @@ import trio
 from mcp_runtime.telemetry.log.log import get_logger
 
 GONE: Final = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
-"""How it shows that a client has left."""
+"""Errors that say that a client has left."""
 _PASSES: Final = (trio.Cancelled, KeyboardInterrupt, GeneratorExit)
-"""What is not the connection's own: trio's, and the end of the process."""
+"""Exceptions that are not the connection's own: trio's, and the end of the process."""
 _EVENTS: Final = 5
 _WINDOW_S: Final = 10.0
 """So many events in so long show what is wrong; a client that opens connections can make thousands a second."""
@@ -25,7 +25,7 @@ _DETAIL_CHARACTERS: Final = 200
 
 
 def split(error: BaseException) -> tuple[BaseException | None, BaseException | None]:
-    """`error` in two: the failure in it, and what has to go on to whoever waits for it."""
+    """Split `error` in two: the failure in it, and what has to go on to whoever waits for it."""
     if isinstance(error, BaseExceptionGroup):
         passes, failure = cast("BaseExceptionGroup[BaseException]", error).split(_PASSES)
         return None if failure is None else failure.split(GONE)[1], passes

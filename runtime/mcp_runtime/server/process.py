@@ -1,4 +1,4 @@
-"""One process from its first to its last moment.
+"""The server process, from its first to its last moment: its transports, its signals, its drain.
 
 Rule: whoever asks it to end, by a signal or end of input, it drains once.
 
@@ -21,7 +21,7 @@ from mcp_runtime.assembly.lifespans import Lifespans, StartCalledOff
 from mcp_runtime.assembly.runtime import Runtime
 from mcp_runtime.platform.garbage import freeze_what_is_there, take_up_collections
 from mcp_runtime.platform.signals import Signals
-from mcp_runtime.server.progress import Progress, Stage
+from mcp_runtime.server.progress import ServerProgress, ServerStage
 from mcp_runtime.telemetry.log.log import get_logger
 from mcp_runtime.transports.stdio.claimed_streams import ClaimedStreams, open_reader, open_writer, wait_hang_up
 from mcp_runtime.transports.stdio.transport import Stdio
@@ -31,24 +31,27 @@ if TYPE_CHECKING:
 
 
 class Listening(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the process can be reached: MCP endpoints and admin endpoints, as URLs; whether it serves stdio too."""
+    """The addresses of a process that is up."""
 
     urls: tuple[str, ...] = ()
+    """MCP endpoints."""
     admin_urls: tuple[str, ...] = ()
+    """Admin endpoints, without a path."""
     stdio: bool = False
+    """Whether it serves stdio too."""
 
 
 class _Server(msgspec.Struct, frozen=True, kw_only=True):
-    """What every part of one process is about."""
+    """One process at work, as each part of it needs to know it."""
 
     runtime: Runtime
     signals: Signals
-    progress: Progress
+    progress: ServerProgress
     on_ready: Callable[[Listening], None]
 
-    def is_up(self, listening: Listening) -> bool:
-        """The start is over. Returns whether there is anything to serve: not if it was asked to end meanwhile."""
-        if not self.progress.is_up():
+    def come_up(self, listening: Listening) -> bool:
+        """Note that the start is over. Returns whether to serve: not where it was asked to end meanwhile."""
+        if not self.progress.come_up():
             return False
         self.signals.is_up()
         self.on_ready(listening)
@@ -68,7 +71,7 @@ async def serve(
     Returns the signal that came before that, None if none did. Raises BindError before anything is served where an
     address cannot be had, and LifespanError in the end where it ended for that.
     """
-    server = _Server(runtime=runtime, signals=signals, progress=Progress(), on_ready=on_ready)
+    server = _Server(runtime=runtime, signals=signals, progress=ServerProgress(), on_ready=on_ready)
     called_off_by: list[int] = []
     async with trio.open_nursery() as nursery:
         await nursery.start(_heed_signals, server, called_off_by, nursery.cancel_scope)
@@ -79,7 +82,7 @@ async def serve(
             elif stdio is not None:
                 async with runtime.running():
                     take_up_collections()
-                    if server.is_up(Listening(stdio=True)):
+                    if server.come_up(Listening(stdio=True)):
                         await _serve_stdio(server, stdio)
         except* StartCalledOff:
             pass  # It has ended in order.
@@ -106,7 +109,7 @@ async def _heed_signals(
                 get_logger().warning("stopping_at_once", signal=name)
                 everything.cancel()
                 return
-            if progress.stage is Stage.STARTING:
+            if progress.stage is ServerStage.STARTING:
                 called_off_by.append(number)
                 server.runtime.start.call_off()
             progress.ask()
@@ -118,8 +121,8 @@ async def _heed_signals(
         server.signals.stop_hearing()
 
 
-async def _heed_lifespans(lifespans: Lifespans, progress: Progress) -> None:
-    """Without what a plugin keeps for its calls nothing can go on: those at work are the last."""
+async def _heed_lifespans(lifespans: Lifespans, progress: ServerProgress) -> None:
+    """End the process where a lifespan fails: without what a plugin keeps for its calls, those at work are the last."""
     failure = await lifespans.wait_failed()
     failure.log()
     if not progress.asked.is_set():
@@ -203,7 +206,7 @@ async def _serve_endpoints(
         else:
             await serving.start(partial(serve_http, app, listeners, http, limits=config.limits, tls=tls, drain=drain))
             freeze_what_is_there()
-            if server.is_up(listening) and stdio is not None:
+            if server.come_up(listening) and stdio is not None:
                 await _serve_stdio(server, stdio)
     if refused is not None:
         raise refused  # Only now: to the plugins' lifespans it is an end like any other.

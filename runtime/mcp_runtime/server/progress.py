@@ -6,27 +6,28 @@ import msgspec
 import trio
 
 
-class Stage(Enum):
-    """How far a server process is. `/readyz` says the value."""
+class ServerStage(Enum):
+    """The stages of a server process. `/readyz` says the value."""
 
     STARTING = "starting"
     READY = "ready"
     DRAINING = "draining"
 
 
-class Progress(msgspec.Struct, kw_only=True):
-    """How far this one is. `asked` is set once it was asked to end, in whatever stage."""
+class ServerProgress(msgspec.Struct, kw_only=True):
+    """The stage of one server process, and whether it was asked to end."""
 
-    stage: Stage = Stage.STARTING
+    stage: ServerStage = ServerStage.STARTING
     asked: trio.Event = msgspec.field(default_factory=trio.Event)
+    """Set once it was asked to end, in whatever stage."""
 
-    def is_up(self) -> bool:
-        """The start is over. Returns whether calls are welcome: not where the server was asked to end meanwhile."""
-        if self.stage is Stage.STARTING:
-            self.stage = Stage.READY
-        return self.stage is Stage.READY
+    def come_up(self) -> bool:
+        """Note that the start is over. Returns whether calls are welcome: not where it was asked to end meanwhile."""
+        if self.stage is ServerStage.STARTING:
+            self.stage = ServerStage.READY
+        return self.stage is ServerStage.READY
 
     def ask(self) -> None:
         """Ask the server to end."""
-        self.stage = Stage.DRAINING
+        self.stage = ServerStage.DRAINING
         self.asked.set()

@@ -26,7 +26,7 @@ from mcp_runtime.config import AdminConfig, BridgesConfig, Config, LedgerConfig
 from mcp_runtime.config.sections import LegacyClientsConfig
 from mcp_runtime.protocol.revisions import Era
 from mcp_runtime.server.http.admin import admin_app
-from mcp_runtime.server.progress import Stage
+from mcp_runtime.server.progress import ServerStage
 from tests.support.fixture_plugin import make_plugin
 from tests.support.http_client import HttpClient, http_client
 from tests.support.legacy_sessions import on_both_loops, serving
@@ -186,6 +186,6 @@ def test_without_a_ledger_there_is_no_page_nothing_to_observe_and_nothing_more_t
 def test_the_page_is_on_the_admin_bind(tmp_path: Path) -> None:
     runtime = metered(tmp_path)
     assert runtime.bridges is not None
-    browser = TestClient(admin_app(lambda: Stage.READY, routes=runtime.bridges.admin_routes()))
+    browser = TestClient(admin_app(lambda: ServerStage.READY, routes=runtime.bridges.admin_routes()))
     answer = browser.get("/legacy")
     assert answer.headers["content-type"] == "text/html; charset=utf-8"

@@ -18,7 +18,7 @@ from mcp_bridges.deprecation.reports.page import legacy_page
 from mcp_bridges.deprecation.reports.report import day_in_words
 from mcp_runtime.cli.main import main
 from mcp_runtime.server.http.admin import admin_app
-from mcp_runtime.server.progress import Stage
+from mcp_runtime.server.progress import ServerStage
 from tests.bridges.deprecation.ledgers import client, seconds
 from tests.bridges.deprecation.parts import config_of, sighting, station, unix
 from tests.bridges.deprecation.reports.test_report import DAY, Story
@@ -74,7 +74,7 @@ async def test_the_page_goes_up_to_the_day_in_utc(tmp_path: Path, hour: float) -
     story.called(client(), "ping")
     await story.ledger.flush()
     page = legacy_page(story.fixture.path, Policy(), now=lambda: seconds(DAY, hour))
-    shown = TestClient(admin_app(lambda: Stage.READY, routes=[page])).get("/legacy").text
+    shown = TestClient(admin_app(lambda: ServerStage.READY, routes=[page])).get("/legacy").text
     assert max(re.findall(r"<title>(\d{4}-\d\d-\d\d): ", shown)) == "2027-07-01"
     assert "27 days" in shown  # to the sunset
 

@@ -80,14 +80,14 @@ class Shortage:
         self._may_log_at = 0.0
 
     def hit(self, error: OSError) -> None:
-        """A connection could not be accepted."""
+        """Note that a connection could not be accepted."""
         now = trio.current_time()
         if self._began is None and now >= self._may_log_at:
             self._began, self._may_log_at = now, now + _CALM_S
             get_logger().error("accepting_paused", reason=error.strerror or str(error))
 
     def passed(self) -> None:
-        """One was accepted."""
+        """Note that one was accepted."""
         if self._began is not None:
             after_s, self._began = trio.current_time() - self._began, None
             get_logger().info("accepting_resumed", after_s=round(after_s, 1))

@@ -1,4 +1,7 @@
-"""Health and metrics for whoever runs the process. Rule: on a bind of its own, never on the one that clients reach."""
+"""The admin endpoints: health and metrics, for whoever runs the process.
+
+Rule: on a bind of its own, never on the one that clients reach.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -7,16 +10,18 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from mcp_runtime.server.progress import Stage
+from mcp_runtime.server.progress import ServerStage
 
 MetricsText = Callable[[str], tuple[bytes, str]]
 """The text of all metrics for an Accept header, and its content type."""
 
 
 def admin_app(
-    stage: Callable[[], Stage], *, metrics: MetricsText | None = None, routes: Sequence[BaseRoute] = ()
+    stage: Callable[[], ServerStage], *, metrics: MetricsText | None = None, routes: Sequence[BaseRoute] = ()
 ) -> Starlette:
-    """`/healthz`: 200 while the process lives.
+    """The application of the admin endpoints.
+
+    `/healthz`: 200 while the process lives.
 
     `/readyz`: 200, "ready", while it takes new calls; 503 before that, "starting", and "draining" from the signal on.
     `/metrics`: what `metrics` gives, where it is not None. `routes` are served beside them.
@@ -27,7 +32,7 @@ def admin_app(
 
     async def readyz(_: Request) -> PlainTextResponse:
         now = stage()
-        return PlainTextResponse(f"{now.value}\n", status_code=200 if now is Stage.READY else 503)
+        return PlainTextResponse(f"{now.value}\n", status_code=200 if now is ServerStage.READY else 503)
 
     own = [Route("/healthz", healthz), Route("/readyz", readyz)]
     if metrics is not None:

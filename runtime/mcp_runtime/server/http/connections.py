@@ -16,7 +16,8 @@ from starlette.types import ASGIApp
 
 from mcp_runtime.server.failures import GONE, ConnectionFailures, split
 from mcp_runtime.server.http.hypercorn_connection import HypercornConnection
-from mcp_runtime.server.http1.connection import Connection, Http1Config, Stream
+from mcp_runtime.server.http1.connection import Connection, Http1Config
+from mcp_runtime.server.http1.wire import ByteStream
 
 
 class Connections:
@@ -47,7 +48,7 @@ class Connections:
             self._open.discard(transport)
             await trio.aclose_forcefully(transport)  # Does not wait, for TLS neither.
 
-    async def _serve(self, stream: Stream) -> None:
+    async def _serve(self, stream: ByteStream) -> None:
         begun: bytes | None = b""
         if self._config.http1 is not None:
             try:
@@ -68,7 +69,7 @@ class Connections:
                 transport.socket.shutdown(socket.SHUT_RDWR)
 
 
-def _secured(transport: trio.SocketStream, tls: ssl.SSLContext | None) -> Stream:
+def _secured(transport: trio.SocketStream, tls: ssl.SSLContext | None) -> ByteStream:
     if tls is None:
         return transport
     return trio.SSLStream(transport, tls, server_side=True, https_compatible=True)

@@ -1,4 +1,4 @@
-"""HTTP/2 that finishes what it began, and that no client can end for others.
+"""HTTP/2: Hypercorn's protocol class, made to finish what it began, and such that no client can end it for others.
 
 Rules: a response is over when its END_STREAM is out, not when its buffer is empty. A request that cannot be served is
 refused on its own stream, and what comes for a stream that has its answer is dropped.
@@ -27,7 +27,7 @@ from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.utils import filter_pseudo_headers
 from priority.priority import TooManyStreamsError
 
-from mcp_runtime.server.http.hypercorn_tasks import StreamTasks, Tasks
+from mcp_runtime.server.http.hypercorn_tasks import ConnectionTasks, StreamTasks
 from mcp_runtime.server.http1.request_head import TOKEN
 
 _METHOD: Final = re.compile(TOKEN)
@@ -180,7 +180,7 @@ class CompleteH2Protocol(H2Protocol):
             return
         self.priority.block(stream_id)
         self.stream_buffers[stream_id] = CompleteBuffer(self.context.event_class)
-        tasks: Any = StreamTasks(cast("Tasks", self.task_group), partial(self._taken, stream_id))
+        tasks: Any = StreamTasks(cast("ConnectionTasks", self.task_group), partial(self._taken, stream_id))
         ends = self.ssl, self.client, self.server
         stream = HTTPStream(self.app, self.config, self.context, tasks, *ends, self.stream_send, stream_id)
         self.streams[stream_id] = stream

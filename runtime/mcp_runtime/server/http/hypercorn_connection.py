@@ -18,15 +18,16 @@ from starlette.types import ASGIApp
 from mcp_runtime.server.failures import GONE
 from mcp_runtime.server.http.http2 import CompleteH2Protocol
 from mcp_runtime.server.http.hypercorn_h11 import PlainH11Protocol
-from mcp_runtime.server.http.hypercorn_tasks import Tasks
-from mcp_runtime.server.http1.connection import LINGER_BYTES, LINGER_S, Stream, speaks_http2
+from mcp_runtime.server.http.hypercorn_tasks import ConnectionTasks
+from mcp_runtime.server.http1.connection import LINGER_BYTES, LINGER_S, speaks_http2
+from mcp_runtime.server.http1.wire import ByteStream
 
 
 class HypercornConnection(TCPServer):
     """One connection, beginning with what was read already. `run` raises whatever goes wrong."""
 
     def __init__(
-        self, app: ASGIApp, config: HypercornConfig, context: Any, state: Any, stream: Stream, *, begun: bytes
+        self, app: ASGIApp, config: HypercornConfig, context: Any, state: Any, stream: ByteStream, *, begun: bytes
     ) -> None:
         super().__init__(cast("Any", app), config, context, state, cast("Any", stream))
         self._begun = begun
@@ -35,7 +36,7 @@ class HypercornConnection(TCPServer):
         self._reading = trio.CancelScope()
         self._lingers = False
         self._is_over = False
-        self._tasks = Tasks(abort=self._socket.close)
+        self._tasks = ConnectionTasks(abort=self._socket.close)
 
     async def run(self) -> None:
         """Serve until the end."""
@@ -115,7 +116,7 @@ class HypercornConnection(TCPServer):
 
 
 class _Protocol:
-    """What the connection speaks: HTTP/1.1, unless TLS or its first bytes choose HTTP/2."""
+    """The protocol of a connection: HTTP/1.1, unless TLS or its first bytes choose HTTP/2."""
 
     def __init__(self, *arguments: Any, alpn: str | None) -> None:
         self._arguments = arguments

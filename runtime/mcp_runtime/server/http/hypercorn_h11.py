@@ -1,4 +1,4 @@
-"""HTTP/1.1 on h11, for `http.parser = "h11"`: Hypercorn's, without the protocols that it leads to.
+"""HTTP/1.1 on h11: Hypercorn's protocol class for `http.parser = "h11"`, without the protocols that it leads to.
 
 Rule: what is not served is not parsed. A request to upgrade is the plain request it is. RFC 9110 7.8
 """

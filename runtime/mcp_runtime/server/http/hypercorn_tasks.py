@@ -57,7 +57,7 @@ class Inbox:
         changed.set()
 
 
-class Tasks(TaskGroup):
+class ConnectionTasks(TaskGroup):
     """The tasks of one connection. `abort` closes its socket."""
 
     def __init__(self, abort: Callable[[], None]) -> None:
@@ -90,13 +90,13 @@ class Tasks(TaskGroup):
 class StreamTasks(TaskGroup):
     """The tasks of one HTTP/2 stream, among those of its connection. `taken` is as in Inbox."""
 
-    def __init__(self, tasks: Tasks, taken: Callable[[int], Awaitable[None]]) -> None:
+    def __init__(self, tasks: ConnectionTasks, taken: Callable[[int], Awaitable[None]]) -> None:
         super().__init__()
         self._tasks = tasks
         self._taken = taken
 
     async def spawn_app(self, app: Any, config: HypercornConfig, scope: Any, send: Any) -> Callable[..., Any]:
-        """As in Tasks; to leave a message never waits, for the other streams on the connection would wait too."""
+        """As in ConnectionTasks; to leave a message never waits, for other streams on the connection would wait too."""
         return self._tasks.start(app, config, scope, send, Inbox(inf, self._taken))
 
 

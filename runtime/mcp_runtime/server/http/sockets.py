@@ -1,4 +1,6 @@
-"""Where to listen. Rule: an address that cannot be had is the operator's error, said before anything is served.
+"""The listeners: sockets with the addresses of the configuration.
+
+Rule: an address that cannot be had is the operator's error, said before anything is served.
 
 An address is taken early and listened on late: until `listen`, connections to it are refused, rather than accepted by a
 process that cannot answer yet.
@@ -15,8 +17,6 @@ from mcp_runtime.config import Config, ConfigError
 
 _BACKLOG: Final = 1024
 """Connections the kernel holds while the process is busy; Linux caps it at net.core.somaxconn."""
-_MOST_DESCRIPTORS: Final = 65_536
-"""So many are looked through in a tenth of a second; limits of a thousand million exist."""
 _WILDCARDS: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104  # compared with, not bound to
 _UNIX: Final = "unix:"
 
@@ -26,18 +26,18 @@ class BindError(ConfigError):
 
 
 class Listener(msgspec.Struct, frozen=True, kw_only=True):
-    """A socket that has an address, and listens there from `listen` on.
-
-    `bind` is how the configuration writes the address, `url` where a client on this machine reaches it, `host` its own
-    name ("" for wildcards).
-    """
+    """A socket that has an address, and listens there from `listen` on."""
 
     sock: socket.socket
     bind: str
+    """The address, as the configuration writes it."""
     url: str
+    """Where a client on this machine reaches it."""
     host: str
+    """The name in the address; "" for wildcards."""
     unix_path: str | None = None
     unix_file: tuple[int, int] | None = None
+    """Which file was made there, as device and inode."""
 
     def listen(self) -> None:
         """Take connections from now on. Raises OSError where another process was faster."""

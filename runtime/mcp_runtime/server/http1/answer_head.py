@@ -25,11 +25,13 @@ def status_line(status: int) -> bytes:
 
 
 class AnswerHead(Struct, frozen=True):
-    """What the application says of an answer: its head as lines, its length, whether it is the last."""
+    """The head of an answer, as far as the application says it."""
 
     lines: bytes
     length: int | None
+    """Of the body, where it is said."""
     says_close: bool
+    """Whether it is the last answer on its connection."""
 
 
 @lru_cache(maxsize=_KEPT_HEADS)

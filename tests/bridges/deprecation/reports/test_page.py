@@ -13,7 +13,7 @@ from mcp_bridges.deprecation.decisions.policy import Policy
 from mcp_bridges.deprecation.reports.html import STYLE
 from mcp_bridges.deprecation.reports.page import legacy_page
 from mcp_runtime.server.http.admin import admin_app
-from mcp_runtime.server.progress import Stage
+from mcp_runtime.server.progress import ServerStage
 from tests.bridges.deprecation.ledgers import client, seconds
 from tests.bridges.deprecation.reports.test_report import DAY, Story
 
@@ -32,7 +32,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def served(path: Path) -> Starlette:
-    return admin_app(lambda: Stage.READY, routes=[legacy_page(path, Policy(), now=lambda: seconds(DAY))])
+    return admin_app(lambda: ServerStage.READY, routes=[legacy_page(path, Policy(), now=lambda: seconds(DAY))])
 
 
 @pytest.fixture

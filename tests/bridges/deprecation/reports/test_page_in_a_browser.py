@@ -16,7 +16,7 @@ import uvicorn
 from mcp_bridges.deprecation.decisions.policy import Policy
 from mcp_bridges.deprecation.reports.page import legacy_page
 from mcp_runtime.server.http.admin import admin_app
-from mcp_runtime.server.progress import Stage
+from mcp_runtime.server.progress import ServerStage
 from tests.bridges.deprecation.ledgers import client, seconds
 from tests.bridges.deprecation.reports.test_report import DAY, Story
 from tests.clients.node_programs import node_programs
@@ -61,7 +61,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
         await story.ledger.flush()
         return story.fixture.path
 
-    app = admin_app(lambda: Stage.READY, routes=[legacy_page(trio.run(tell), Policy(), now=lambda: seconds(DAY))])
+    app = admin_app(lambda: ServerStage.READY, routes=[legacy_page(trio.run(tell), Policy(), now=lambda: seconds(DAY))])
     with listening(app) as address:
         yield f"{address}/legacy?days=60"
 

@@ -3,29 +3,25 @@
 import pytest
 
 from mcp_runtime.config.limits import Limits
-from mcp_runtime.server.http1.request_head import (
-    _KEPT_HEAD_BYTES,
+from mcp_runtime.server.http1.head_reader import (
+    KEPT_HEAD_BYTES,
     KEPT_LINE_BYTES,
     KEPT_LINES,
-    KNOWN_FIELDS,
-    KNOWN_LINES,
-    ChunkedBody,
-    Heads,
-    RefusedError,
-    RequestHead,
-    RequestLine,
-    check_beginning,
-    read_head,
+    ConnectionHeads,
+    HeadReader,
 )
+from mcp_runtime.server.http1.request_body import ChunkedBody
+from mcp_runtime.server.http1.request_head import RequestHead, RequestLine, RequestRefusedError, check_beginning
 
 LIMITS = Limits()
+READER = HeadReader(LIMITS)
 CHUNKED = b"3\r\nabc\r\n4;x=y\r\n\r\n\r\n\r\n1\r\n\n\r\n0\r\nTrailer: z\r\nOther: 0\r\n\r\n"
 NEXT = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n0\r\n\r\n"
 
 
 class TestRequestHead:
     def test_names_are_lower_case_and_blanks_around_values_gone(self) -> None:
-        head = read_head(b"PUT /a?b HTTP/1.1\r\nHOST:a\r\nX-Y: \t c d \t\r\nx-y:", LIMITS)
+        head = READER.read(b"PUT /a?b HTTP/1.1\r\nHOST:a\r\nX-Y: \t c d \t\r\nx-y:")
         assert head.line == RequestLine("PUT", "1.1", "/a", b"/a", b"b")
         assert head.headers == [(b"host", b"a"), (b"x-y", b"c d"), (b"x-y", b"")]
 
@@ -40,11 +36,11 @@ class TestRequestHead:
         ],
     )
     def test_the_last_one_says_so(self, fields: bytes, is_last: bool) -> None:
-        assert read_head(b"GET / HTTP/1.1\r\n" + fields + b"Host: a", LIMITS).is_last is is_last
+        assert READER.read(b"GET / HTTP/1.1\r\n" + fields + b"Host: a").is_last is is_last
 
     def test_1_0_and_connect_are_the_last(self) -> None:
-        assert read_head(b"GET / HTTP/1.0\r\nConnection: keep-alive", LIMITS).is_last
-        assert read_head(b"CONNECT a:1 HTTP/1.1\r\nHost: a:1", LIMITS).is_last
+        assert READER.read(b"GET / HTTP/1.0\r\nConnection: keep-alive").is_last
+        assert READER.read(b"CONNECT a:1 HTTP/1.1\r\nHost: a:1").is_last
 
     @pytest.mark.parametrize(
         ("method", "fields"),
@@ -63,17 +59,17 @@ class TestRequestHead:
         ],
     )
     def test_to_ask_for_another_protocol_is_to_ask_for_nothing(self, method: bytes, fields: bytes) -> None:
-        head = read_head(method + b" / HTTP/1.1\r\n" + fields + b"Host: a", LIMITS)
+        head = READER.read(method + b" / HTTP/1.1\r\n" + fields + b"Host: a")
         assert (head.line.method.encode(), head.is_last, head.comes_once) == (method, False, True)
 
     @pytest.mark.parametrize(("digits", "status"), [(b"9" * 19, None), (b"0" * 20, 400), (b"0" * 5000, 400)])
     def test_a_length_has_no_more_digits_than_a_length_can_have(self, digits: bytes, status: int | None) -> None:
         data = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: " + digits
         if status is None:
-            assert read_head(data, LIMITS).facts[b"content-length"] == digits
+            assert READER.read(data).facts[b"content-length"] == digits
             return
-        with pytest.raises(RefusedError) as caught:
-            read_head(data, LIMITS)
+        with pytest.raises(RequestRefusedError) as caught:
+            READER.read(data)
         assert caught.value.status == status
 
 
@@ -81,7 +77,7 @@ class TestRememberedLines:
     GET = b"GET / HTTP/1.1\r\nHost: a\r\n"
 
     def read(self, fields: bytes) -> RequestHead:
-        return read_head(self.GET + fields, LIMITS)
+        return READER.read(self.GET + fields)
 
     @pytest.mark.parametrize(
         ("one", "other"),
@@ -100,7 +96,7 @@ class TestRememberedLines:
                 assert [self.read(line).facts[name.lower()] for _ in range(2)] == [value] * 2
         for fields in (one + b"\r\n" + other, other + b"\r\n" + one):
             for _ in range(2):
-                with pytest.raises(RefusedError) as refused:
+                with pytest.raises(RequestRefusedError) as refused:
                     self.read(fields)
                 assert refused.value.status in (400, 501)
 
@@ -114,37 +110,37 @@ class TestRememberedLines:
     def test_secrets_are_not_kept(self, name: bytes) -> None:
         for _ in range(2):
             assert self.read(name + b": a secret").facts[name.lower()] == b"a secret"
-        assert not [line for line in KNOWN_FIELDS if b"a secret" in line]
-        assert read_head(b"GET /?a-secret HTTP/1.1\r\nHost: a", LIMITS).line.query == b"a-secret"
-        assert not [line for line in KNOWN_LINES if b"a-secret" in line]
+        assert not [line for line in READER.known_fields if b"a secret" in line]
+        assert READER.read(b"GET /?a-secret HTTP/1.1\r\nHost: a").line.query == b"a-secret"
+        assert not [line for line in READER.known_lines if b"a-secret" in line]
 
     def test_no_more_and_no_longer_lines_are_kept_than_that(self) -> None:
         kept, longer = (b"accept: " + b"y" * (KEPT_LINE_BYTES - 8 + more) for more in (0, 1))
         for line in (kept, longer):
             assert self.read(line).facts[b"accept"] == line[8:]
-        assert (kept in KNOWN_FIELDS, longer in KNOWN_FIELDS) == (True, False)
-        longest = read_head(b"GET /%b HTTP/1.1\r\nHost: a" % kept[8:], LIMITS).line
-        assert (longest.path[1:].encode(), longest in KNOWN_LINES.values()) == (kept[8:], False)
+        assert (kept in READER.known_fields, longer in READER.known_fields) == (True, False)
+        longest = READER.read(b"GET /%b HTTP/1.1\r\nHost: a" % kept[8:]).line
+        assert (longest.path[1:].encode(), longest in READER.known_lines.values()) == (kept[8:], False)
         for number in range(KEPT_LINES + 10):
             assert self.read(b"accept: %d" % number).facts[b"accept"] == b"%d" % number
-            assert read_head(b"GET /%d HTTP/1.1\r\nHost: a" % number, LIMITS).line.raw_path == b"/%d" % number
-        assert len(KNOWN_FIELDS) <= KEPT_LINES
-        assert len(KNOWN_LINES) <= KEPT_LINES
+            assert READER.read(b"GET /%d HTTP/1.1\r\nHost: a" % number).line.raw_path == b"/%d" % number
+        assert len(READER.known_fields) <= KEPT_LINES
+        assert len(READER.known_lines) <= KEPT_LINES
 
     def test_a_line_that_was_refused_is_refused_again(self) -> None:
         for _ in range(2):
-            with pytest.raises(RefusedError):
+            with pytest.raises(RequestRefusedError):
                 self.read(b"X : y")
-            with pytest.raises(RefusedError):
-                read_head(b"G@T / HTTP/1.1\r\nHost: a", LIMITS)
+            with pytest.raises(RequestRefusedError):
+                READER.read(b"G@T / HTTP/1.1\r\nHost: a")
 
 
-class TestHeads:
+class TestConnectionHeads:
     HEAD = b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 12\r\nMcp-Name: one\r\nCookie: a secret"
 
-    def after(self, *heads: bytes, limits: Limits = LIMITS) -> Heads:
+    def after(self, *heads: bytes, reader: HeadReader = READER) -> ConnectionHeads:
         """A connection on which these came."""
-        connection = Heads(limits)
+        connection = ConnectionHeads(reader)
         for head in heads:
             connection.read(head)
         return connection
@@ -175,13 +171,13 @@ class TestHeads:
         self, old: bytes, new: bytes, *, is_parsed: bool
     ) -> None:
         for line in (b"Content-Length: 345", b"Mcp-Name: two", b"Host: b", b"Accept: one"):
-            read_head(b"GET / HTTP/1.1\r\n" + (b"" if line[:4] == b"Host" else b"Host: c\r\n") + line, LIMITS)
-        KNOWN_FIELDS.pop(b"Content-Length: 777", None)
+            READER.read(b"GET / HTTP/1.1\r\n" + (b"" if line[:4] == b"Host" else b"Host: c\r\n") + line)
+        READER.known_fields.pop(b"Content-Length: 777", None)
         connection = self.after(self.HEAD, self.HEAD)
         before = connection.read(self.HEAD)
         shown = list(before.headers), dict(before.facts)
         head = self.HEAD.replace(old, new)
-        found, expected = connection.read(head), read_head(head, LIMITS)
+        found, expected = connection.read(head), READER.read(head)
         assert (found.line, found.headers, found.facts) == (expected.line, expected.headers, expected.facts)
         cookies = [dict(one.headers).get(b"cookie") for one in (before, found)]
         assert (cookies[0] is cookies[1]) is not is_parsed
@@ -190,15 +186,15 @@ class TestHeads:
 
     def test_a_field_in_the_place_of_the_request_line_is_none(self) -> None:
         head = b"POST / HTTP/1.1\r\nHost: a\r\nMcp-Name: one"
-        read_head(b"GET / HTTP/1.1\r\nHost: c\r\nMcp-Name: two", LIMITS)
+        READER.read(b"GET / HTTP/1.1\r\nHost: c\r\nMcp-Name: two")
         connection = self.after(head, head)
-        with pytest.raises(RefusedError) as refused:
+        with pytest.raises(RequestRefusedError) as refused:
             connection.read(head.replace(b"POST / HTTP/1.1", b"Mcp-Name: two"))
         assert refused.value.status == 400
 
     def test_a_long_one_is_not_kept(self) -> None:
         for more, is_kept in ((0, True), (1, False)):
-            long = self.HEAD + b"x" * (_KEPT_HEAD_BYTES - len(self.HEAD) + more)
+            long = self.HEAD + b"x" * (KEPT_HEAD_BYTES - len(self.HEAD) + more)
             connection = self.after(self.HEAD, self.HEAD, long)
             assert (connection._head == long) is is_kept
             assert (connection._last is None) is not is_kept
@@ -206,32 +202,32 @@ class TestHeads:
 
     def test_a_field_that_comes_twice_is_looked_at_each_time(self) -> None:
         head = self.HEAD + b"\r\nMcp-Name: 1"
-        read_head(b"GET / HTTP/1.1\r\nHost: c\r\nMcp-Name: two", LIMITS)
+        READER.read(b"GET / HTTP/1.1\r\nHost: c\r\nMcp-Name: two")
         connection = self.after(head, head)
         assert not connection.read(head).comes_once
         assert connection.read(head.replace(b"one", b"two")).facts[b"mcp-name"] == b"1"
-        with pytest.raises(RefusedError):
+        with pytest.raises(RequestRefusedError):
             connection.read(head.replace(b"Mcp-Name: 1", b"Content-Length: 12"))
 
     def test_a_head_that_grows_past_the_limit_is_refused(self) -> None:
         longer = self.HEAD.replace(b": 12", b": 345")
-        read_head(longer, LIMITS)
         for more, status in ((4, None), (3, 431)):
-            limits = Limits(max_header_bytes=len(longer) + more)
-            connection = self.after(self.HEAD, self.HEAD, limits=limits)
+            reader = HeadReader(Limits(max_header_bytes=len(longer) + more))
+            reader.read(b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 345")
+            connection = self.after(self.HEAD, self.HEAD, reader=reader)
             if status is None:
                 assert connection.read(longer).facts[b"content-length"] == b"345"
             else:
-                with pytest.raises(RefusedError) as refused:
+                with pytest.raises(RequestRefusedError) as refused:
                     connection.read(longer)
                 assert refused.value.status == status
 
     def test_a_length_of_too_many_digits_is_never_known(self) -> None:
         line = b"Content-Length: %020d" % 3
         for _ in range(2):
-            with pytest.raises(RefusedError):
-                read_head(b"GET / HTTP/1.1\r\nHost: a\r\n" + line, LIMITS)
-        assert line not in KNOWN_FIELDS
+            with pytest.raises(RequestRefusedError):
+                READER.read(b"GET / HTTP/1.1\r\nHost: a\r\n" + line)
+        assert line not in READER.known_fields
 
 
 class TestBeginning:
@@ -241,7 +237,7 @@ class TestBeginning:
 
     @pytest.mark.parametrize("seen", [0, 14, 15])
     def test_a_bare_line_feed_is_seen_wherever_it_is_split(self, seen: int) -> None:
-        with pytest.raises(RefusedError):
+        with pytest.raises(RequestRefusedError):
             check_beginning(b"GET / HTTP/1.1.\nHost", seen, LIMITS)
 
 
@@ -269,7 +265,7 @@ class TestChunkedBody:
         assert body.feed(b"\x00\xff") == b"\x00\xff"
 
     def test_an_error_is_400(self) -> None:
-        with pytest.raises(RefusedError) as caught:
+        with pytest.raises(RequestRefusedError) as caught:
             ChunkedBody(LIMITS).feed(b"zz\r\n")
         assert caught.value.status == 400
 
@@ -288,6 +284,6 @@ class TestChunkedBody:
         if size < 1024:
             assert body.feed(trailer) == b""
             return
-        with pytest.raises(RefusedError) as caught:
+        with pytest.raises(RequestRefusedError) as caught:
             body.feed(trailer)
         assert caught.value.status == 431
