@@ -1,4 +1,4 @@
-"""HTTP headers mirror the body; here they are compared. Rule: the body is the truth, a header only ever confirms it.
+"""Mirrored headers, compared with the body. Rule: the body is the truth, a header only ever confirms it.
 
 Spec: 2026-07-28/basic/transports/streamable-http#request-metadata
 """
