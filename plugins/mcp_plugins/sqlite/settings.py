@@ -1,8 +1,9 @@
-"""What the operator decides about the database. Rule: every number that bounds a statement is a setting with its unit.
+"""Settings of the plugin: what the operator decides. Rule: every bound of a statement is a setting with its unit.
 
 The table `[plugin.sqlite]` of the configuration is converted into `SqliteSettings`.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,9 @@ class SqliteSettings:
     busy_timeout_s: float = 2.0
 
     def __post_init__(self) -> None:
-        if self.database is not None:
+        if self.database is None:
+            sample_path(os.environ)
+        else:
             _refuse_unusable(self.database)
         for key in ("max_rows", "query_time_limit_s", "max_result_bytes", "max_value_bytes", "max_memory_bytes"):
             if getattr(self, key) <= 0:
@@ -59,8 +62,20 @@ def _refuse_unusable(database: Path) -> None:
 
 
 def sample_path(environ: Mapping[str, str]) -> Path:
-    """Where the sample database lives: `$XDG_STATE_HOME/mcp-runtime/sample.db`, else below `~/.local/state`."""
+    """The file of the sample database: `$XDG_STATE_HOME/mcp-runtime/sample.db`, else below `~/.local/state`.
+
+    Raises ValueError, as the settings do, where the user of the process has no home.
+    """
     state_home = environ.get("XDG_STATE_HOME", "")
     # The XDG specification tells programs to ignore a relative path in the variable.
-    base = Path(state_home) if Path(state_home).is_absolute() else Path.home() / ".local" / "state"
+    base = Path(state_home) if Path(state_home).is_absolute() else _home() / ".local" / "state"
     return base / "mcp-runtime" / "sample.db"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:  # HOME is not set, and no password database knows the user: so it is in many containers.
+        raise ValueError(
+            "database is not set, and there is no home directory for a sample; set database, or HOME or XDG_STATE_HOME"
+        ) from None
