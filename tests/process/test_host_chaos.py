@@ -11,9 +11,9 @@ from typing import Final
 
 import pytest
 
-from tests.process.http_client import Connection, ask
-from tests.process.messages import call, text
-from tests.process.server_process import COMMAND, PROBES, ServerProcess, clean_environment
+from tests.support.blocking_http import Connection, ask
+from tests.support.messages import call, text
+from tests.support.server_process import COMMAND, PROBES, ServerProcess, clean_environment
 
 pytestmark = pytest.mark.process
 
