@@ -15,9 +15,10 @@ from mcp_plugins.everything import plugin
 from tests.support.asgi import Response
 from tests.support.clocks import Backend, run
 from tests.support.http_client import HttpClient, http_client
-from tests.support.legacy_messages import EventFields, old, opening, result, text_of
+from tests.support.legacy_messages import old, opening, result, text_of
 from tests.support.legacy_wires import OldClient, made, old_sse, old_stdio
 from tests.support.messages import Message, accepted, encode, headers_for, request, rooted, sampled
+from tests.support.old_events import OldEventReader
 from tests.support.settings import settings
 
 BACKENDS: tuple[Backend, ...] = ("trio", "asyncio")
@@ -106,13 +107,13 @@ class OldSession:
 
     async def by_push(self, tool: str) -> tuple[str, int]:
         """Questions come on the stream of the POST, each answer goes out as a POST of its own."""
-        asked, fields = 0, EventFields()
+        asked, reader = 0, OldEventReader()
         async with self._http.exchange(old("tools/call", call(tool), id=tool), headers=self._headers) as exchange:
             while (chunk := await exchange.read()) is not None:
-                for event in fields.feed(chunk):
-                    if not event["data"]:
+                for event in reader.feed(chunk):
+                    if not event.data:
                         continue  # It primes the stream.
-                    message = json.loads(event["data"])
+                    message = event.message
                     if "method" not in message:
                         assert message["id"] == tool
                         return text_of(message), asked

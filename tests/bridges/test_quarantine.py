@@ -13,10 +13,9 @@ from typing import Final
 
 import pytest
 
-from tests.process.http_client import Connection, ask, get
-from tests.process.messages import request
-from tests.process.server_process import COMMAND, ServerProcess, clean_environment
-from tests.support.messages import Message, encode
+from tests.support.blocking_http import Connection, ask, get
+from tests.support.messages import Message, encode, request
+from tests.support.server_process import COMMAND, ServerProcess, clean_environment
 
 ROOT: Final = Path(__file__).parents[2]
 _PATIENCE_S: Final = 120.0
@@ -103,7 +102,7 @@ def test_without_bridges_a_server_serves_the_present_and_tells_the_past_what_is_
 def test_without_bridges_stdio_serves_the_present_and_tells_the_past_what_is_spoken(
     absent: str, tmp_path: Path
 ) -> None:
-    lines = encode(OLD) + b"\n" + encode(request("server/discover", 2)) + b"\n"
+    lines = encode(OLD) + b"\n" + encode(request("server/discover", id=2)) + b"\n"
     done = subprocess.run(
         [COMMAND, "serve", "--stdio"],
         input=lines,

@@ -7,8 +7,8 @@ from typing import Final
 
 import pytest
 
-from tests.clients.conversation import PYTHON, Transcript, conversation
 from tests.clients.node_programs import node_programs
+from tests.clients.transcripts import PYTHON, Transcript, conversation
 
 __all__ = ["transcript"]
 

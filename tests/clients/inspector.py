@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tests.clients.conversation import TIME_LIMIT_S
 from tests.clients.node_programs import NodePrograms
-from tests.process.server_process import clean_environment
+from tests.clients.transcripts import TIME_LIMIT_S
+from tests.support.server_process import clean_environment
 
 # Exit codes of the Inspector.
 OK: Final = 0

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.conversation import PLUGIN
 from tests.clients.inspector import OK, RPC_ERROR, TOOL_ERROR, Outcome
 from tests.clients.inspector import inspect as run_inspector
 from tests.clients.node_programs import NodePrograms, node_programs
-from tests.process.server_process import COMMAND, ServerProcess
+from tests.clients.transcripts import PLUGIN
+from tests.support.server_process import COMMAND, ServerProcess
 
 pytestmark = pytest.mark.clients
 

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.clients.conversation import Transcript
+from tests.clients.transcripts import Transcript
 
 pytestmark = pytest.mark.clients
 

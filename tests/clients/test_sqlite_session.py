@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import pytest
 
-from tests.clients.conversation import PYTHON, TIME_LIMIT_S
-from tests.process.server_process import COMMAND, ServerProcess, clean_environment
+from tests.clients.transcripts import PYTHON, TIME_LIMIT_S
+from tests.support.server_process import COMMAND, ServerProcess, clean_environment
 
 pytestmark = pytest.mark.clients
 

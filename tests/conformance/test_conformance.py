@@ -20,7 +20,7 @@ from typing import Any, Final
 import pytest
 
 from tests.clients.node_programs import node_programs
-from tests.process.server_process import ServerProcess
+from tests.support.server_process import ServerProcess
 
 pytestmark = pytest.mark.conformance
 

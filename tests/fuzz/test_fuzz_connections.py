@@ -28,13 +28,12 @@ from hyperframe.frame import (
     WindowUpdateFrame,
 )
 
-from tests.process.certificates import make_certificates
-from tests.process.http_client import Connection, ask
-from tests.process.messages import call, text
-from tests.process.raw_http2 import PREFACE, block, data, get, headers
-from tests.process.server_process import PATIENCE_S, PROBES, ServerProcess
-from tests.support.messages import encode
+from tests.support.blocking_http import Connection, ask
+from tests.support.certificates import make_certificates
+from tests.support.messages import call, encode, text
 from tests.support.messages import headers_for as headers_of
+from tests.support.raw_http2 import PREFACE, block, data, get, headers
+from tests.support.server_process import PATIENCE_S, PROBES, ServerProcess
 
 pytestmark = pytest.mark.process
 

@@ -16,9 +16,8 @@ from typing import Final
 import pytest
 
 from mcp_runtime.platform.version import VERSION
-from tests.process.messages import call
-from tests.process.server_process import clean_environment
-from tests.support.messages import encode
+from tests.support.messages import call, encode
+from tests.support.server_process import clean_environment
 
 pytestmark = pytest.mark.process
 

@@ -9,8 +9,8 @@ import pytest
 
 from mcp_plugins.everything import plugin
 from mcp_plugins.everything.schemas import JSON_SCHEMA_2020_12
-from tests.support.conversation import Conversation, conversation
 from tests.support.dispatcher_client import RpcError, text_of
+from tests.support.plugin_conversation import Conversation, conversation
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from mcp_plugins.sqlite.access.values import Blob
 from mcp_plugins.sqlite.execute import confirmation_text
 from mcp_plugins.sqlite.sample import write_sample
 from mcp_runtime.config import ConfigError
-from tests.support.conversation import Conversation, conversation
 from tests.support.dispatcher_client import RpcError, text_of
+from tests.support.plugin_conversation import Conversation, conversation
 
 from .conftest import ODDITIES
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from tests.process.http_client import Connection, accepts_connections
-from tests.process.server_process import PROBES, ServerProcess
+from tests.support.blocking_http import Connection, accepts_connections
+from tests.support.server_process import PROBES, ServerProcess
 
 MOUNTED: Final = str(Path(__file__).with_name("plugins"))
 """Where the applications are that hosts would write."""

@@ -6,10 +6,9 @@ from contextlib import suppress
 from http.client import HTTPResponse
 from typing import Any, Final, Protocol
 
-from tests.process.http_client import Connection
-from tests.process.messages import request
-from tests.process.stdio_client import StdioServer
-from tests.support.messages import Message, encode, headers_for
+from tests.support.blocking_http import Connection
+from tests.support.blocking_stdio import StdioServer
+from tests.support.messages import Message, encode, headers_for, request
 
 _ACCEPT: Final = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
 
@@ -79,7 +78,7 @@ class StdioWire(_OneChannel):
 
     def start(self, request_id: str, method: str, **params: Any) -> None:
         """Send a request."""
-        self._server.send(old(method, params, request_id) if self._is_old else request(method, request_id, **params))
+        self._server.send(old(method, params, request_id) if self._is_old else request(method, params, id=request_id))
 
 
 class HttpWire:
@@ -109,7 +108,7 @@ class HttpWire:
         if self._session:
             connection.send_body(encode(old(method, params, request_id)), {**_ACCEPT, **self._session})
         else:
-            message = request(method, request_id, **params)
+            message = request(method, params, id=request_id)
             connection.send_body(encode(message), headers_for(message))
 
     def wait(self, request_id: str) -> Message:

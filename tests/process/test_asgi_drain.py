@@ -9,10 +9,9 @@ from typing import Any, Final
 import pytest
 
 from tests.process.asgi_server import MOUNTED, AsgiServer
-from tests.process.messages import listen, text
-from tests.process.old_client import SessionClient, SseClient, old_call
-from tests.process.server_process import PATIENCE_S
-from tests.support.messages import SUBSCRIPTION_ID, Message
+from tests.support.blocking_old_http import SessionClient, SseClient, old_call
+from tests.support.messages import SUBSCRIPTION_ID, Message, listen, text
+from tests.support.server_process import PATIENCE_S
 
 pytestmark = pytest.mark.process
 

@@ -7,9 +7,8 @@ from typing import Final
 import pytest
 
 from tests.process.asgi_server import MOUNTED, AsgiServer
-from tests.process.messages import call, listen, text
-from tests.process.old_client import SessionClient, SseClient, old_call
-from tests.support.messages import encode, headers_for
+from tests.support.blocking_old_http import SessionClient, SseClient, old_call
+from tests.support.messages import call, encode, headers_for, listen, text
 
 pytestmark = pytest.mark.process
 

@@ -9,11 +9,10 @@ from typing import Final
 import pytest
 
 from tests.process.asgi_server import MOUNTED, AsgiServer
-from tests.process.http_client import get
-from tests.process.messages import call, listen, text
-from tests.process.server_process import PATIENCE_S, ServerProcess
 from tests.process.timing import assert_within
-from tests.support.messages import SUBSCRIPTION_ID
+from tests.support.blocking_http import get
+from tests.support.messages import SUBSCRIPTION_ID, call, listen, text
+from tests.support.server_process import PATIENCE_S, ServerProcess
 
 pytestmark = pytest.mark.process
 

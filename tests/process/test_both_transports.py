@@ -6,11 +6,10 @@ from typing import Final
 
 import pytest
 
-from tests.process.http_client import Connection, accepts_connections, ask
-from tests.process.messages import call, listen, text
-from tests.process.server_process import PROBES
-from tests.process.stdio_client import StdioServer
-from tests.support.messages import SUBSCRIPTION_ID
+from tests.support.blocking_http import Connection, accepts_connections, ask
+from tests.support.blocking_stdio import StdioServer
+from tests.support.messages import SUBSCRIPTION_ID, call, listen, text
+from tests.support.server_process import PROBES
 
 pytestmark = pytest.mark.process
 

@@ -28,11 +28,11 @@ from hyperframe.frame import (
     WindowUpdateFrame,
 )
 
-from tests.process.certificates import make_certificates
-from tests.process.http_client import Connection, ask
-from tests.process.messages import call, text
-from tests.process.raw_http2 import PREFACE, RawHttp2, data, get, headers
-from tests.process.server_process import COMMAND, PATIENCE_S, PROBES, ServerProcess
+from tests.support.blocking_http import Connection, ask
+from tests.support.certificates import make_certificates
+from tests.support.messages import call, text
+from tests.support.raw_http2 import PREFACE, RawHttp2, data, get, headers
+from tests.support.server_process import COMMAND, PATIENCE_S, PROBES, ServerProcess
 
 pytestmark = pytest.mark.process
 

@@ -19,9 +19,9 @@ import pytest
 
 from mcp_runtime.config import CONFIG_KEYS
 from tests.process import container_page
-from tests.process.http_client import Connection, ask
-from tests.process.messages import call, text
-from tests.process.server_process import COMMAND, PATIENCE_S, PROBES, ServerProcess, clean_environment
+from tests.support.blocking_http import Connection, ask
+from tests.support.messages import call, text
+from tests.support.server_process import COMMAND, PATIENCE_S, PROBES, ServerProcess, clean_environment
 
 pytestmark = pytest.mark.process
 

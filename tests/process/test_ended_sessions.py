@@ -5,8 +5,8 @@ from typing import Final
 
 import pytest
 
-from tests.process.old_client import SessionClient, old_call
-from tests.process.server_process import PROBES, ServerProcess
+from tests.support.blocking_old_http import SessionClient, old_call
+from tests.support.server_process import PROBES, ServerProcess
 
 pytestmark = pytest.mark.process
 

@@ -11,10 +11,10 @@ import pytest
 
 from tests.process.asgi_server import AsgiServer
 from tests.process.failing_wires import HttpWire, StdioWire, Wire
-from tests.process.http_client import Connection
-from tests.process.server_process import COMMAND, ServerProcess
-from tests.process.stdio_client import StdioServer
 from tests.process.test_asgi_servers import COMMANDS
+from tests.support.blocking_http import Connection
+from tests.support.blocking_stdio import StdioServer
+from tests.support.server_process import COMMAND, ServerProcess
 
 pytestmark = pytest.mark.process
 

@@ -11,9 +11,9 @@ from typing import Final
 
 import pytest
 
-from tests.process.http_client import Connection, ask
-from tests.process.messages import call, text
-from tests.process.server_process import COMMAND, PROBES, ServerProcess, clean_environment
+from tests.support.blocking_http import Connection, ask
+from tests.support.messages import call, text
+from tests.support.server_process import COMMAND, PROBES, ServerProcess, clean_environment
 
 pytestmark = pytest.mark.process
 
@@ -175,15 +175,27 @@ def test_a_start_without_descriptors_says_how_many_it_takes(limit: int, tmp_path
     _fails(f'ulimit -n {limit}; "$M" serve', tmp_path, HOST, "Too many open files", "ulimit -n")
 
 
-def test_a_user_without_a_home_is_told_what_to_set(tmp_path: Path) -> None:
+def _as_nobody_known(*arguments: str) -> str:
+    """A line of shell: the command, run by a user without a home directory."""
     if os.getuid() != 0:
         pytest.skip("only root can be somebody that no password database knows")
     script = (
         "import os, sys; os.setresuid(54321, 0, 0); "  # to files it is root still: the interpreter may be root's alone
-        "from mcp_runtime.cli.main import main; sys.argv[1:] = ['serve', '--config', '/dev/null']; sys.exit(main())"
+        f"from mcp_runtime.cli.main import main; sys.argv[1:] = {list(arguments)}; sys.exit(main())"
     )
-    line = f'cd / && env -u HOME -u XDG_STATE_HOME "$PYTHON" -c "{script}"'
+    return f'cd / && env -u HOME -u XDG_STATE_HOME "$PYTHON" -c "{script}"'
+
+
+def test_a_user_without_a_home_is_told_what_to_set(tmp_path: Path) -> None:
+    line = _as_nobody_known("serve", "--config", "/dev/null")
     _fails(line, tmp_path, CONFIGURATION, "state.directory: there is no home directory", "XDG_STATE_HOME")
+
+
+def test_a_user_without_a_home_is_told_that_the_sample_database_needs_one(tmp_path: Path) -> None:
+    line = f"export MCP_RUNTIME_STATE_DIRECTORY={tmp_path}; " + _as_nobody_known(
+        "check", "--plugin", "mcp_plugins.sqlite"
+    )
+    _fails(line, tmp_path, CONFIGURATION, "plugin.sqlite: database is not set", "no home directory")
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,9 @@ from typing import Final
 
 import pytest
 
-from tests.process.http_client import Connection, ask
-from tests.process.messages import call, text
-from tests.process.server_process import PATIENCE_S, PROBES, ServerProcess
-from tests.support.messages import encode, headers_for
+from tests.support.blocking_http import Connection, ask
+from tests.support.messages import call, encode, headers_for, text
+from tests.support.server_process import PATIENCE_S, PROBES, ServerProcess
 
 pytestmark = pytest.mark.process
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.http_client import Connection, accepts_connections, ask, get
-from tests.process.messages import call, text
-from tests.process.server_process import PROBES, ServerProcess
+from tests.support.blocking_http import Connection, accepts_connections, ask, get
+from tests.support.messages import call, text
+from tests.support.server_process import PROBES, ServerProcess
 
 pytestmark = pytest.mark.process
 

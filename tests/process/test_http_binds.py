@@ -7,9 +7,9 @@ from typing import Final
 
 import pytest
 
-from tests.process.http_client import ask
-from tests.process.messages import call, text
-from tests.process.server_process import PROBES, ServerProcess
+from tests.support.blocking_http import ask
+from tests.support.messages import call, text
+from tests.support.server_process import PROBES, ServerProcess
 
 pytestmark = pytest.mark.process
 

@@ -9,13 +9,12 @@ from typing import Final
 
 import pytest
 
-from tests.process.certificates import make_certificates
-from tests.process.http_client import Connection, ask
-from tests.process.messages import call, listen, text
-from tests.process.raw_http2 import PREFACE, get, headers
-from tests.process.server_process import PATIENCE_S, PROBES, ServerProcess
 from tests.process.timing import assert_within
-from tests.support.messages import encode, headers_for
+from tests.support.blocking_http import Connection, ask
+from tests.support.certificates import make_certificates
+from tests.support.messages import call, encode, headers_for, listen, text
+from tests.support.raw_http2 import PREFACE, get, headers
+from tests.support.server_process import PATIENCE_S, PROBES, ServerProcess
 
 pytestmark = [pytest.mark.process, pytest.mark.spec("2026-07-28/basic/transports/streamable-http#cancellation")]
 

@@ -10,10 +10,9 @@ from typing import Final, NamedTuple
 
 import pytest
 
-from tests.process.http_client import Connection, accepts_connections, ask
-from tests.process.messages import call, listen, text
-from tests.process.server_process import PATIENCE_S, PROBES, ServerProcess
-from tests.support.messages import SUBSCRIPTION_ID, Message, encode, headers_for
+from tests.support.blocking_http import Connection, accepts_connections, ask
+from tests.support.messages import SUBSCRIPTION_ID, Message, call, encode, headers_for, listen, text
+from tests.support.server_process import PATIENCE_S, PROBES, ServerProcess
 
 pytestmark = pytest.mark.process
 

@@ -4,11 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.http_client import Connection, ask
-from tests.process.messages import call
-from tests.process.server_process import PROBES, ServerProcess
+from tests.support.blocking_http import Connection, ask
 from tests.support.legacy_messages import opening
-from tests.support.messages import encode
+from tests.support.messages import call, encode
+from tests.support.server_process import PROBES, ServerProcess
 
 pytestmark = pytest.mark.process
 

@@ -10,12 +10,11 @@ from typing import Final
 import httpx
 import pytest
 
-from tests.process.certificates import Certificates, make_certificates
-from tests.process.http2_client import Http2Connection
-from tests.process.http_client import ask
-from tests.process.messages import call, listen, text
-from tests.process.server_process import PATIENCE_S, PROBES, ServerProcess
-from tests.support.messages import SUBSCRIPTION_ID, encode, headers_for
+from tests.support.blocking_http import ask
+from tests.support.blocking_http2 import Http2Connection
+from tests.support.certificates import Certificates, make_certificates
+from tests.support.messages import SUBSCRIPTION_ID, call, encode, headers_for, listen, text
+from tests.support.server_process import PATIENCE_S, PROBES, ServerProcess
 
 pytestmark = pytest.mark.process
 

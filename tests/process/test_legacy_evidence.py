@@ -16,10 +16,9 @@ import httpx
 import pytest
 
 from mcp_bridges.deprecation.reports.evidence import read_evidence
-from tests.process.http_client import Connection, ask, get
-from tests.process.messages import call
-from tests.process.server_process import COMMAND, PATIENCE_S, PROBES, ServerProcess, clean_environment
-from tests.support.messages import Message, encode
+from tests.support.blocking_http import Connection, ask, get
+from tests.support.messages import Message, call, encode
+from tests.support.server_process import COMMAND, PATIENCE_S, PROBES, ServerProcess, clean_environment
 
 pytestmark = pytest.mark.process
 

@@ -6,10 +6,9 @@ from typing import Final
 
 import pytest
 
-from tests.process.http_client import Connection, ask
-from tests.process.messages import call, request
-from tests.process.server_process import ServerProcess
-from tests.support.messages import Message
+from tests.support.blocking_http import Connection, ask
+from tests.support.messages import Message, call, request
+from tests.support.server_process import ServerProcess
 
 pytestmark = pytest.mark.process
 
@@ -88,22 +87,18 @@ def _say_secrets(url: str) -> None:
         call("refused", value=SECRET),
         call("logs", value=SECRET),
         call(SECRET, value=1),
-        request("resources/read", uri=f"vault://{SECRET}"),
-        request("resources/read", uri=f"nowhere://{SECRET}"),
+        request("resources/read", {"uri": f"vault://{SECRET}"}),
+        request("resources/read", {"uri": f"nowhere://{SECRET}"}),
         request(
-            "completion/complete", ref={"type": "ref/prompt", "name": SECRET}, argument={"name": "x", "value": SECRET}
+            "completion/complete",
+            {"ref": {"type": "ref/prompt", "name": SECRET}, "argument": {"name": "x", "value": SECRET}},
         ),
     ):
         ask(url, message)
     asked = ask(url, call("asks", value=SECRET))["result"]
     answers: Message = {"pin": {"action": "accept", "content": {"pin": SECRET}}}
-    again = request(
-        "tools/call",
-        name="asks",
-        arguments={"value": SECRET},
-        inputResponses=answers,
-        requestState=asked["requestState"],
-    )
+    retried: Message = {"inputResponses": answers, "requestState": asked["requestState"]}
+    again = request("tools/call", {"name": "asks", "arguments": {"value": SECRET}, **retried})
     assert SECRET in json.dumps(ask(url, again)["result"])
     again["params"]["requestState"] = SECRET
     assert "error" in ask(url, again)

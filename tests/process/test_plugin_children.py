@@ -9,11 +9,10 @@ from typing import Any, Final
 import pytest
 
 from tests.process.asgi_server import AsgiServer
-from tests.process.http_client import ask
-from tests.process.messages import call, text
-from tests.process.server_process import COMMAND, ServerProcess
-from tests.process.stdio_client import StdioServer
-from tests.support.messages import Message
+from tests.support.blocking_http import ask
+from tests.support.blocking_stdio import StdioServer
+from tests.support.messages import Message, call, text
+from tests.support.server_process import COMMAND, ServerProcess
 
 pytestmark = pytest.mark.process
 

@@ -9,8 +9,8 @@ from typing import Final
 
 import pytest
 
-from tests.process.http_client import accepts_connections
-from tests.process.server_process import COMMAND, ServerProcess
+from tests.support.blocking_http import accepts_connections
+from tests.support.server_process import COMMAND, ServerProcess
 
 pytestmark = pytest.mark.process
 

@@ -11,10 +11,9 @@ from typing import Final
 
 import pytest
 
-from tests.process.http_client import accepts_connections, ask
-from tests.process.messages import call, text
-from tests.process.server_process import COMMAND, PATIENCE_S, ServerProcess, clean_environment
-from tests.support.messages import encode
+from tests.support.blocking_http import accepts_connections, ask
+from tests.support.messages import call, encode, text
+from tests.support.server_process import COMMAND, PATIENCE_S, ServerProcess, clean_environment
 
 pytestmark = pytest.mark.process
 

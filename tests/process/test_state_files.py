@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from tests.process.http_client import Connection
-from tests.process.server_process import COMMAND, PATIENCE_S, PROBES, ServerProcess, clean_environment
+from tests.support.blocking_http import Connection
 from tests.support.messages import encode
+from tests.support.server_process import COMMAND, PATIENCE_S, PROBES, ServerProcess, clean_environment
 
 pytestmark = pytest.mark.process
 

@@ -8,10 +8,9 @@ from typing import Final
 
 import pytest
 
-from tests.process.messages import call, listen, request, text
-from tests.process.server_process import PROBES
-from tests.process.stdio_client import StdioServer
-from tests.support.messages import Message, encode
+from tests.support.blocking_stdio import StdioServer
+from tests.support.messages import Message, call, encode, listen, request, text
+from tests.support.server_process import PROBES
 
 pytestmark = [pytest.mark.process, pytest.mark.spec("2026-07-28/basic/transports/stdio")]
 

@@ -10,11 +10,10 @@ from typing import Final
 
 import pytest
 
-from tests.process.messages import call, listen
-from tests.process.server_process import PROBES, ServerProcess
-from tests.process.stdio_client import StdioServer
 from tests.process.timing import assert_within
-from tests.support.messages import SUBSCRIPTION_ID
+from tests.support.blocking_stdio import StdioServer
+from tests.support.messages import SUBSCRIPTION_ID, call, listen
+from tests.support.server_process import PROBES, ServerProcess
 
 pytestmark = [pytest.mark.process, pytest.mark.spec("2026-07-28/basic/transports/stdio#shutdown")]
 

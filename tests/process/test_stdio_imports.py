@@ -5,8 +5,8 @@ from typing import Final
 
 import pytest
 
-from tests.process.messages import call, request
-from tests.process.stdio_client import StdioServer
+from tests.support.blocking_stdio import StdioServer
+from tests.support.messages import call, request
 
 pytestmark = pytest.mark.process
 
@@ -21,8 +21,8 @@ HEAVY: Final = frozenset(
 
 def test_stdio_imports_nothing_that_it_does_not_use(tmp_path: Path) -> None:
     with StdioServer(directory=tmp_path) as server:
-        server.ask(request("server/discover", 1))
-        server.ask(request("tools/list", 2))
+        server.ask(request("server/discover"))
+        server.ask(request("tools/list", id=2))
         loaded = set(server.ask(call("loaded_modules", 3))["result"]["structuredContent"])
     assert {"mcp_runtime", "trio", "msgspec"} <= loaded
     assert loaded & HEAVY == set()

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.messages import call, request, text
-from tests.process.server_process import COMMAND, PROBES, ServerProcess
-from tests.process.stdio_client import StdioServer
-from tests.support.messages import Message, encode
+from tests.support.blocking_stdio import StdioServer
+from tests.support.messages import Message, call, encode, request, text
+from tests.support.server_process import COMMAND, PROBES, ServerProcess
 
 pytestmark = [pytest.mark.process, pytest.mark.spec("2026-07-28/basic/transports/stdio")]
 
@@ -73,7 +72,7 @@ def test_a_cancelled_call_stops_and_is_not_answered(tmp_path: Path) -> None:
 
 
 def _three_calls() -> list[Message]:
-    return [request("server/discover", 1), call("echo", 2, text="from a file"), call("block", 3, name="stuck")]
+    return [request("server/discover"), call("echo", 2, text="from a file"), call("block", 3, name="stuck")]
 
 
 def test_stdin_may_be_a_file(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import anyio
 
-from tests.replay.conversation import Conversation, Step, difference, filled
 from tests.replay.player import shown_of
+from tests.replay.replay_file import Conversation, Step, difference, filled
 from tests.support.messages import Message
 from tests.support.old_client import CHANGES, Arrival, OldClient, Sent
 from tests.support.old_http import SessionsClient

@@ -5,7 +5,7 @@ from typing import Any
 
 import anyio
 
-from tests.replay.conversation import Conversation, Step, difference, filled
+from tests.replay.replay_file import Conversation, Step, difference, filled
 from tests.support import official
 from tests.support.clients import Client, Opened
 from tests.support.http_client import HttpOpened

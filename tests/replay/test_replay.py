@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from mcp_runtime.config import BridgesConfig, Config
-from tests.replay.conversation import MODERN, REVISIONS, Conversation, Step, difference, read
 from tests.replay.old_player import OldPlayer
 from tests.replay.player import Player
+from tests.replay.replay_file import MODERN, REVISIONS, Conversation, Step, difference, read
 from tests.support.clocks import run
 from tests.support.fixture_plugin import bare_plugin, make_plugin
 from tests.support.old_wires import EVERY_OLD_WIRE, STDIO, OldLoopWire, backend_of, connect_old, kind_of

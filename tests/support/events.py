@@ -1,6 +1,7 @@
 """Server-sent events, read strictly. Rule: one event is one message on one `data:` line; comments are counted apart."""
 
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,3 +35,10 @@ class EventReader:
     def end(self) -> None:
         """The stream ended: nothing may be left half said."""
         assert not self._rest, f"a torn event: {self._rest!r}"
+
+
+def messages_in(lines: Iterable[str]) -> Iterator[Message]:
+    """The messages in the lines of a stream, each as soon as its line is there; anything else is left out."""
+    for line in lines:
+        if line.startswith("data:"):
+            yield json.loads(line.removeprefix("data:"))

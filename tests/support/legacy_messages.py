@@ -1,4 +1,4 @@
-"""Messages as clients from before 2026-07-28 write them, and the events they read.
+"""Messages as clients from before 2026-07-28 write them.
 
 Rule: plain dicts, written from the old specifications; nothing of the runtime is used to make them.
 """
@@ -56,30 +56,3 @@ def is_response_to(message: Any, id: Any) -> bool:
 def text_of(response: Message) -> str:
     """The text of a tool's result."""
     return "".join(block["text"] for block in response["result"]["content"])
-
-
-class Event(dict[str, str]):
-    """One server-sent event: its fields."""
-
-
-class EventFields:
-    """Server-sent events, read strictly into their fields; comments are counted apart."""
-
-    def __init__(self) -> None:
-        self.comments = 0
-        self._rest = ""
-
-    def feed(self, chunk: bytes) -> list[Event]:
-        """The events that `chunk` completes."""
-        *events, self._rest = (self._rest + chunk.decode()).replace("\r\n", "\n").split("\n\n")
-        return [found for event in events if (found := self._fields(event))]
-
-    def _fields(self, event: str) -> Event:
-        fields = Event()
-        for line in event.split("\n"):
-            name, _, value = line.partition(":")
-            if name:
-                assert name not in fields, event
-                fields[name] = value.removeprefix(" ")
-        self.comments += not fields
-        return fields

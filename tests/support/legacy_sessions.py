@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from typing import Any, Final
@@ -30,6 +30,7 @@ from tests.support.clocks import Backend, Clock, run
 from tests.support.fixture_plugin import make_plugin
 from tests.support.mailbox import Mailbox
 from tests.support.messages import Message, encode
+from tests.support.old_events import Event, OldEventReader
 from tests.support.quick_build import quick_build
 from tests.support.settings import settings
 from tests.support.wires import Journal, MakePlugin
@@ -70,60 +71,12 @@ class Ticking:
         return self.now
 
 
-@dataclass(frozen=True)
-class Event:
-    """One server-sent event; a part that it does not have is None."""
-
-    data: str | None = None
-    id: str | None = None
-    name: str | None = None
-    retry_ms: int | None = None
-
-    @property
-    def message(self) -> Message:
-        """The JSON-RPC message in it."""
-        message: Message = json.loads(self.data or "")
-        return message
-
-
-@dataclass
-class EventReader:
-    """Reads an event stream as browsers do. `comments` are counted."""
-
-    comments: int = 0
-    _rest: str = field(default="", repr=False)
-
-    def feed(self, chunk: bytes) -> list[Event]:
-        """The events that `chunk` completes."""
-        *blocks, self._rest = (self._rest + chunk.decode()).replace("\r\n", "\n").split("\n\n")
-        return [event for block in blocks if (event := self._event(block)) is not None]
-
-    def _event(self, block: str) -> Event | None:
-        fields: dict[str, str] = {}
-        for line in block.split("\n"):
-            name, _, value = line.partition(":")
-            if not name:
-                self.comments += 1
-                continue
-            assert name in {"id", "event", "data", "retry"}, block
-            assert name not in fields, f"twice in one event: {block!r}"
-            fields[name] = value.removeprefix(" ")
-        if not fields:
-            return None
-        retry = fields.get("retry")
-        return Event(fields.get("data"), fields.get("id"), fields.get("event"), None if retry is None else int(retry))
-
-    def end(self) -> None:
-        """The stream ended: nothing may be left half said."""
-        assert not self._rest, f"a torn event: {self._rest!r}"
-
-
 class Opened:
     """A request whose response is read as it comes."""
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
-        self.reader = EventReader()
+        self.reader = OldEventReader()
         self.events: list[Event] = []
         """Everything that came, in order."""
         self.pumped = anyio.Event()

@@ -34,8 +34,9 @@ from tests.support.asgi import Exchange, Response
 from tests.support.clocks import Backend, run
 from tests.support.fixture_plugin import make_plugin
 from tests.support.http_client import HttpClient, http_client
-from tests.support.legacy_messages import INITIALIZED, Event, EventFields, is_response_to, old, opening
+from tests.support.legacy_messages import INITIALIZED, is_response_to, old, opening
 from tests.support.messages import Message, encode
+from tests.support.old_events import Event, OldEventReader
 from tests.support.quick_build import quick_build
 from tests.support.settings import settings
 
@@ -206,29 +207,30 @@ class OldSseClient(OldClient):
 
     async def pump(self) -> None:
         """Read the stream to its end."""
-        fields = EventFields()
+        reader = OldEventReader()
         try:
             while True:
                 await self.reading.wait()
                 chunk = await self.stream.read()
                 if chunk is None:
                     break
-                for event in fields.feed(chunk):
+                for event in reader.feed(chunk):
                     self._event(event)
-                self.comments = fields.comments
+                self.comments = reader.comments
         finally:
             self.pumped.set()
 
     def _event(self, event: Event) -> None:
         if not self.endpoint:
-            assert event["event"] == "endpoint", event
-            self.endpoint = event["data"]
+            assert event.name == "endpoint", event
+            assert event.data is not None
+            self.endpoint = event.data
             found = urlsplit(urljoin(f"http://127.0.0.1:8000{self._path}", self.endpoint))
             self.messages_path, self.query = found.path, found.query
             self.receive({"endpoint": self.endpoint})
             return
-        assert event["event"] == "message", event
-        self.receive(json.loads(event["data"]))
+        assert event.name == "message", event
+        self.receive(event.message)
 
     async def post(self, body: object, *, query: str | None = None, **options: Any) -> Response:
         """POST a body; the HTTP response to it."""

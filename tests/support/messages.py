@@ -51,6 +51,16 @@ def request(
     return {"jsonrpc": "2.0", "id": id, "method": method, "params": own}
 
 
+def call(tool: str, request_id: Any = 1, *, meta: Message | None = None, **arguments: Any) -> Message:
+    """A tools/call; `meta` adds to its `_meta`, as it is."""
+    return request("tools/call", {"name": tool, "arguments": arguments}, id=request_id, extra_meta=meta)
+
+
+def listen(request_id: Any = "listening", **wanted: Any) -> Message:
+    """A subscriptions/listen; by default for changes of the tool list."""
+    return request("subscriptions/listen", {"notifications": wanted or {"toolsListChanged": True}}, id=request_id)
+
+
 def notification(method: str, params: Mapping[str, Any] | None = None) -> Message:
     """A notification."""
     return {"jsonrpc": "2.0", "method": method, "params": dict(params or {})}
@@ -74,6 +84,11 @@ def sampled(text: str) -> Message:
 def rooted(*uris: str) -> Message:
     """A ListRootsResult."""
     return {"roots": [{"uri": uri, "name": uri.rpartition("/")[2]} for uri in uris]}
+
+
+def text(response: Message) -> str:
+    """The text of a tool's result."""
+    return "".join(block["text"] for block in response["result"]["content"] if block["type"] == "text")
 
 
 def header_value(value: str) -> str:

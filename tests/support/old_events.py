@@ -1,24 +1,30 @@
 """Server-sent events with all that older revisions put into them. Rule: read strictly; a comment is no event."""
 
+import json
 from dataclasses import dataclass, field
-from typing import Final
 
-_FIELDS: Final = frozenset({"event", "data", "id", "retry"})
+from tests.support.messages import Message
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Event:
-    """One event. `retry_ms` and `id` are None where it has none; `data` is empty where it only primes the client."""
+    """One server-sent event; a part that it does not have is None."""
 
-    name: str = "message"
-    data: str = ""
+    data: str | None = None
     id: str | None = None
+    name: str | None = None
     retry_ms: int | None = None
+
+    @property
+    def message(self) -> Message:
+        """The JSON-RPC message in it."""
+        message: Message = json.loads(self.data or "")
+        return message
 
 
 @dataclass
 class OldEventReader:
-    """Feed it pieces of a stream; it gives the events that are complete."""
+    """A reader that is fed pieces of a stream, and gives the events that are complete. `comments` are counted."""
 
     comments: int = 0
     _rest: str = field(default="", repr=False)
@@ -29,21 +35,19 @@ class OldEventReader:
         return [event for block in blocks if (event := self._event(block)) is not None]
 
     def _event(self, block: str) -> Event | None:
-        lines = [line for line in block.split("\n") if not line.startswith(":")]
-        if not lines:
-            self.comments += 1
+        fields: dict[str, str] = {}
+        for line in block.split("\n"):
+            name, _, value = line.partition(":")
+            if not name:
+                self.comments += 1
+                continue
+            assert name in {"id", "event", "data", "retry"}, block
+            assert name not in fields, f"twice in one event: {block!r}"
+            fields[name] = value.removeprefix(" ")
+        if not fields:
             return None
-        parts = [line.partition(":") for line in lines]
-        fields = {name: value.removeprefix(" ") for name, _, value in parts}
-        assert len(fields) == len(lines), f"a field that comes twice: {block!r}"
-        assert fields.keys() <= _FIELDS, block
         retry = fields.get("retry")
-        return Event(
-            name=fields.get("event", "message"),
-            data=fields.get("data", ""),
-            id=fields.get("id"),
-            retry_ms=None if retry is None else int(retry),
-        )
+        return Event(fields.get("data"), fields.get("id"), fields.get("event"), None if retry is None else int(retry))
 
     def end(self) -> None:
         """The stream ended: nothing may be left half said."""

@@ -52,7 +52,7 @@ class SseClient(OldClient):
                 if event.name == "endpoint":
                     self.endpoint = event.data
                 else:
-                    self.arrive(json.loads(event.data))
+                    self.arrive(event.message)
             self._told.set()
         if stream.complete.is_set():
             reader.end()

@@ -17,8 +17,7 @@ from mcp_runtime.config.limits import Limits
 from mcp_runtime.core.calls.subscriptions import too_much_of
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, INVALID_PARAMS, PeerError
 from mcp_runtime.protocol.meta import LoggingLevel
-from mcp_runtime.state.errors import StateError
-from mcp_runtime.state.port import Store
+from mcp_runtime.state.port import StateError, Store
 from mcp_runtime.telemetry.log.log import get_logger
 
 _ATTEMPTS: Final = 16

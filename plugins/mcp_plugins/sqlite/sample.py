@@ -105,11 +105,23 @@ NOTES: Final = (
 
 
 def sample_path(environ: Mapping[str, str]) -> Path:
-    """The path of the sample database: `$XDG_STATE_HOME/mcp-runtime/sample.db`, else below `~/.local/state`."""
+    """The path of the sample database: `$XDG_STATE_HOME/mcp-runtime/sample.db`, else below `~/.local/state`.
+
+    Raises ValueError, as the settings do, where the user of the process has no home.
+    """
     state_home = environ.get("XDG_STATE_HOME", "")
     # The XDG specification tells programs to ignore a relative path in the variable.
-    base = Path(state_home) if Path(state_home).is_absolute() else Path.home() / ".local" / "state"
+    base = Path(state_home) if Path(state_home).is_absolute() else _home() / ".local" / "state"
     return base / "mcp-runtime" / "sample.db"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:  # HOME is not set, and no password database knows the user: so it is in many containers.
+        raise ValueError(
+            "database is not set, and there is no home directory for a sample; set database, or HOME or XDG_STATE_HOME"
+        ) from None
 
 
 def ensure_sample(path: Path) -> None:

@@ -5,9 +5,12 @@ Rule: every number that bounds a statement is a setting with its unit.
 The table `[plugin.sqlite]` of the configuration is converted into `SqliteSettings`.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from .sample import sample_path
 
 # What every SQLite file begins with, but for one that nothing was ever written to: that one is empty.
 MAGIC: Final = b"SQLite format 3\0"
@@ -39,7 +42,9 @@ class SqliteSettings:
     busy_timeout_s: float = 2.0
 
     def __post_init__(self) -> None:
-        if self.database is not None:
+        if self.database is None:
+            sample_path(os.environ)
+        else:
             _refuse_unusable(self.database)
         for key in ("max_rows", "query_time_limit_s", "max_result_bytes", "max_value_bytes", "max_memory_bytes"):
             if getattr(self, key) <= 0:

@@ -1,1 +1,1 @@
-"""Python and the event loop, as the runtime uses them. Rule: nothing here knows MCP."""
+"""The platform: what Python, the process and the event loop give us. Rule: nothing here knows MCP."""

@@ -1,4 +1,4 @@
-"""Libraries that only know asyncio, from handlers on any loop.
+"""The asyncio thread: a loop for libraries that know no other, whatever loop serves.
 
 Rule: one asyncio loop in one thread, for the whole process.
 

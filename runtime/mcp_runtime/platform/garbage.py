@@ -1,4 +1,4 @@
-"""What the garbage collector need not look at. Rule: once a process, when everything that stays for good is there.
+"""The garbage collector, kept away from what stays. Rule: once a process, when all that stays for good is there.
 
 Modules, schemas and plugins are most of a server's objects and never garbage. Looked through again and again while
 they come, they cost a start a twentieth of its time; left among the others, they make every full collection later a
@@ -24,8 +24,7 @@ def take_up_collections() -> None:
 def freeze_what_is_there() -> None:
     """Collect once more, and leave what is alive now out of collections from here on.
 
-    What a start has used and no longer needs goes back to the system, where the C library can do that (glibc): a third
-    of a MiB.
+    Memory that the start has freed goes back to the system, where the C library can do that (glibc): a third of a MiB.
     """
     gc.collect()
     gc.freeze()

@@ -1,4 +1,4 @@
-"""The home directory of whoever runs the process. Rule: there may be none, and that is a sentence.
+"""The home directory of the user that the process runs as. Rule: there may be none, and that is a ValueError.
 
 A container often runs under a user id that no password database knows.
 """

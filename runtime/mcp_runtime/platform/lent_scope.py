@@ -1,4 +1,4 @@
-"""The cancel scope that a connection lends to one request at a time. Rule: given back, it does nothing any more."""
+"""Lent scopes: a connection's cancel scope, lent to one request. Rule: given back, it does nothing any more."""
 
 import math
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""Cancel scopes and clock of the event loop at hand.
+"""The event loop at hand: its clock, and its cancel scopes.
 
 Rule: what every request pays for is the loop's own, without a wrapper, and which loop it is is found out once.
 

@@ -44,7 +44,7 @@ class AskedToEnd(KeyboardInterrupt):
 
 
 class Stage(Enum):
-    """What a signal meets."""
+    """A stage of the process, which decides what a signal does."""
 
     IMPORTING = "importing"
     KEEPING = "keeping"

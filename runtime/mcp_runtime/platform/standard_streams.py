@@ -94,7 +94,7 @@ def _write_unless_missing(write: "Callable[[ReadableBuffer], int]", data: "Reada
 
 
 class Output:
-    """What a command prints. It is told whether that arrived, once a process: by `unwritten`, at the end."""
+    """The standard output of a command. Whether it arrived is said once a process, at the end, by `unwritten`."""
 
     def __init__(self) -> None:
         self._raw: _Written | None = None

@@ -1,4 +1,4 @@
-"""Which version this is. Rule: written down once; the build reads it here, so nobody asks the installation for it."""
+"""The version of the runtime. Rule: written down once; the build reads it here, and nobody asks the installation."""
 
 from typing import Final
 

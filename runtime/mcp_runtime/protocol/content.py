@@ -1,4 +1,4 @@
-"""What results are made of: content blocks, resource contents, messages. Rule: the schema's names, Python's casing.
+"""Content: the blocks, resources and messages that results are made of. Rule: the schema's names, Python's casing.
 
 Attributes are snake_case and travel as camelCase; `bytes` travel as base64.
 Spec: 2026-07-28/schema
@@ -107,7 +107,7 @@ class ToolUseContent(Struct, frozen=True, omit_defaults=True, rename="camel", ta
 
 
 class ToolResultContent(Struct, frozen=True, omit_defaults=True, rename="camel", tag_field="type", tag="tool_result"):
-    """What a tool gave, told to a model. Spec: 2026-07-28/client/sampling#tool-result-messages"""
+    """A tool's result, told to a model. Spec: 2026-07-28/client/sampling#tool-result-messages"""
 
     tool_use_id: str
     content: list[ContentBlock]
@@ -143,7 +143,7 @@ class Root(Struct, frozen=True, omit_defaults=True, rename="camel"):
 
 
 class CreateMessageResult(Struct, frozen=True, omit_defaults=True, rename="camel"):
-    """What the client's model answered. Spec: 2026-07-28/client/sampling#creating-messages"""
+    """The answer of the client's model. Spec: 2026-07-28/client/sampling#creating-messages"""
 
     role: Role
     content: SamplingContent | list[SamplingContent]
@@ -159,7 +159,7 @@ class CreateMessageResult(Struct, frozen=True, omit_defaults=True, rename="camel
 
 
 class ElicitResult(Struct, frozen=True, omit_defaults=True, rename="camel"):
-    """What the user answered. Spec: 2026-07-28/client/elicitation#response-actions"""
+    """The user's answer to a question. Spec: 2026-07-28/client/elicitation#response-actions"""
 
     action: Literal["accept", "decline", "cancel"]
     content: dict[str, str | int | float | bool | list[str] | None] | UnsetType = UNSET

@@ -1,4 +1,4 @@
-"""Every error code the runtime can send. Rule: codes, HTTP statuses and their sources stand in one table, here.
+"""The error table: every code the runtime can send. Rule: codes, HTTP statuses and their sources stand here alone.
 
 Spec: 2026-07-28/basic#error-codes
 """
@@ -56,11 +56,13 @@ _RESERVED: Final = range(-32768, -31999)
 
 
 class PeerError(Exception):
-    """They broke it: the request cannot be served, and the peer gets a JSON-RPC error that says why.
+    """An error that the peer gets: they broke a rule, and a JSON-RPC error says which.
 
-    `code` is a JSON-RPC error code: one of the table above, or an application code outside -32768 to
-    -32000. `message` is one line for the peer. `data` is any JSON value. `retry_after_s`, in seconds,
-    becomes a `Retry-After` header where the transport has headers; `http_status` overrides the table's status.
+    - `code`: one of the codes of JSON-RPC and MCP, or an application's own outside -32768 to -32000.
+    - `message`: one line for the peer.
+    - `data`: any JSON value.
+    - `http_status`: in place of the code's own.
+    - `retry_after_s`: seconds; a `Retry-After` header where the transport has headers.
 
     Raises ValueError for a code that the specification reserves and does not define.
     Spec: 2026-07-28/basic#error-codes

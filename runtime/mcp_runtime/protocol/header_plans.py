@@ -1,4 +1,7 @@
-"""From a tool's input schema to its header plan. Rule: an annotation that breaks a constraint never gets registered.
+"""Header plans: which arguments of a tool travel in headers, too, read off its input schema.
+
+Rule: an annotation that breaks a constraint never gets registered.
+
 
 Spec: 2026-07-28/basic/transports/streamable-http#schema-extension
 """

@@ -1,4 +1,4 @@
-"""What kind of JSON a decoded value is. Rule: JSON is narrowed here, once, and typed from there on."""
+"""Type guards for decoded JSON: object or array. Rule: JSON is narrowed here, once, and typed from there on."""
 
 from typing import Any, TypeGuard
 

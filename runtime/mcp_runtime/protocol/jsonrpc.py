@@ -1,4 +1,4 @@
-"""Bytes to messages and back. Rule: one typed decode per message, and every failure is a PeerError with a code.
+"""JSON-RPC messages, decoded from bytes and encoded. Rule: one typed decode a message; a failure is a PeerError.
 
 Spec: 2026-07-28/basic#messages
 """

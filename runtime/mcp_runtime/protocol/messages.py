@@ -30,7 +30,7 @@ class PaginatedRequestParams(Struct, frozen=True):
 
 
 class CallToolRequestParams(Struct, frozen=True, rename="camel"):
-    """`arguments` stays undecoded: it is parsed once, by the tool's own model."""
+    """Params of `tools/call`. `arguments` stays undecoded: it is parsed once, by the tool's own model."""
 
     name: str
     arguments: Raw | UnsetType = UNSET
@@ -56,13 +56,13 @@ class GetPromptRequestParams(Struct, frozen=True, rename="camel"):
 
 
 class PromptReference(Struct, frozen=True, tag_field="type", tag="ref/prompt"):
-    """Points at a prompt by name."""
+    """A reference to a prompt, by name."""
 
     name: str
 
 
 class ResourceTemplateReference(Struct, frozen=True, tag_field="type", tag="ref/resource"):
-    """Points at a resource template by its URI template, or at a resource by its URI."""
+    """A reference to a resource template by its URI template, or to a resource by its URI."""
 
     uri: str
 
@@ -89,7 +89,7 @@ class CompleteRequestParams(Struct, frozen=True):
 
 
 class SubscriptionFilter(Struct, frozen=True, omit_defaults=True, rename="camel"):
-    """Which changes a listener wants. Spec: 2026-07-28/basic/patterns/subscriptions#notification-filter"""
+    """A filter of changes. Spec: 2026-07-28/basic/patterns/subscriptions#notification-filter"""
 
     tools_list_changed: bool = False
     prompts_list_changed: bool = False
@@ -112,7 +112,7 @@ class CancelledNotificationParams(Struct, frozen=True, omit_defaults=True, renam
 
 
 class ToolAnnotations(Struct, frozen=True, omit_defaults=True, rename="camel"):
-    """What a tool does to the world; hints, not promises. Spec: 2026-07-28/server/tools#tool"""
+    """Hints on what a tool does to the world; no promises. Spec: 2026-07-28/server/tools#tool"""
 
     title: str | UnsetType = UNSET
     read_only_hint: bool | UnsetType = UNSET
@@ -182,7 +182,7 @@ class Prompt(Struct, frozen=True, omit_defaults=True, rename="camel"):
 
 
 class Result(Struct, kw_only=True, rename="camel"):
-    """What every result carries. Mutable so that the dispatcher can stamp `meta` on it in the one place that does.
+    """The members of every result. Mutable so that the dispatcher can stamp `meta` on it in the one place that does.
 
     Spec: 2026-07-28/basic#result-responses
     """
@@ -202,7 +202,7 @@ class CacheableResult(Result, kw_only=True):
 
 
 class DiscoverResult(CacheableResult, kw_only=True):
-    """Who the server is and what it can do. Spec: 2026-07-28/server/discover#discoverresult"""
+    """The server: who it is, and what it can do. Spec: 2026-07-28/server/discover#discoverresult"""
 
     supported_versions: list[str]
     capabilities: dict[str, Any]
@@ -238,7 +238,7 @@ class ListPromptsResult(CacheableResult, kw_only=True):
 
 
 class CallToolResult(Result, kw_only=True):
-    """What a tool call gave. Spec: 2026-07-28/server/tools#tool-result"""
+    """The result of a tool call. Spec: 2026-07-28/server/tools#tool-result"""
 
     content: list[ContentBlock]
     structured_content: Any = UNSET
@@ -246,7 +246,7 @@ class CallToolResult(Result, kw_only=True):
 
 
 class ReadResourceResult(CacheableResult, kw_only=True):
-    """What a resource holds. Spec: 2026-07-28/server/resources#reading-resources"""
+    """The contents of a resource. Spec: 2026-07-28/server/resources#reading-resources"""
 
     contents: list[ResourceContents]
 
@@ -267,13 +267,13 @@ class Completion(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class CompleteResult(Result, kw_only=True):
-    """What an argument could be. Spec: 2026-07-28/server/utilities/completion#completeresult"""
+    """The completion of an argument. Spec: 2026-07-28/server/utilities/completion#completeresult"""
 
     completion: Completion
 
 
 class InputRequiredResult(Result, kw_only=True):
-    """What the server has to know first. Spec: 2026-07-28/basic/patterns/mrtr#inputrequiredresult"""
+    """An interim result: what the server has to know first. Spec: 2026-07-28/basic/patterns/mrtr#inputrequiredresult"""
 
     result_type: str = "input_required"
     input_requests: dict[str, Any] | UnsetType = UNSET

@@ -60,21 +60,21 @@ class Implementation(Struct, frozen=True, omit_defaults=True, rename="camel"):
 
 
 class SamplingCapability(Struct, frozen=True, omit_defaults=True):
-    """What of sampling a client can do."""
+    """The parts of sampling that a client can do."""
 
     context: dict[str, Any] | UnsetType = UNSET
     tools: dict[str, Any] | UnsetType = UNSET
 
 
 class ElicitationCapability(Struct, frozen=True, omit_defaults=True):
-    """Which modes of elicitation a client can do; neither named means form only."""
+    """The modes of elicitation that a client can do; neither named means form only."""
 
     form: dict[str, Any] | UnsetType = UNSET
     url: dict[str, Any] | UnsetType = UNSET
 
 
 class ClientCapabilities(Struct, frozen=True, omit_defaults=True):
-    """What the client declared for this one request."""
+    """The capabilities that a client declares for one request."""
 
     experimental: dict[str, dict[str, Any]] | UnsetType = UNSET
     roots: dict[str, Any] | UnsetType = UNSET
@@ -121,7 +121,7 @@ _MAX_TRACE_FIELD_CHARS: Final = 8192
 
 
 class MetaProbe(Struct, frozen=True):
-    """What could be read of a request's `_meta`: the object, or None and why, and the version in either case."""
+    """A reading of a request's `_meta`: the object, or None and why, and the version in either case."""
 
     meta: RequestMetaObject | None
     problem: str | None

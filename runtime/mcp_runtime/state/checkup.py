@@ -19,7 +19,7 @@ from typing import Final
 from msgspec import Struct
 
 from mcp_runtime.state import siblings
-from mcp_runtime.state.errors import StateError
+from mcp_runtime.state.port import StateError
 from mcp_runtime.state.siblings import LOCKS_AT, LOCKS_BYTES
 from mcp_runtime.state.sqlite_problems import DAMAGED, FORBIDDEN, blaming
 
@@ -31,23 +31,24 @@ _FLOCK: Final = "hhqqi4x"
 
 
 class KeptFile(Struct, frozen=True, kw_only=True):
-    """A file that the server keeps, and what there is to know of it without its code.
-
-    `application_id` None is not looked at. `counting` is a query for how many `counted` it has; `lost` says what goes
-    with the file. `reset_command` moves it aside.
-    """
+    """A file that the server keeps, and what there is to know of it without its code."""
 
     path: Path
     schema_version: int
     application_id: int | None
+    """None is not looked at."""
     counted: str
+    """The things in it, in the plural."""
     counting: str
+    """A query for how many of them there are."""
     lost: str
+    """What goes with the file."""
     reset_command: str
+    """The command that moves it aside."""
 
 
 class Checkup(Struct, frozen=True, kw_only=True):
-    """What was found: nothing but `siblings` where there is no file. `holder` is a process that has it open."""
+    """Findings of a checkup: nothing but `siblings` where there is no file. `holder` is a process that has it open."""
 
     bytes: int | None = None
     siblings: Sequence[tuple[str, int]] = ()

@@ -17,7 +17,7 @@ FILE_NAME: Final = "state.db"
 
 
 class Engine(Protocol):
-    """What an engine with something to open and close offers beside its port."""
+    """An engine that is opened and closed: the methods it has beside its port's."""
 
     async def open(self) -> None:
         """Open what is there. Raises StateError where it cannot be used."""
@@ -29,7 +29,7 @@ class Engine(Protocol):
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
-    """Where what outlives a request is kept: `durable` past a restart, `volatile` and `bus` with this process."""
+    """The stores and the bus of one process: `durable` outlives it, `volatile` and `bus` end with it."""
 
     durable: Store
     volatile: Store

@@ -1,4 +1,4 @@
-"""The state port in the memory of one process. Rule: bounded, and gone with the process.
+"""The memory engine: a store and a bus for one process. Rule: bounded, and gone with the process.
 
 Both belong to the event loop that uses them: no thread but its own may call them. Nothing here waits for anything but
 a reader for its next message, so each call is atomic among tasks.

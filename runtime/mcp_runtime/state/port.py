@@ -1,11 +1,16 @@
-"""The state port. Rule: whoever keeps something beyond a request keeps it through these two, and knows no engine.
+"""The state port: a store, a bus, and the error of kept state that cannot be used.
+
+Rule: whoever keeps something beyond a request keeps it through these two, and knows no engine.
 
 A Store holds small values under keys for a time; a Bus carries messages to whoever listens right now.
 """
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Protocol
+
+from mcp_runtime.config import ConfigError
 
 
 class Store(Protocol):
@@ -38,3 +43,17 @@ class Bus(Protocol):
     def subscribe(self, channel: str, *, max_pending: int) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """The channel's messages from the moment the block is entered on; at most `max_pending` wait to be read."""
         ...
+
+
+class StateError(ConfigError):
+    """The error of kept state that cannot be used: a full disk, a file that is damaged, locked or not ours.
+
+    As with every ConfigError, `problem` and `fix` are clauses without a full stop.
+    """
+
+    def __init__(self, path: Path, problem: str, fix: str) -> None:
+        super().__init__(str(path), "state.directory", problem, fix)
+
+
+class WouldWait(Exception):
+    """An engine's word that reading now would hold up the event loop; a thread may wait instead."""

@@ -1,4 +1,6 @@
-"""A Store that outlives its process, in one SQLite file. Rule: reads stay on the event loop, writes never block it.
+"""The SQLite engine: a store in one file, which outlives the process.
+
+Rule: reads stay on the event loop, writes never block it.
 
 A read is one indexed point query of a few microseconds: handing it to a thread would cost ten times as much.
 """
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import anyio
 from anyio import to_thread
 
-from mcp_runtime.state.errors import StateError, WouldWait
+from mcp_runtime.state.port import StateError, WouldWait
 from mcp_runtime.telemetry.log.log import get_logger
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from typing import Final
 
 from mcp_runtime.state import siblings
 from mcp_runtime.state import sqlite_place as place
-from mcp_runtime.state.errors import StateError, WouldWait
+from mcp_runtime.state.port import StateError, WouldWait
 from mcp_runtime.state.sqlite_problems import LOCKED, REPLACED, blaming, problem_of
 
 SCHEMA_VERSION: Final = 1

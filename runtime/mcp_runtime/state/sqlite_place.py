@@ -1,5 +1,6 @@
-"""The place of a SQLite file: which file is there, and whether anybody works with it. Rule: none that SQLite has open
-here is touched by anything but SQLite, or the system drops its locks.
+"""The place of a SQLite file: which file is there, and whether anybody works with it.
+
+Rule: what SQLite has open here is touched by SQLite alone, or the system drops its locks.
 """
 
 import os
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from mcp_runtime.state import siblings
-from mcp_runtime.state.errors import StateError
+from mcp_runtime.state.port import StateError
 
 Identity = tuple[int, int]
 """The device and inode of a file: what it is, whatever its name is meanwhile."""

@@ -1,4 +1,4 @@
-"""What SQLite's result codes mean to an operator. Rule: whatever is wrong with a file comes out as a StateError."""
+"""SQLite's failures, in an operator's words. Rule: whatever is wrong with a file comes out as a StateError."""
 
 import sqlite3
 from collections.abc import Generator, Mapping
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from mcp_runtime.state.errors import StateError
+from mcp_runtime.state.port import StateError
 from mcp_runtime.state.siblings import Unsound
 
 LOCKED: Final = (

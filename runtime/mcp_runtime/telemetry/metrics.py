@@ -1,4 +1,4 @@
-"""What is counted of the work. Rule: to count is arithmetic on numbers that are there; text is made when somebody asks.
+"""Metrics: the counts of the work. Rule: to count is arithmetic on numbers that are there; text is made when asked for.
 
 Whoever serves requests knows the port, `Meter`, alone. Labels come from fixed sets, so that no client can add a series:
 a method that nobody knows is "other".
@@ -40,7 +40,7 @@ DURATION_BUCKETS_S: Final = (
 
 
 class Meter(Protocol):
-    """Is told of requests and streams as they happen. Called on the event loop; never waits, never fails."""
+    """The port of metrics, told of requests and streams. Called on the event loop; never waits, never fails."""
 
     def request(  # noqa: PLR0917  # on every request, where keywords cost
         self,
@@ -64,9 +64,9 @@ class Meter(Protocol):
 
 
 class Family(msgspec.Struct, frozen=True, kw_only=True):
-    """Numbers under one name: `read` gives them by the values of `labels`, in their order, whenever somebody asks.
+    """Numbers under one name, which ends in "_total" for a counter, and has the unit in it.
 
-    The name of a counter ends in "_total"; units are in the name.
+    `read` gives them by the values of `labels`, in their order, whenever somebody asks.
     """
 
     name: str
@@ -77,14 +77,14 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Histogram(msgspec.Struct, kw_only=True):
-    """How many durations fell into each bucket, the last one for those past every bound; and their sum."""
+    """A histogram of durations: how many fell into each bucket, the last one past every bound; and their sum."""
 
     buckets: list[int] = msgspec.field(default_factory=lambda: [0] * (len(DURATION_BUCKETS_S) + 1))
     sum_s: float = 0.0
 
 
 class _Series(msgspec.Struct):
-    """Where one combination of labels is counted, found once."""
+    """The counts of one combination of labels, found once."""
 
     durations: Histogram
     count: int = 0

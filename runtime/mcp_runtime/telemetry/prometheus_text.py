@@ -18,7 +18,7 @@ _BOUNDS: Final = (*map(str, DURATION_BUCKETS_S), "+Inf")
 
 
 class PrometheusText:
-    """The text of `metrics`, and of the process."""
+    """The numbers of `metrics` and of the process, as text."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._registry = CollectorRegistry()

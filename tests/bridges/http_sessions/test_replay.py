@@ -21,7 +21,6 @@ from tests.support.legacy_sessions import (
     LOOPS,
     NEWEST,
     SESSION_REVISIONS,
-    Event,
     OldServer,
     Reply,
     Ticking,
@@ -31,6 +30,7 @@ from tests.support.legacy_sessions import (
     serving,
 )
 from tests.support.messages import accepted
+from tests.support.old_events import Event
 from tests.support.settings import settings
 
 

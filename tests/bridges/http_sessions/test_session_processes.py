@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from mcp_runtime.config import Config, StateConfig
 from mcp_runtime.state.engines import State, open_state
-from mcp_runtime.state.errors import StateError
 from mcp_runtime.state.memory import MemoryBus
+from mcp_runtime.state.port import StateError
 from tests.support.legacy_sessions import (
     SESSION_REVISIONS,
     OldClient,

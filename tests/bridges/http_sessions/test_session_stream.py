@@ -9,8 +9,8 @@ from msgspec.structs import replace
 from sse_starlette.sse import AppStatus
 
 from mcp_runtime.state.engines import State, open_state
-from mcp_runtime.state.errors import StateError
 from mcp_runtime.state.memory import MemoryBus, MemoryStore
+from mcp_runtime.state.port import StateError
 from tests.support.clocks import run
 from tests.support.legacy_sessions import (
     NEWEST,

@@ -13,8 +13,8 @@ from mcp_bridges.sessions.session_state import UNCHANGED, SessionState, SessionS
 from mcp_runtime.config.limits import Limits
 from mcp_runtime.protocol.errors import PeerError
 from mcp_runtime.state.engines import open_state
-from mcp_runtime.state.errors import StateError
 from mcp_runtime.state.memory import MemoryStore
+from mcp_runtime.state.port import StateError
 from tests.support.captured_log import Events, captured_log
 from tests.support.clocks import run
 from tests.support.legacy_sessions import (

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from tests.clients.legacy.clients import CLIENTS, LegacyClient
 from tests.clients.legacy.programs import PLUGINS, STDIO_LOG, Target, command_of, finish, start
-from tests.process.server_process import ServerProcess
+from tests.support.server_process import ServerProcess
 
 AT_ONCE: Final = 4
 """More than the cores of a small machine: clients also wait, for pauses that tools make."""

@@ -14,10 +14,10 @@ from typing import Any, Final
 
 import pytest
 
-from tests.clients.conversation import PLUGIN, TIME_LIMIT_S
 from tests.clients.legacy.clients import LegacyClient
 from tests.clients.node_programs import NodePrograms, node_programs
-from tests.process.server_process import COMMAND, clean_environment
+from tests.clients.transcripts import PLUGIN, TIME_LIMIT_S
+from tests.support.server_process import COMMAND, clean_environment
 
 HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parents[2]

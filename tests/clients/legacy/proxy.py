@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.process.server_process import PATIENCE_S
+from tests.support.server_process import PATIENCE_S
 
 SERVED_BY: Final = "x-served-by"
 """The response header that says which process answered, as HOST:PORT."""

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import httpx
 
-from tests.process.server_process import PATIENCE_S
+from tests.support.server_process import PATIENCE_S
 
 REVISION: Final = "2025-06-18"
 ACCEPT: Final = "application/json, text/event-stream"

@@ -7,13 +7,13 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from tests.clients.conversation import PLUGIN
 from tests.clients.legacy.clients import CLIENTS, LegacyClient
 from tests.clients.legacy.programs import Target, command_of, start
 from tests.clients.legacy.raw_client import answer, call, http_client, opened
-from tests.process.messages import call as modern_call
-from tests.process.server_process import ServerProcess
+from tests.clients.transcripts import PLUGIN
+from tests.support.messages import call as modern_call
 from tests.support.messages import headers_for
+from tests.support.server_process import ServerProcess
 
 pytestmark = pytest.mark.clients
 

@@ -7,11 +7,11 @@ from typing import Final
 
 import pytest
 
-from tests.clients.conversation import PLUGIN
 from tests.clients.inspector import OK, RPC_ERROR, TOOL_ERROR, Outcome, inspect
 from tests.clients.legacy.clients import INSPECTOR_ERAS
 from tests.clients.node_programs import node_programs
-from tests.process.server_process import COMMAND, ServerProcess
+from tests.clients.transcripts import PLUGIN
+from tests.support.server_process import COMMAND, ServerProcess
 
 pytestmark = pytest.mark.clients
 

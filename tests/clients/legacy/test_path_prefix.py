@@ -8,7 +8,7 @@ import pytest
 from tests.clients.legacy.clients import CLIENTS, LegacyClient
 from tests.clients.legacy.programs import PLUGINS, Target, command_of, finish, start
 from tests.clients.legacy.proxy import RoundRobin, nginx
-from tests.process.server_process import ServerProcess
+from tests.support.server_process import ServerProcess
 
 pytestmark = pytest.mark.clients
 

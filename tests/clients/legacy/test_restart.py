@@ -6,11 +6,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.clients.conversation import PLUGIN
 from tests.clients.legacy.clients import CLIENTS, LegacyClient
 from tests.clients.legacy.programs import PLUGINS, Target, command_of, finish, start
 from tests.clients.legacy.raw_client import call, http_client, messages, opened, request
-from tests.process.server_process import ServerProcess
+from tests.clients.transcripts import PLUGIN
+from tests.support.server_process import ServerProcess
 
 pytestmark = pytest.mark.clients
 

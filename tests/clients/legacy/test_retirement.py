@@ -9,12 +9,11 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from tests.clients.conversation import PLUGIN
 from tests.clients.legacy.clients import CLIENTS, LegacyClient
 from tests.clients.legacy.programs import Target, command_of, finish, start
-from tests.process.messages import call
-from tests.process.server_process import ServerProcess
-from tests.support.messages import headers_for
+from tests.clients.transcripts import PLUGIN
+from tests.support.messages import call, headers_for
+from tests.support.server_process import ServerProcess
 
 pytestmark = pytest.mark.clients
 

@@ -19,9 +19,9 @@ from tests.clients.legacy.raw_client import (
     opened,
     request,
 )
-from tests.process.messages import request as modern
-from tests.process.server_process import ServerProcess
-from tests.process.stdio_client import StdioServer
+from tests.support.blocking_stdio import StdioServer
+from tests.support.messages import request as modern
+from tests.support.server_process import ServerProcess
 
 pytestmark = pytest.mark.clients
 
@@ -78,7 +78,7 @@ def test_a_second_session_on_one_connection_is_served_and_the_first_hears_nothin
 
 def test_a_client_that_probes_for_2026_on_stdio_may_still_send_initialize(tmp_path: Path) -> None:
     with StdioServer(*PLUGINS, directory=tmp_path) as server:
-        assert "2026-07-28" in server.ask(modern("server/discover", "probe"))["result"]["supportedVersions"]
+        assert "2026-07-28" in server.ask(modern("server/discover", id="probe"))["result"]["supportedVersions"]
         opened = server.ask(initialize())
         assert opened["result"]["protocolVersion"] == REVISION
         server.send({"jsonrpc": "2.0", "method": "notifications/initialized"})

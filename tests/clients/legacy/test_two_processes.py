@@ -10,12 +10,12 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from tests.clients.conversation import PLUGIN
 from tests.clients.legacy.clients import CLIENTS, LegacyClient
 from tests.clients.legacy.programs import Target, command_of, finish, start
 from tests.clients.legacy.proxy import SERVED_BY, RoundRobin, nginx
 from tests.clients.legacy.raw_client import ACCEPT, answer, call, http_client, opened, request
-from tests.process.server_process import ServerProcess
+from tests.clients.transcripts import PLUGIN
+from tests.support.server_process import ServerProcess
 
 pytestmark = pytest.mark.clients
 

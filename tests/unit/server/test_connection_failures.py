@@ -9,8 +9,8 @@ from hyperframe.frame import SettingsFrame, WindowUpdateFrame
 from starlette.types import Receive, Scope, Send
 
 from mcp_runtime.server.failures import ConnectionFailures, split
-from tests.process.raw_http2 import PREFACE, get, headers
 from tests.support.captured_log import captured_log
+from tests.support.raw_http2 import PREFACE, get, headers
 from tests.unit.server.http1.http1_server import PARSERS, PATIENCE_S, Parser, reply, serving, whole_body
 
 

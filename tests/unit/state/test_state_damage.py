@@ -14,7 +14,7 @@ from mcp_bridges.deprecation.ledger.schema import LedgerUnusable
 from mcp_bridges.deprecation.reports.evidence import read_evidence
 from mcp_runtime.cli.main import main
 from mcp_runtime.state import siblings
-from mcp_runtime.state.errors import StateError
+from mcp_runtime.state.port import StateError
 from tests.bridges.deprecation.ledgers import START, Clock, Log, client, sighting
 from tests.support.state_files import get, put
 

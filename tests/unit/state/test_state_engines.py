@@ -9,8 +9,8 @@ import pytest
 
 from mcp_runtime.config import Config, ConfigError, Limits, StateConfig, load_config
 from mcp_runtime.state.engines import FILE_NAME, State, open_state
-from mcp_runtime.state.errors import StateError
 from mcp_runtime.state.memory import MemoryBus, MemoryStore
+from mcp_runtime.state.port import StateError
 from mcp_runtime.state.sqlite import SqliteStore
 
 

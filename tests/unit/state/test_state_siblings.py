@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from mcp_runtime.state import siblings
-from mcp_runtime.state.errors import StateError
+from mcp_runtime.state.port import StateError
 from mcp_runtime.state.sqlite import SqliteStore
 from mcp_runtime.state.sqlite_file import is_sound
 from tests.bridges.deprecation.ledgers import Log

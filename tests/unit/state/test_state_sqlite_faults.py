@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mcp_runtime.state import sqlite_file
-from mcp_runtime.state.errors import StateError
+from mcp_runtime.state.port import StateError
 from mcp_runtime.state.sqlite import SqliteStore
 from tests.support.state_files import FILE, connected, put, using, value_of
 

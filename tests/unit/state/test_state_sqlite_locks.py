@@ -14,7 +14,7 @@ import anyio.lowlevel
 import pytest
 from anyio import to_thread
 
-from mcp_runtime.state.errors import StateError
+from mcp_runtime.state.port import StateError
 from mcp_runtime.state.sqlite import SqliteStore
 from tests.support.clocks import Backend
 from tests.support.state_files import FILE, connected, put, using

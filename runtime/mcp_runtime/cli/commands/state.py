@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> ExitCode:
     """Do what the subcommand says. Raises ConfigError."""
-    from mcp_runtime.state.errors import StateError
+    from mcp_runtime.state.port import StateError
 
     config = load_from(args)
     try:
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> ExitCode:
 
 def _check(_: argparse.Namespace, config: "Config") -> ExitCode:
     from mcp_runtime.state.checkup import look_at
-    from mcp_runtime.state.errors import StateError
+    from mcp_runtime.state.port import StateError
 
     code = ExitCode.OK
     if config.state.engine == "memory":

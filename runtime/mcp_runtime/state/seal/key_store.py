@@ -1,4 +1,4 @@
-"""Where seal keys come from: the configuration, else a file of our own.
+"""The key store of the seal: keys of the configuration, else of a file of our own.
 
 Rule: a restarted server opens what it sealed.
 """

@@ -104,7 +104,7 @@ class _Log:
 
 
 class _LoggerToBe:
-    """Stands for a structlog logger until there is something to write."""
+    """A stand-in for a structlog logger until there is something to write."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -117,7 +117,7 @@ class _LoggerToBe:
 
 
 def _ignore(event: object = None, /, *args: object, **fields: object) -> None:
-    """What a log method below the level does."""
+    """A log method below the level."""
 
 
 class _StdlibHandler(logging.Handler):
@@ -133,7 +133,7 @@ class _StdlibHandler(logging.Handler):
 def _message_of(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
-    except BaseException as error:  # what is put into the text is a plugin's; as in log_rendering.py
+    except BaseException as error:  # what is put into the text is a plugin's; as in rendering.py
         from mcp_runtime.platform.interruptions import is_ctrl_c
 
         if is_ctrl_c(error):

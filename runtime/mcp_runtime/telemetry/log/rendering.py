@@ -1,4 +1,4 @@
-"""From an event to a line on standard error. Rule: only this file imports structlog when the program starts to log."""
+"""The renderer of the log: an event as a line. Rule: only this file imports structlog when something is logged."""
 
 import json
 import re
@@ -124,7 +124,7 @@ class _Lines:
 
 
 class _LineLogger:
-    """What structlog calls last, with the rendered line, by the name of the level."""
+    """The innermost logger: structlog calls it with the rendered line, by the name of the level."""
 
     def __init__(self, lines: _Lines, name: str) -> None:
         self._lines = lines

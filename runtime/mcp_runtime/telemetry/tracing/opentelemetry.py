@@ -22,7 +22,7 @@ _NAME_OF: Final = MappingProxyType({"tools/call": "gen_ai.tool.name", "prompts/g
 
 
 class OpenTelemetryTracer:
-    """Makes spans of kind SERVER with the provider that the process has set; without one nothing is recorded."""
+    """A tracer of spans of kind SERVER, by the provider that the process has set; without one nothing is recorded."""
 
     def __init__(self, provider: trace.TracerProvider | None = None) -> None:
         self._tracer = trace.get_tracer("mcp_runtime", tracer_provider=provider)

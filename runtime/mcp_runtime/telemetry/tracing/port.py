@@ -1,4 +1,4 @@
-"""The port of tracing: what a span says of its request. Rule: it costs nothing; OpenTelemetry is one way to fill it.
+"""The port of tracing: a tracer and its spans. Rule: it costs nothing; OpenTelemetry is one way to fill it.
 
 Spec: 2026-07-28/basic#meta (OpenTelemetry trace context)
 """
@@ -16,21 +16,22 @@ NO_TRACE: Final = TraceContext()
 
 
 class TracedRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What a span says of its request.
-
-    `name` is the tool's or prompt's, `uri` the resource's. `meta` is the trace context of the message, `http` the one
-    in the headers of the HTTP request that brought it; `peer` is a network address.
-    """
+    """A request, as far as its span tells of it."""
 
     method: str
     request_id: RequestId | None
     revision: str
     transport: TransportName
     name: str | None = None
+    """Of the tool or prompt."""
     uri: str | None = None
+    """Of the resource."""
     peer: str | None = None
+    """The client's network address."""
     meta: TraceContext = NO_TRACE
+    """The trace context of the message."""
     http: TraceContext = NO_TRACE
+    """The one in the headers of the HTTP request that brought it."""
 
 
 class RequestSpan(Protocol):
@@ -50,7 +51,7 @@ class RequestSpan(Protocol):
 
 
 class Tracer(Protocol):
-    """Makes spans."""
+    """A maker of spans."""
 
     def request(self, request: TracedRequest) -> AbstractContextManager[RequestSpan]:
         """A span around the block, current in it: what the handler traces becomes its child."""

@@ -19,7 +19,7 @@ from mcp_runtime.server.http.accepting import serve_listeners
 from mcp_runtime.server.http.connections import Connections
 from mcp_runtime.server.http.sockets import open_listeners
 from mcp_runtime.server.http1 import connection
-from tests.process.certificates import Certificates, make_certificates
+from tests.support.certificates import Certificates, make_certificates
 from tests.unit.server.http1.http1_server import PARSERS, PATIENCE_S, Parser, Peer, echo, reply, serving, whole_body
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"

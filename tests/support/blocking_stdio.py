@@ -1,4 +1,8 @@
-"""The client's end of a server on pipes. Rule: every read has a deadline."""
+"""A client over stdio for a server that is a process: it starts it on pipes. Rule: every read has a deadline.
+
+It blocks, as `blocking_http.py` does. The client of `stdio_client.py` has the transport in this process, on streams in
+memory.
+"""
 
 import json
 import os
@@ -9,8 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
-from tests.process.server_process import PATIENCE_S, PROBES, ServerProcess
 from tests.support.messages import Message, encode
+from tests.support.server_process import PATIENCE_S, PROBES, ServerProcess
 
 
 class StdioServer(ServerProcess):

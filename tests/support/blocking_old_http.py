@@ -1,4 +1,4 @@
-"""Old clients over HTTP as they connect to a process: a session of 2025-06-18, and HTTP+SSE of 2024-11-05.
+"""Old clients over HTTP for a server that is a process: a session of 2025-06-18, and HTTP+SSE of 2024-11-05.
 
 Rule: each request has a connection of its own, which is closed with the client.
 """
@@ -10,7 +10,7 @@ from http.client import HTTPResponse
 from types import TracebackType
 from typing import Final, Self
 
-from tests.process.http_client import Connection
+from tests.support.blocking_http import Connection
 from tests.support.messages import Message, encode
 
 _ACCEPT: Final = {"content-type": "application/json", "accept": "application/json, text/event-stream"}

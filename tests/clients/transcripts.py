@@ -1,4 +1,4 @@
-"""What every client is asked to do, and how a test starts it. Rule: a client is a process that prints one JSON object.
+"""Transcripts of foreign clients, and how one is started. Rule: a client is a process that prints one JSON object.
 
 A client script gets its target as JSON in its first argument: "url", or "command", "arguments" and "environment"; and
 the "mode" to find out the revision by. It does what `Transcript` has a key for, prints "listening" once its last
@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypedDict
 
-from tests.process.server_process import COMMAND, ServerProcess, clean_environment
+from tests.support.server_process import COMMAND, ServerProcess, clean_environment
 
 PLUGIN: Final = "mcp_plugins.everything"
 TIME_LIMIT_S: Final = 40.0

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import IO, Any, Final, Self
 
 COMMAND: Final = str(Path(sys.executable).with_name("mcp-runtime"))
-PROBES: Final = str(Path(__file__).with_name("plugins") / "probes.py")
+PROBES: Final = str(Path(__file__).parents[1] / "process" / "plugins" / "probes.py")
 PATIENCE_S: Final = 20.0
 """How long something may take that takes a fraction of a second on an idle machine."""
 

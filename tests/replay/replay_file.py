@@ -1,4 +1,4 @@
-"""Conversations as they are written: the lines of a replay file, and whether a message is what a line says."""
+"""Conversations in replay files: the lines of a file, and whether a message is what a line says."""
 
 import json
 import tomllib

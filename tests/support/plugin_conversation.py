@@ -1,4 +1,4 @@
-"""A conversation with one plugin in process. Rule: every result is checked against the official models."""
+"""A conversation with one plugin, in process, without a wire. Rule: every result is checked against the official models."""
 
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable

@@ -1,4 +1,4 @@
-"""An HTTP/2 client of one connection that shows every frame's event. Rule: every wait has a deadline."""
+"""A client over one HTTP/2 connection to a process, which shows every frame's event. Rule: every wait has a deadline."""
 
 import json
 import socket
@@ -13,9 +13,9 @@ import h2.config
 import h2.connection
 import h2.events
 
-from tests.process.messages import events
-from tests.process.server_process import PATIENCE_S
+from tests.support.events import messages_in
 from tests.support.messages import Message, encode, headers_for
+from tests.support.server_process import PATIENCE_S
 
 _CANCEL: Final = 8
 """The error code of a client that lost interest. RFC 9113, section 7."""
@@ -107,7 +107,7 @@ class Http2Connection:
 
     def _events(self, stream: int) -> list[Message]:
         lines = self._body(stream).decode().split("\n")
-        return list(events(lines[:-1]))
+        return list(messages_in(lines[:-1]))
 
     def _body(self, stream: int) -> bytes:
         return b"".join(event.data for event in self._of(stream) if isinstance(event, h2.events.DataReceived))

@@ -14,7 +14,7 @@ from h2.errors import ErrorCodes
 from hpack import Decoder, Encoder
 from hyperframe.frame import DataFrame, Frame, GoAwayFrame, HeadersFrame, RstStreamFrame, SettingsFrame
 
-from tests.process.server_process import PATIENCE_S
+from tests.support.server_process import PATIENCE_S
 
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + SettingsFrame(0).serialize()
 Field = tuple[bytes, bytes]

@@ -1,4 +1,8 @@
-"""An HTTP/1.1 client that sends now and reads when it is asked to. Rule: every wait has a deadline."""
+"""A client over HTTP/1.1 for a server that is a process. Rule: every wait has a deadline.
+
+It blocks on its socket and reads when it is asked to, so that a test decides what is under way. The client of
+`http_client.py` is none of that: it calls the application in this process, in virtual time.
+"""
 
 import http.client
 import json
@@ -10,9 +14,9 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-from tests.process.messages import events
-from tests.process.server_process import PATIENCE_S
+from tests.support.events import messages_in
 from tests.support.messages import Message, encode, headers_for
+from tests.support.server_process import PATIENCE_S
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -71,7 +75,7 @@ class Connection:
         """The messages of the response as they arrive: one of JSON, any number of an event stream."""
         response = self._response or self.response()
         if response.headers.get_content_type() == "text/event-stream":
-            yield from events(line.decode() for line in iter(response.readline, b""))
+            yield from messages_in(line.decode() for line in iter(response.readline, b""))
             return
         body = response.read()
         assert response.headers.get_content_type() == "application/json", (response.status, body)
