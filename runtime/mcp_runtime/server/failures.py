@@ -15,6 +15,15 @@ from mcp_runtime.telemetry.log.log import get_logger
 
 GONE: Final = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
 """Errors that say that a client has left."""
+
+
+class ClientLeftError(ConnectionResetError):
+    """Raised out of `send` where the client has left: an application that lets it through has done nothing wrong."""
+
+    def __init__(self) -> None:
+        super().__init__("the client has left")
+
+
 _PASSES: Final = (trio.Cancelled, KeyboardInterrupt, GeneratorExit)
 """Exceptions that are not the connection's own: trio's, and the end of the process."""
 _EVENTS: Final = 5

@@ -52,6 +52,29 @@ async def test_one_that_fails_is_closed_and_logged_once_and_no_other_notices(par
     assert event["at"].startswith("server/test_connection_failures.py:")
 
 
+async def test_an_application_that_lets_through_that_its_client_has_left_did_nothing_wrong() -> None:
+    ended = trio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await whole_body(receive)
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            while True:
+                await send({"type": "http.response.body", "body": bytes(1_000_000), "more_body": True})
+        finally:
+            ended.set()
+
+    with captured_log() as events:
+        async with serving(app, parser="httptools") as server:
+            async with server.peer() as peer:
+                await peer.send(GET)
+                assert await peer.more()
+            with trio.fail_after(PATIENCE_S):
+                await ended.wait()
+            await trio.testing.wait_all_tasks_blocked()
+    assert events() == []
+
+
 async def test_it_is_not_held_by_a_task_that_waits_for_its_client_to_read(parser: Parser) -> None:
     ended = trio.Event()
 

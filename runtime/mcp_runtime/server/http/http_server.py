@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mcp_runtime.config import HttpConfig
 from mcp_runtime.config.limits import Limits
+from mcp_runtime.server.failures import ClientLeftError
 from mcp_runtime.server.http.accepting import serve_listeners
 from mcp_runtime.server.http.connections import Connections
 from mcp_runtime.server.http.sockets import Listener
@@ -76,7 +77,7 @@ def _telling(send: Send) -> Send:
         try:
             await send(message)
         except (trio.BusyResourceError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            raise ConnectionResetError("the client has left") from error
+            raise ClientLeftError from error
 
     return telling
 

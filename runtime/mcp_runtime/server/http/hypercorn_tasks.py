@@ -17,7 +17,7 @@ from hypercorn.config import Config as HypercornConfig
 from hypercorn.trio.task_group import TaskGroup
 from starlette.types import Message
 
-from mcp_runtime.server.failures import split
+from mcp_runtime.server.failures import ClientLeftError, split
 
 _WAITING_MESSAGES: Final = 10
 """For an application over HTTP/1.1, as Hypercorn has it. Over HTTP/2 the window of its stream bounds them."""
@@ -105,7 +105,7 @@ async def _run(app: Any, config: HypercornConfig, scope: Any, inbox: Inbox, send
         await app(scope, inbox.receive, send)
     except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001  # of an application: it is to answer 500
         _, passes = split(error)
-        if passes is not error:
+        if passes is not error and not isinstance(error, ClientLeftError):
             await config.log.exception("Error in ASGI Framework")
         if passes is not None:
             raise passes from None

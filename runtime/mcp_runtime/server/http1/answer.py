@@ -14,6 +14,7 @@ import trio
 from msgspec import Struct
 from starlette.types import Message
 
+from mcp_runtime.server.failures import ClientLeftError
 from mcp_runtime.server.http1.answer_head import AnswerHead, answer_head, length_of
 from mcp_runtime.server.http1.request_body import RequestBody
 from mcp_runtime.server.http1.request_head import RequestHead
@@ -154,7 +155,7 @@ class Http1Answer(Struct, eq=False):
 
     def _check_client(self) -> None:
         if self._wire.is_gone or self.state is _BROKEN:
-            raise ConnectionResetError("the client has left")
+            raise ClientLeftError
 
     def _start(self, status: int, headers: Iterable[Iterable[bytes]]) -> bool:
         """Make the head. Whether it is to go out at once."""

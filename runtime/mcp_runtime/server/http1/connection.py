@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Scope
 
 from mcp_runtime.config.limits import Limits
 from mcp_runtime.platform.lent_scope import LentScope
-from mcp_runtime.server.failures import GONE
+from mcp_runtime.server.failures import GONE, ClientLeftError
 from mcp_runtime.server.http1.answer import answer_to
 from mcp_runtime.server.http1.answer_head import status_line
 from mcp_runtime.server.http1.exchange import Http1Exchange, scope_of
@@ -232,7 +232,8 @@ class Connection:
                 if lent.conclude is not None and self._scope.cancel_called:
                     self._cut_off = _CutOff(lent.conclude, scope, exchange, began)
                 raise
-            await self.server.config.log.exception("Error in ASGI Framework")
+            if not isinstance(error, ClientLeftError):
+                await self.server.config.log.exception("Error in ASGI Framework")
         finally:
             if lent.scope is not None:
                 lent.end()

@@ -10,7 +10,7 @@ from typing import Final
 
 import trio
 
-from mcp_runtime.server.failures import GONE
+from mcp_runtime.server.failures import GONE, ClientLeftError
 from mcp_runtime.server.http1.request_head import EMPTY_LINE
 
 READ_BYTES: Final = 65_536
@@ -96,7 +96,7 @@ class Wire:
             sent = 0
         except GONE as error:
             self.is_gone = True
-            raise ConnectionResetError("the client has left") from error
+            raise ClientLeftError from error
         if sent == len(data):
             return None
         self.unsent = memoryview(data)[sent:]
@@ -121,7 +121,7 @@ class Wire:
                     await self._flush()
         except GONE as error:
             self.is_gone = True
-            raise ConnectionResetError("the client has left") from error
+            raise ClientLeftError from error
 
     async def _flush(self) -> None:
         while self.unsent is not None:
