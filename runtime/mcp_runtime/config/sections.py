@@ -224,6 +224,9 @@ class StateConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     engine: Annotated[Literal["sqlite", "memory"], Meta(description="Where what must survive a restart is kept.")] = (
         "sqlite"
     )
+    busy_timeout_s: Annotated[
+        float, Meta(gt=0, description="How long a request may wait while another process has the state's file locked.")
+    ] = 5.0
 
 
 class DeprecationConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -61,7 +61,11 @@ def open_state(config: Config) -> State:
     if config.state.engine == "memory":
         return State(durable=_memory_store(config), volatile=volatile, bus=bus)
     directory = Path(config.state.directory) if config.state.directory else default_state_directory(os.environ)
-    durable = SqliteStore(directory / FILE_NAME, max_entries=config.limits.max_state_entries)
+    durable = SqliteStore(
+        directory / FILE_NAME,
+        max_entries=config.limits.max_state_entries,
+        busy_timeout_s=config.state.busy_timeout_s,
+    )
     return State(durable=durable, volatile=volatile, bus=bus, engine=durable)
 
 

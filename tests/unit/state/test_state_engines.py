@@ -1,11 +1,14 @@
 """The configuration chooses the engines; what they open is opened and closed with the process's own block."""
 
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
 from mcp_runtime.config import Config, ConfigError, Limits, StateConfig, load_config
 from mcp_runtime.state.engines import FILE_NAME, State, open_state
@@ -86,6 +89,17 @@ async def test_the_bounds_are_those_of_the_limits(tmp_path: Path) -> None:
                 assert [await store.get(key) for key in "abc"] == [None, b"1", b"1"]
             await kept.volatile.put("d", b"x" * 1023, ttl_s=600)
             assert [await kept.volatile.get(key) for key in "bcd"] == [None, None, b"x" * 1023]
+
+
+async def test_how_long_a_request_waits_for_a_locked_file_is_a_key_of_the_configuration(tmp_path: Path) -> None:
+    kept = state(tmp_path, busy_timeout_s=0.05)
+    async with kept.running():
+        await kept.durable.put("a", b"1", ttl_s=600)
+        with closing(sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with trio.fail_after(4), pytest.raises(StateError, match="another process keeps it locked"):
+                await kept.durable.put("a", b"2", ttl_s=600)
+        await kept.durable.put("a", b"3", ttl_s=600)
 
 
 async def test_without_a_directory_of_its_own_the_file_is_where_programs_keep_their_state(
