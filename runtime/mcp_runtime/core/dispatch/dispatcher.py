@@ -71,8 +71,14 @@ class Dispatcher:
 
     async def dispatch_within(self, scope: AbstractContextManager[object, bool], call: Call) -> Answer | None:
         """`dispatch` in `scope`, in which the call is cut off, and the answer where it was."""
-        with scope:
-            return await self.dispatch(call)
+        try:
+            with scope:
+                return await self.dispatch(call)
+        except BaseException as error:  # a handler may leave a scope of its own open in this one
+            if _passes(error):
+                raise
+            problem = error
+            return self._concluded(call, lambda: self._incident(call, problem))
         return self.cut_off(call)
 
     @property
@@ -156,8 +162,11 @@ class Dispatcher:
 
     def cut_off(self, call: Call) -> Answer | None:
         """What `dispatch` would have answered, had the call not been cut off in the scope around that."""
+        return self._concluded(call, lambda: self._cut_off(call))
+
+    def _concluded(self, call: Call, outcome: Callable[[], Result]) -> Answer | None:
         try:
-            return self._answer(call, self._cut_off(call))
+            return self._answer(call, outcome())
         except PeerError as error:
             return self._refuse(call, error)
         except _AbandonedError:

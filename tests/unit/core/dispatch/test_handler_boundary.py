@@ -538,3 +538,23 @@ async def test_ctrl_c_passes_while_an_event_is_written(where: str, log: Events) 
     with pytest.raises(KeyboardInterrupt):
         await serving(tool).tool("tool")
     assert log() == []
+
+
+# Scopes that a handler leaves open
+
+
+async def leaves_a_scope_open() -> str:
+    trio.CancelScope().__enter__()
+    return "x"
+
+
+async def test_a_scope_that_is_left_open_ends_the_call_of_its_tool() -> None:
+    client = serving(leaves_a_scope_open)
+    assert INCIDENT.fullmatch(text_of(await client.tool("tool")))
+
+
+async def test_a_scope_that_is_left_open_ends_the_call_of_its_prompt() -> None:
+    plugin = Plugin("demo")
+    plugin.add_prompt(leaves_a_scope_open, name="prompt")
+    with pytest.raises(RpcError, match="Internal error"):
+        await Client(plugin).request("prompts/get", {"name": "prompt"})
