@@ -128,10 +128,6 @@ def play(chance: random.Random, url: str, tls: ssl.SSLContext | None) -> None:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # It leaves by a reset.
 
 
-def descriptors(server: ServerProcess) -> int:
-    return sum(1 for _ in Path(f"/proc/{server.pid}/fd").iterdir())
-
-
 @pytest.mark.parametrize("kind", ["httptools", "h11", "httptools, TLS", "h11, TLS"])
 def test_whatever_connections_do_the_process_lives_and_serves(kind: str, tmp_path: Path) -> None:
     print(f"MCP_FUZZ_SEED={SEED}")
@@ -158,8 +154,8 @@ def test_whatever_connections_do_the_process_lives_and_serves(kind: str, tmp_pat
         for _ in range(100):
             play(chance, url, tls)
         honest()
-        server.errors.wait_until(lambda: descriptors(server) < 40)
-        bytes_before, descriptors_before = server.resident_bytes(), descriptors(server)
+        server.errors.wait_until(lambda: server.descriptors() < 40)
+        bytes_before, descriptors_before = server.resident_bytes(), server.descriptors()
         if tls is not None:
             tls.set_alpn_protocols(["http/1.1"])
         with closing(Connection(url, tls=tls)) as held:
@@ -177,7 +173,7 @@ def test_whatever_connections_do_the_process_lives_and_serves(kind: str, tmp_pat
                 tls.set_alpn_protocols(["http/1.1"])
             ask(url, call("release", 2, name="held"), tls=tls)
             assert text(held.answer()) == "held was released"
-        server.errors.wait_until(lambda: descriptors(server) <= descriptors_before + 2)
+        server.errors.wait_until(lambda: server.descriptors() <= descriptors_before + 2)
         assert server.resident_bytes() - bytes_before < MORE_BYTES
         assert not [event for event in server.events() if event["event"] == "connection_failed"]
         server.signal()

@@ -139,14 +139,10 @@ def test_nothing_stays_of_http2_clients_that_have_left(
         "--plugin", PROBES, "--bind", "127.0.0.1:0", directory=tmp_path, environment=environment
     ) as server:
         assert text(ask(server.url, call("echo", text="first"))) == "first"
-        before = _descriptors(server)
+        before = server.descriptors()
         for _ in range(20):
             connection = Connection(server.url)
             connection.socket.sendall(spoken)
             assert connection.socket.recv(9)  # its settings
             leave(connection)
-        server.errors.wait_until(lambda: _descriptors(server) <= before + 1)
-
-
-def _descriptors(server: ServerProcess) -> int:
-    return sum(1 for _ in Path(f"/proc/{server.pid}/fd").iterdir())
+        server.errors.wait_until(lambda: server.descriptors() <= before + 1)

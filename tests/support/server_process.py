@@ -170,6 +170,10 @@ class ServerProcess:
         assert ended, f"it runs on, {taken_s:.1f} s later; standard error has:\n{self.errors.text}"
         return taken_s
 
+    def descriptors(self) -> int:
+        """How many it has open, as /proc has it."""
+        return sum(1 for _ in Path(f"/proc/{self.pid}/fd").iterdir())
+
     def resident_bytes(self) -> int:
         """Its memory, as /proc has it."""
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():

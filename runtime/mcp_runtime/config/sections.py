@@ -227,6 +227,7 @@ class StateConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     busy_timeout_s: Annotated[
         float, Meta(gt=0, description="How long a request may wait while another process has the state's file locked.")
     ] = 5.0
+    """A write takes a millisecond: who cannot write for as long waits for a process that hangs."""
 
 
 class DeprecationConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

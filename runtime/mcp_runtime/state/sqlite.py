@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import anyio
 from anyio import to_thread
 
+from mcp_runtime.config.sections import StateConfig
 from mcp_runtime.state.port import StateError, WouldWait
 from mcp_runtime.telemetry.log.log import get_logger
 
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 
-BUSY_TIMEOUT_S: Final = 5.0
-"""A write takes a millisecond: who cannot write for as long waits for a process that hangs."""
 _ATTEMPTS: Final = 3
 """At a file that is moved away while it is written to: once is somebody's mistake, three times is a loop of it."""
 
@@ -47,7 +46,7 @@ class SqliteStore:
         path: Path,
         *,
         max_entries: int,
-        busy_timeout_s: float = BUSY_TIMEOUT_S,
+        busy_timeout_s: float = StateConfig().busy_timeout_s,
         now: Callable[[], float] = time.time,
         log: "Callable[[], FilteringBoundLogger]" = get_logger,
     ) -> None:

@@ -132,11 +132,11 @@ def test_a_client_that_never_initialises_anew_gets_the_same_404_each_time_and_co
     session = opened(http, server.url)
     assert session.delete().status_code in {200, 202, 204}
     _call_in_vain(session, 200)  # what is allocated once is allocated
-    memory, descriptors = server.resident_bytes(), _descriptors(server)
+    memory, descriptors = server.resident_bytes(), server.descriptors()
     _call_in_vain(session, 1000)
     # What keeps a session in memory keeps more than a kilobyte of it.
     assert server.resident_bytes() - memory < 1_000_000
-    assert _descriptors(server) == descriptors
+    assert server.descriptors() == descriptors
     assert opened(http, server.url).post(request("ping")).status_code == 200
 
 
@@ -148,10 +148,6 @@ def _call_in_vain(session: RawSession, times: int) -> None:
         assert body["id"] == number
         assert body["error"]["code"] < 0
         assert "session" in body["error"]["message"].lower()
-
-
-def _descriptors(server: ServerProcess) -> int:
-    return len(list(Path(f"/proc/{server.pid}/fd").iterdir()))
 
 
 def test_a_ping_before_initialized_and_a_list_right_after_initialize_are_answered(
