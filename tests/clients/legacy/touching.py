@@ -23,8 +23,9 @@ async def touch(uri: str) -> str:
 @plugin.tool
 async def touch_when_cancelled(uri: str, ctx: Context) -> str:
     """Report progress, and do nothing until the client cancels the call; then tell those who subscribed."""
-    await ctx.progress(1)
     try:
+        # A client may be fast enough to cancel what is still being sent to it.
+        await ctx.progress(1)
         await anyio.sleep_forever()
     except anyio.get_cancelled_exc_class():
         plugin.resource_updated(uri)
