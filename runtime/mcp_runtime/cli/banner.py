@@ -1,8 +1,9 @@
 """The banner, which `serve` prints when it is ready. Rule: for a person, on standard error; for a log, as one event."""
 
-import json
 import re
 from typing import Final
+
+import msgspec
 
 from mcp_runtime.assembly.runtime import Runtime
 from mcp_runtime.platform.standard_streams import say
@@ -72,7 +73,7 @@ def _where(listening: Listening) -> str:
 
 
 def _clients(name: str, url: str) -> str:
-    cursor = json.dumps({"mcpServers": {name: {"url": url}}})
+    cursor = msgspec.json.format(msgspec.json.encode({"mcpServers": {name: {"url": url}}}), indent=0).decode()
     return "\n".join(
         [
             "Add it to a client:",
