@@ -3,7 +3,6 @@
 Rule: written from the old revisions; it trusts nothing that the bridges say.
 """
 
-import inspect
 import json
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
@@ -14,7 +13,6 @@ from itertools import count
 from typing import Any, Final
 
 import anyio
-import pytest
 from anyio.abc import TaskGroup
 
 from mcp_bridges.attach import AttachedBridges
@@ -33,7 +31,7 @@ from tests.support.messages import Message, encode
 from tests.support.old_events import Event, OldEventReader
 from tests.support.quick_build import quick_build
 from tests.support.settings import settings
-from tests.support.wires import Journal, MakePlugin
+from tests.support.wires import Journal, MakePlugin, spread
 
 LOOPS: Final[tuple[Backend, ...]] = ("trio", "asyncio")
 SESSION_REVISIONS: Final = ("2025-03-26", "2025-06-18", "2025-11-25")
@@ -400,13 +398,6 @@ def _over(server: Any, clock: Clock) -> Callable[[Callable[..., Awaitable[None]]
         def run_test(loop: Backend, **fixtures: Any) -> None:
             run(loop, partial(conversation, fixtures), clock=clock)
 
-        given = list(inspect.signature(test).parameters.values())[0 if server is None else 1 :]
-        loop = inspect.Parameter("loop", inspect.Parameter.KEYWORD_ONLY)
-        run_test.__name__, run_test.__doc__, run_test.__module__ = test.__name__, test.__doc__, test.__module__
-        run_test.__signature__ = inspect.Signature([*given, loop])  # type: ignore[attr-defined]  # what pytest reads
-        for mark in getattr(test, "pytestmark", []):
-            getattr(pytest.mark, mark.name)(*mark.args, **mark.kwargs)(run_test)
-        marked: Callable[..., None] = pytest.mark.parametrize("loop", LOOPS)(run_test)
-        return marked
+        return spread(test, run_test, LOOPS, over="loop", given=0 if server is None else 1)
 
     return decorate

@@ -8,7 +8,6 @@ Rule: whatever the server says lies in `OldClient.inbox` until a test takes it o
 becomes three tests: stdio, HTTP+SSE on trio, HTTP+SSE on asyncio.
 """
 
-import inspect
 import json
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -19,7 +18,6 @@ from typing import Any, Final, Literal
 from urllib.parse import urljoin, urlsplit
 
 import anyio
-import pytest
 import trio
 import trio.testing
 
@@ -39,6 +37,7 @@ from tests.support.messages import Message, encode
 from tests.support.old_events import Event, OldEventReader
 from tests.support.quick_build import quick_build
 from tests.support.settings import settings
+from tests.support.wires import Journal, MakePlugin, spread
 
 Wire = Literal["stdio", "sse-trio", "sse-asyncio"]
 SSE: Final[tuple[Wire, ...]] = ("sse-trio", "sse-asyncio")
@@ -294,9 +293,6 @@ async def old_sse(http: HttpClient, path: str = "/sse", **options: Any) -> Async
                 await client.pumped.wait()
 
 
-Journal = list[str]
-
-
 class Doorkeeper:
     """A gate that notes whom it saw, and lets in all but those that `refuses` has an answer for."""
 
@@ -316,7 +312,7 @@ class Doorkeeper:
 def made(
     config: Config,
     journal: Journal,
-    make: Callable[[Journal], Any] = make_plugin,
+    make: MakePlugin = make_plugin,
     *,
     gate: Gate | None = None,
     state: State | None = None,
@@ -331,7 +327,7 @@ def made(
 
 @asynccontextmanager
 async def old_http(
-    config: Config | None = None, make: Callable[[Journal], Any] = make_plugin, *, gate: Gate | None = None
+    config: Config | None = None, make: MakePlugin = make_plugin, *, gate: Gate | None = None
 ) -> AsyncGenerator[HttpClient, None]:
     """The application of such a runtime."""
     journal: Journal = []
@@ -343,7 +339,7 @@ async def old_http(
 async def connected(
     wire: Wire,
     config: Config | None = None,
-    make: Callable[[Journal], Any] = make_plugin,
+    make: MakePlugin = make_plugin,
     *,
     gate: Gate | None = None,
 ) -> AsyncGenerator[OldClient, None]:
@@ -364,7 +360,7 @@ def on_wire(wire: Wire, test: Callable[[], Awaitable[None]]) -> None:
 
 
 def over_old_wires(
-    *wires: Wire, config: Config | None = None, plugin: Callable[[Journal], Any] = make_plugin
+    *wires: Wire, config: Config | None = None, plugin: MakePlugin = make_plugin
 ) -> Callable[[Callable[..., Awaitable[None]]], Callable[..., None]]:
     """Run a test once over each of `wires` (none: over all); its first parameter is the client."""
 
@@ -376,13 +372,6 @@ def over_old_wires(
         def run_test(wire: Wire, **fixtures: Any) -> None:
             on_wire(wire, partial(conversation, wire, fixtures))
 
-        given = list(inspect.signature(test).parameters.values())[1:]
-        own = inspect.Parameter("wire", inspect.Parameter.KEYWORD_ONLY)
-        run_test.__name__, run_test.__doc__, run_test.__module__ = test.__name__, test.__doc__, test.__module__
-        run_test.__signature__ = inspect.Signature([*given, own])  # type: ignore[attr-defined]  # what pytest reads
-        for mark in getattr(test, "pytestmark", []):
-            getattr(pytest.mark, mark.name)(*mark.args, **mark.kwargs)(run_test)
-        decorated: Callable[..., None] = pytest.mark.parametrize("wire", wires or WIRES)(run_test)
-        return decorated
+        return spread(test, run_test, wires or WIRES)
 
     return decorate

@@ -70,14 +70,22 @@ def over(
 
 
 def spread(
-    test: Callable[..., Awaitable[None]], run_test: Callable[..., None], wires: Sequence[str]
+    test: Callable[..., Awaitable[None]],
+    run_test: Callable[..., None],
+    values: Sequence[str],
+    *,
+    over: str = "wire",
+    given: int = 1,
 ) -> Callable[..., None]:
-    """`run_test` as pytest runs it for each of `wires`: it goes by the name of `test`, with its marks and fixtures."""
-    given = list(inspect.signature(test).parameters.values())[1:]
-    wire = inspect.Parameter("wire", inspect.Parameter.KEYWORD_ONLY)
+    """`run_test` as pytest runs it with each of `values` as the parameter `over`.
+
+    It goes by the name of `test`, with its marks and its fixtures: all its parameters but the first `given`.
+    """
+    fixtures = list(inspect.signature(test).parameters.values())[given:]
+    own = inspect.Parameter(over, inspect.Parameter.KEYWORD_ONLY)
     run_test.__name__, run_test.__doc__, run_test.__module__ = test.__name__, test.__doc__, test.__module__
-    run_test.__signature__ = inspect.Signature([*given, wire])  # type: ignore[attr-defined]  # what pytest reads
+    run_test.__signature__ = inspect.Signature([*fixtures, own])  # type: ignore[attr-defined]  # what pytest reads
     for mark in getattr(test, "pytestmark", []):
         getattr(pytest.mark, mark.name)(*mark.args, **mark.kwargs)(run_test)
-    marked: Callable[..., None] = pytest.mark.parametrize("wire", wires)(run_test)
+    marked: Callable[..., None] = pytest.mark.parametrize(over, values)(run_test)
     return marked
