@@ -40,7 +40,10 @@ CAUSES: Final = MappingProxyType(
 
 REFUSALS: Final = MappingProxyType(
     {
-        403: "`Origin` is not allowed. The operator can add it to `http.allowed_origins`.",
+        400: "`Host`, `Origin`, `Content-Type` or `Authorization` comes twice.",
+        401: "On `admin.bind`: not the token of `admin.token`.",
+        403: "`Origin` is not allowed. The operator can add it to `http.allowed_origins`. On `admin.bind`: what names "
+        "clients is for this machine alone, unless there is an `admin.token`.",
         404: "The path is not the MCP endpoint (`http.path`). An unknown *method* is a 404 too, with code `-32601`.",
         405: "Not a POST. `Allow: POST` is set.",
         406: "`Accept` does not list both `application/json` and `text/event-stream`.",

@@ -18,7 +18,9 @@ UNITS = ("_s", "_ms", "_bytes")
 
 
 def as_toml_reads(value: object) -> object:
-    """Lists where we have tuples."""
+    """Lists where we have tuples, an empty text where we have nothing."""
+    if value is None:
+        return ""
     return list(cast("tuple[object, ...]", value)) if isinstance(value, tuple) else value
 
 

@@ -43,6 +43,7 @@ from mcp_runtime.config import load_config
 from mcp_runtime.server.process import Listening
 from tests.docs.pages import Block
 
+_URL: Final = "http://127.0.0.1:8000/mcp"
 _INCIDENT: Final = re.compile(r"incident [0-9a-f]{8}")
 
 
@@ -172,7 +173,7 @@ async def asgi(reader: Reader, block: Block) -> None:
 
 async def banner(_: Reader, block: Block) -> None:
     config = load_config(environ=os.environ, overrides={"plugins.load": (block.argument,)})
-    page = render(build_runtime(config), Listening(urls=("http://127.0.0.1:8000/mcp",)))
+    page = render(build_runtime(config), Listening(urls=(_URL,), bound=(_URL,)))
     assert page.lstrip("\n").startswith(block.text)
 
 

@@ -196,11 +196,14 @@ def test_state_expires(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("wire", ["http-trio", "stdio"])
 def test_state_of_a_server_with_other_keys_is_refused(wire: Wire) -> None:
     async def talk() -> None:
-        async with connect(wire, settings(seal_keys=("x" * 40,))) as client:
+        async with connect(wire, settings(seal_keys=("the one key of these tests, long enough",))) as client:
             answer = await client.call("greet")
-        async with connect(wire, settings(seal_keys=("y" * 40,))) as other:
+        async with connect(wire, settings(seal_keys=("another key of these tests, long enough",))) as other:
             (await other.retry(answer, NAMED)).refused(-32602)
-        async with connect(wire, settings(seal_keys=("y" * 40, "x" * 40))) as rotated:
+        async with connect(
+            wire,
+            settings(seal_keys=("another key of these tests, long enough", "the one key of these tests, long enough")),
+        ) as rotated:
             assert (await rotated.retry(answer, NAMED)).text == "Hello, Ada!"
 
     run("trio", talk)

@@ -26,6 +26,11 @@ from tests.support.messages import encode, headers_for, request
 from tests.support.settings import settings
 from tests.unit.server.http1.http1_server import Peer, serving
 
+# BaseHTTPMiddleware leaves it behind, before Starlette 1.8.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Async generator 'starlette.requests.Request.stream' was garbage collected:ResourceWarning"
+)
+
 NAP: Final = request("tools/call", {"name": "nap", "arguments": {}})
 ECHO: Final = request("tools/call", {"name": "echo", "arguments": {"text": "x" * 2000}})
 BACKENDS: Final[tuple[Backend, ...]] = ("trio", "asyncio")

@@ -22,15 +22,28 @@ def announce(runtime: Runtime, listening: Listening) -> None:
     """
     if not listening.urls:
         return
+    from mcp_runtime.config.exposure import exposed_binds  # nobody can come to stdio from elsewhere
+
     if writes_json():
-        get_logger().info("listening", urls=list(listening.urls), admin_urls=list(listening.admin_urls))
+        get_logger().info(
+            "listening",
+            urls=list(listening.urls),
+            bound=list(listening.bound),
+            admin_urls=list(listening.admin_urls),
+        )
+        exposed = exposed_binds(runtime.config)
+        if exposed:
+            get_logger().warning("exposed_without_authorization", binds=list(exposed))
     if runtime.config.logging.format != "json":
         say(render(runtime, listening))
 
 
 def render(runtime: Runtime, listening: Listening) -> str:
     """The text of the banner."""
+    from mcp_runtime.config.exposure import WARNING, exposed_binds
+
     blocks = [_where(listening), what_is_served(runtime)]
+    blocks += [f"  warning     {bind}: {WARNING}" for bind in exposed_binds(runtime.config)]
     url = next((one for one in listening.urls if not one.startswith("unix:")), None)
     if url is not None:
         blocks.append(_clients(client_name(runtime), url))
@@ -66,7 +79,7 @@ def _names(names: list[str]) -> str:
 
 
 def _where(listening: Listening) -> str:
-    lines = [f"  listening   {url}" for url in listening.urls]
+    lines = [f"  listening   {url}" for url in listening.bound]
     lines += ["  listening   standard input and output"] if listening.stdio else []
     lines += [f"  admin       {url}/healthz, {url}/readyz" for url in listening.admin_urls]
     return "\n".join(["mcp-runtime is ready (MCP 2026-07-28).", *lines])

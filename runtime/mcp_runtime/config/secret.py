@@ -5,9 +5,14 @@ from pathlib import Path
 from typing import Any, Final, NoReturn, final
 
 from mcp_runtime.platform.home import expanded
+from mcp_runtime.platform.private_files import why_not_ours
 
 HIDDEN: Final = "***"
 """The text that stands in a log, a repr or a message where a secret would."""
+MIN_KEY_CHARS: Final = 32
+"""Characters of a secret that is a key: as long as 16 random bytes in hex, 128 bits."""
+_MIN_DIFFERENT_CHARS: Final = 8
+"""Of 32 random hexadecimal digits 14 are different; fewer than 8 mean that somebody held a key down."""
 
 
 @final
@@ -26,7 +31,8 @@ class Secret:
     def parse(cls, reference: str, *, directory: Path, environ: Mapping[str, str]) -> "Secret":
         """Read `file:PATH` (relative to `directory`, without its last newline), `env:NAME`, or take the text itself.
 
-        Raises ValueError with a sentence that names the file or variable, never the secret.
+        Raises ValueError with a sentence that names the file or variable, never the secret; also where others than
+        its owner can write that file.
         """
         kind, separator, rest = reference.partition(":")
         match kind if separator else "":
@@ -43,6 +49,14 @@ class Secret:
     def reveal(self) -> str:
         """The text itself, for the one place that uses it."""
         return self._text
+
+    def why_weak(self) -> str | None:
+        """The reason why it is no key, as "is ..."; None where it may be one."""
+        if len(self._text) < MIN_KEY_CHARS:
+            return f"is shorter than {MIN_KEY_CHARS} characters"
+        if len(set(self._text)) < _MIN_DIFFERENT_CHARS:
+            return "is not random: few of its characters are different"
+        return None
 
     def __repr__(self) -> str:
         return f"Secret({HIDDEN!r})"
@@ -76,10 +90,15 @@ class Secret:
 
 def _from_file(path: Path) -> str:
     try:
+        exposed = why_not_ours(path)
+        if exposed is not None:
+            raise ValueError(f"{exposed}: what they write there is no secret")
         return path.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
     except FileNotFoundError:
         raise ValueError(f"there is no file {path}") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ValueError(f"cannot read {path}: {error}") from None
+    except OSError as error:
         raise ValueError(f"cannot read {path}: {error}") from None
 
 

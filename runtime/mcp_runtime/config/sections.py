@@ -169,11 +169,26 @@ class BridgesConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class AdminConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Health endpoints /healthz and /readyz, on a bind of their own."""
+    """For whoever runs the process: /healthz, /readyz, /metrics and /legacy, on a bind of their own."""
 
     bind: Annotated[
         tuple[str, ...], Meta(description="As http.bind. Empty: no admin endpoints.", extra={"kind": "bind"})
     ] = ()
+    allowed_hosts: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="As http.allowed_hosts, for all but health; the address that was connected to is allowed too.",
+            extra={"kind": "host"},
+        ),
+    ] = ()
+    token: Annotated[
+        Secret | None,
+        Meta(
+            description="file:PATH, env:NAME or the text itself, 32 random characters or more. With it, all but health "
+            "asks for `Authorization: Bearer TOKEN`. Empty: what names clients is for this machine alone.",
+            extra={"kind": "key"},
+        ),
+    ] = None
 
 
 class PluginsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -197,9 +212,9 @@ class SealConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     keys: Annotated[
         tuple[Secret, ...],
         Meta(
-            description="Each file:PATH, env:NAME or the text itself, 32 characters or more. The first one seals, "
-            "all of them open. Empty: a key of this machine's own, kept in state.directory.",
-            extra={"kind": "seal_key"},
+            description="Each file:PATH, env:NAME or the text itself, 32 random characters or more. The first one "
+            "seals, all of them open. Empty: a key of this machine's own, kept in state.directory.",
+            extra={"kind": "key"},
         ),
     ] = ()
 

@@ -57,6 +57,8 @@ def toml_value(value: object) -> str:
             return f"{value:_}" if value >= _LONG_NUMBER else str(value)
         case list() | tuple():
             return f"[{', '.join(toml_value(item) for item in cast('list[object]', value))}]"
+        case None:
+            return '""'
         case str():
             # JSON's escapes are TOML's too, save for those of characters beyond U+FFFF, which stay as they are.
             return json.dumps(value, ensure_ascii=False)

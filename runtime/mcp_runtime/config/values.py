@@ -50,14 +50,16 @@ def checked(key: ConfigKey, given: Given, environ: Mapping[str, str]) -> Any:
     try:
         if isinstance(value, tuple):
             return tuple(check(item, place) for item in cast("tuple[str, ...]", value))
-        return check(value, place) if value else value
+        return check(value, place) if value else key.default if key.kind == "key" else value
     except ValueError as error:
         problem, _, fix = str(error).partition("; ")
         raise ConfigError(given.file, given.name, problem, fix or f"write {key.expected}") from None
 
 
 def _of_type(key: ConfigKey, given: Given) -> Any:
-    wanted = tuple[str, ...] if key.kind == "seal_key" else key.type
+    wanted = key.type
+    if key.kind == "key":  # a text still, or several
+        wanted = tuple[str, ...] if get_origin(bare_type(key.type)) is tuple else str
     raw = from_text(given.value, key.type) if given.is_text and isinstance(given.value, str) else given.value
     if key.kind == "day" and isinstance(raw, date):
         raw = raw.isoformat()  # TOML has dates of its own
@@ -89,7 +91,7 @@ def split_list(text: str) -> list[str]:
 
 
 def _refusal(key: ConfigKey, given: Given) -> tuple[str, str]:
-    shown = HIDDEN if key.kind == "seal_key" else _shown(given.value)
+    shown = HIDDEN if key.kind == "key" else _shown(given.value)
     fix = f"write one, such as {_shown(key.default)} (the default)"
     bare = bare_type(key.type)
     if get_origin(bare) is Literal and isinstance(given.value, str):
@@ -112,10 +114,6 @@ def _shown(value: object) -> str:
             return "a table"
         case _:
             return str(value)
-
-
-# As long as 16 random bytes in hex: 128 bits, the least that is worth sealing with.
-_MIN_SEAL_KEY_CHARS: Final = 32
 
 
 class _Place(NamedTuple):
@@ -180,14 +178,15 @@ def _plugin(item: str, place: _Place) -> str:
     return str(place.directory / expanded(path)) + (f":{attribute}" if separator else "")
 
 
-def _seal_key(item: str, place: _Place) -> Secret:
+def _secret_key(item: str, place: _Place) -> Secret:
     fix = "write file:PATH or env:NAME of a key, as `openssl rand -base64 32` makes it"
     try:
         secret = Secret.parse(item, directory=place.directory, environ=place.environ)
     except ValueError as error:
         raise ValueError(f"{error}; {fix}") from None
-    if len(secret.reveal()) < _MIN_SEAL_KEY_CHARS:
-        raise ValueError(f"the key is shorter than {_MIN_SEAL_KEY_CHARS} characters; {fix}")
+    weak = secret.why_weak()
+    if weak is not None:
+        raise ValueError(f"the key {weak}; {fix}")
     return secret
 
 
@@ -228,11 +227,11 @@ _KINDS: Final[Mapping[str, _Check]] = types.MappingProxyType(
         "dry_run": _of_bridges(_OPTION_TEXTS, "parse_dry_run"),
         "file": _file,
         "host": _host,
+        "key": _secret_key,
         "origin": _origin,
         "path": _path,
         "plugin": _plugin,
         "scoped_rule": _of_bridges(_OPTION_TEXTS, "parse_scoped_rule"),
-        "seal_key": _seal_key,
         "stage": _of_bridges(_OPTION_TEXTS, "parse_stage"),
         "sunset": _of_bridges(_OPTION_TEXTS, "parse_sunset"),
         "url": _url,

@@ -34,7 +34,9 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
     """The addresses of a process that is up."""
 
     urls: tuple[str, ...] = ()
-    """MCP endpoints."""
+    """MCP endpoints, as clients on this machine reach them."""
+    bound: tuple[str, ...] = ()
+    """The same, with the addresses that were bound."""
     admin_urls: tuple[str, ...] = ()
     """Admin endpoints, without a path."""
     stdio: bool = False
@@ -171,6 +173,7 @@ async def _serve_both(server: _Server, stdio: ClaimedStreams | None) -> None:
             sockets.callback(listener.close)
         listening = Listening(
             urls=tuple(listener.url + config.http.path for listener in endpoints),
+            bound=tuple(listener.bound + config.http.path for listener in endpoints),
             admin_urls=tuple(listener.url for listener in admin),
             stdio=stdio is not None,
         )
@@ -219,6 +222,7 @@ async def _serve_admin(
     task_status: "trio.TaskStatus[list[str]]" = trio.TASK_STATUS_IGNORED,
 ) -> None:
     from mcp_runtime.server.http.admin import admin_app
+    from mcp_runtime.server.http.admin_guard import AdminGuard
     from mcp_runtime.server.http.http_server import serve_http
     from mcp_runtime.telemetry.prometheus_text import PrometheusText
 
@@ -230,5 +234,11 @@ async def _serve_admin(
     )
     config = runtime.config
     await serve_http(
-        app, listeners, config.http, limits=config.limits, tls=False, drain=trio.sleep_forever, task_status=task_status
+        AdminGuard(app, config.admin),
+        listeners,
+        config.http,
+        limits=config.limits,
+        tls=False,
+        drain=trio.sleep_forever,
+        task_status=task_status,
     )

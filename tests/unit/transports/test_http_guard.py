@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcp_runtime.transports.http.guard import Guard
+from mcp_runtime.transports.http.request import HttpRefusalError
 
 SECURITY = pytest.mark.spec("basic/transports/streamable-http#security-endpoint")
 
@@ -347,3 +348,18 @@ def test_what_is_remembered_of_hosts_is_bounded(allowed: str) -> None:
     made = guard(allowed)
     assert hosts(made, *(f"a{number}.example.com" for number in range(200))) == [True] * 200
     assert len(made._known_hosts) <= 64
+
+
+FIELDS: list[tuple[bytes, bytes]] = [(b"host", b"localhost"), (b"accept", b"a"), (b"accept", b"b")]
+
+
+def test_what_decides_nothing_may_come_twice() -> None:
+    guard().check(dict(FIELDS), FIELDS)
+
+
+@pytest.mark.parametrize("name", [b"host", b"origin", b"content-type", b"authorization"])
+def test_what_decides_may_come_once(name: bytes) -> None:
+    fields = [*FIELDS, (name, b"localhost"), (name, b"localhost")]
+    with pytest.raises(HttpRefusalError) as refused:
+        guard().check(dict(fields), fields)
+    assert (refused.value.status, refused.value.text) == (400, f"The header {name.decode()} may come only once")

@@ -31,7 +31,8 @@ def run(args: argparse.Namespace) -> ExitCode:
     check_tls_files(config)
     runtime = runtime_to_show(config)
     loaded = [one.name for one in runtime.plugins]
-    print("\n".join([*_found(config), what_is_served(runtime), *_notes(config, loaded), *_sunsets(config)]))
+    remarks = [*_notes(config, loaded), *_sunsets(config), *_exposed(config)]
+    print("\n".join([*_found(config), what_is_served(runtime), *remarks]))
     print("The configuration is right, and every plugin loads.")
     return ExitCode.OK
 
@@ -42,6 +43,12 @@ def _found(config: "Config") -> list[str]:
         f"  file        {config.origin.file or 'none: defaults'}",
         f"  serves on   {', '.join(transports) or 'nothing: give --http or --stdio'}",
     ]
+
+
+def _exposed(config: "Config") -> list[str]:
+    from mcp_runtime.config.exposure import WARNING, exposed_binds
+
+    return [f"  warning     {bind}: {WARNING}" for bind in exposed_binds(config) if config.http.enabled]
 
 
 def _sunsets(config: "Config") -> list[str]:

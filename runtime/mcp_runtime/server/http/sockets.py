@@ -17,7 +17,8 @@ from mcp_runtime.config import Config, ConfigError
 
 _BACKLOG: Final = 1024
 """Connections the kernel holds while the process is busy; Linux caps it at net.core.somaxconn."""
-_WILDCARDS: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104  # compared with, not bound to
+_LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # looked up, not bound to
+"""An address of this machine alone that is among all its addresses."""
 _UNIX: Final = "unix:"
 
 
@@ -33,6 +34,8 @@ class Listener(msgspec.Struct, frozen=True, kw_only=True):
     """The address, as the configuration writes it."""
     url: str
     """Where a client on this machine reaches it."""
+    bound: str
+    """The address that was bound, as a URL: 0.0.0.0 where it is every address of the machine."""
     host: str
     """The name in the address; "" for wildcards."""
     unix_path: str | None = None
@@ -106,11 +109,19 @@ def _open(bind: str, scheme: str) -> Listener:
     found = socket.getaddrinfo(host or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, _, _, _, address = found[0]
     sock = _bound(family, address)
-    actual = sock.getsockname()[1]
-    shown = "127.0.0.1" if host in _WILDCARDS else host
-    shown = f"[{shown}]" if ":" in shown else shown
-    url = f"{scheme}://{shown}:{actual}"
-    return Listener(sock=sock, bind=bind, url=url, host="" if host in _WILDCARDS else host)
+    actual_host, actual_port = sock.getsockname()[:2]
+    is_wildcard = actual_host in _LOOPBACK
+    return Listener(
+        sock=sock,
+        bind=bind,
+        url=_url(scheme, _LOOPBACK[actual_host] if is_wildcard else host, actual_port),
+        bound=_url(scheme, actual_host if is_wildcard else host, actual_port),
+        host="" if is_wildcard else host,
+    )
+
+
+def _url(scheme: str, host: str, port: int) -> str:
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def _bound(family: int, address: tuple[Any, ...]) -> socket.socket:
@@ -138,7 +149,7 @@ def _open_unix(path: str) -> Listener:
         sock.close()
         raise
     bind = url = f"{_UNIX}{path}"
-    return Listener(sock=sock, bind=bind, url=url, host="", unix_path=path, unix_file=_identity(path))
+    return Listener(sock=sock, bind=bind, url=url, bound=url, host="", unix_path=path, unix_file=_identity(path))
 
 
 def _identity(path: str) -> tuple[int, int] | None:

@@ -11,23 +11,25 @@ from pathlib import Path
 from typing import Final
 
 from mcp_runtime.config import Config, ConfigError, default_state_directory
+from mcp_runtime.platform.private_files import why_not_private
 from mcp_runtime.state.seal.sealer import KeyRing
 from mcp_runtime.state.seal.token_format import KEY_BYTES
 
 FILE_NAME: Final = "seal.key"
-MIN_SECRET_CHARS: Final = 32
-"""As long as 16 random bytes in hex: 128 bits, the least that is worth sealing with."""
+_MIN_DIFFERENT_BYTES: Final = 16
+"""Of 32 random ones, 30 are different in the middle; fewer than 16 are not seen once in the age of the world."""
 
 
 def load_keys(config: Config) -> KeyRing:
     """The configured keys, or the one in the state directory, made at first start. Raises ConfigError."""
     secrets_ = config.seal.keys
     for index, secret in enumerate(secrets_):
-        if len(secret.reveal()) < MIN_SECRET_CHARS:
+        weak = secret.why_weak()
+        if weak is not None:
             raise ConfigError(
                 config.origin.file or "environment",
                 f"seal.keys[{index}]",
-                f"the secret is shorter than {MIN_SECRET_CHARS} characters",
+                f"the secret {weak}",
                 "make one with: openssl rand -base64 32",
             )
     if secrets_:
@@ -41,8 +43,9 @@ def _own_key(directory: Path) -> KeyRing:
     path = directory / FILE_NAME
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        key = _read(path) if path.exists() else _create(path)
+        key = _read(path) if os.path.lexists(path) else _create(path)
         made_s = path.stat().st_mtime
+        exposed = why_not_private(path)
     except OSError as error:
         raise ConfigError(
             "defaults",
@@ -52,6 +55,13 @@ def _own_key(directory: Path) -> KeyRing:
         ) from None
     if len(key) != KEY_BYTES:
         raise ConfigError("defaults", "state.directory", f"{path} is no seal key", f"remove {path}, or set seal.keys")
+    if exposed is not None or len(set(key)) < _MIN_DIFFERENT_BYTES:
+        raise ConfigError(
+            "defaults",
+            "state.directory",
+            f"the seal key is not safe to use: {exposed or f'{path} is not random'}",
+            f"remove {path} for a new one, which ends sessions and open questions, or set seal.keys",
+        )
     return KeyRing([key], place=str(path), made_s=made_s)
 
 

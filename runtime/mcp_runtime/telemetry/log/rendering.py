@@ -3,24 +3,25 @@
 import json
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, TextIO, cast
 
 import msgspec
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
-from mcp_runtime.config.secret import HIDDEN, Secret
 from mcp_runtime.platform.interruptions import is_ctrl_c
 from mcp_runtime.telemetry.log import call_fields
+from mcp_runtime.telemetry.log.redaction import redact, without_secrets
 
-# Names of fields, not of values: what a plugin logs is its own, but what is named like this was never meant to be read.
-_SECRET_NAME: Final = re.compile(
-    r"(?:^|[_-])(?:authorization|cookie|passw(?:or)?d|passphrase|secret|token|api[_-]?key|private[_-]?key|request_?state)$",
-    re.IGNORECASE,
-)
-_PLAIN: Final = (str, int, float, bool, type(None))
+_NUMBERS: Final = (int, float, bool, type(None))
+_PLAIN: Final = (str, *_NUMBERS)
 _FIRST: Final = ("timestamp", "level", "logger", "event")
+_BLOCKS: Final = ("exception", "stack")
+"""Fields of several lines."""
+_MARGIN: Final = "  | "
+"""At the beginning of each of those, so that none looks like an event."""
+_UNPRINTABLE: Final = re.compile(r"[^ -~]+")
 
 
 class Rendering:
@@ -58,14 +59,13 @@ def _processors(stream: TextIO, *, json: bool) -> list[Processor]:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
         _redact,
+        # Not rich's tracebacks: they would show local variables, and those hold secrets.
+        structlog.processors.format_exc_info,
+        _redact_exception,
     ]
     if json:
-        return [*common, structlog.processors.format_exc_info, _to_json]
-    # rich's tracebacks would show local variables, and those hold secrets.
-    console = structlog.dev.ConsoleRenderer(
-        colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback, pad_event_to=0
-    )
-    return [*common, console]
+        return [*common, _to_json]
+    return [*common, _for_a_terminal, structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=0)]
 
 
 class _Render:
@@ -148,28 +148,46 @@ def _add_logger_name(logger: WrappedLogger, _: str, event: EventDict) -> EventDi
 
 
 def _redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    return {name: _redacted(name, value) for name, value in event.items()}
+    return redact(event)
 
 
-def _redacted(name: str, value: object) -> object:
-    match value:
-        case Secret():
-            return HIDDEN
-        case None | bool():
-            return value
-        case _ if _SECRET_NAME.search(name):
-            return HIDDEN
-        case Mapping():
-            return {key: _redacted(str(key), one) for key, one in cast("Mapping[object, object]", value).items()}
-        case list() | tuple() if name != "exc_info":
-            return [_redacted("", one) for one in cast("Sequence[object]", value)]
-        case _:
-            return value
+def _redact_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    if "exception" in event:
+        event["exception"] = without_secrets(str(event["exception"]))
+    return event
+
+
+def _for_a_terminal(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """An event that can neither command a terminal nor look like two: whatever a client has put into its texts."""
+    shown: EventDict = {
+        _escaped(name): value if type(value) in _NUMBERS else _escaped(value if isinstance(value, str) else repr(value))
+        for name, value in event.items()
+    }
+    for name in _BLOCKS:
+        if name in event:
+            lines = str(event[name]).splitlines()
+            shown[name] = "\n".join(_MARGIN + _escaped(line) for line in lines)
+    return shown
+
+
+def _escaped(text: str) -> str:
+    """`text` with what is not printed as itself (newlines, escapes, turns of direction) as a Python literal has it."""
+    return text if text.isprintable() else "".join(map(_visible, text))
+
+
+def _visible(mark: str) -> str:
+    return mark if mark.isprintable() else mark.encode("unicode_escape").decode()
 
 
 def _to_json(_: WrappedLogger, __: str, event: EventDict) -> str:
     ordered: dict[str, Any] = {name: event[name] for name in _FIRST if name in event}
     try:
-        return msgspec.json.encode({**ordered, **event}, enc_hook=str).decode()
+        line = msgspec.json.encode({**ordered, **event}, enc_hook=str).decode()
     except ValueError:  # A lone surrogate, which UTF-8 does not have; a log line must not fail for it.
         return json.dumps({**ordered, **event}, default=str)
+    # JSON lets them stand: DEL, the controls from U+0080 on, those that turn the direction of writing.
+    return line if line.isprintable() else _UNPRINTABLE.sub(_as_json, line)
+
+
+def _as_json(found: re.Match[str]) -> str:
+    return found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1].replace("\x7f", "\\u007f")

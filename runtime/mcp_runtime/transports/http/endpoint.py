@@ -107,7 +107,7 @@ class StreamableHttp:
         )
         try:
             try:
-                self._guard.check(headers.get(b"host"), origin)
+                self._guard.check(headers, scope["headers"])
                 if method == "POST" and path_of(scope) == self._path:
                     await self._post(exchange)
                 else:

@@ -5,12 +5,14 @@ Spec: 2026-07-28/basic/transports/streamable-http#security-endpoint
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from mcp_runtime.transports.http.request import HttpRefusalError
 from mcp_runtime.transports.http.response import HeaderLines
 
+ONCE: Final = frozenset({b"host", b"origin", b"content-type", b"authorization"})
+"""Headers that decide who may do what. Of two, whoever stands in front may have looked at the other one."""
 LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _CORS_REQUEST_HEADERS: Final = (
     b"accept, authorization, content-type, last-event-id, mcp-method, mcp-name, mcp-protocol-version, mcp-session-id"
@@ -46,8 +48,14 @@ class Guard:
         self._cors = cors
         self._known_hosts: set[bytes | None] = set()
 
-    def check(self, host: bytes | None, origin: bytes | None) -> None:
-        """Raises HttpRefusalError 403 or 421 for a request with these two headers that is not to be answered."""
+    def check(self, headers: Mapping[bytes, bytes], fields: Sequence[tuple[bytes, bytes]]) -> None:
+        """Raises HttpRefusalError for a request that is not to be answered: 400, 403 or 421.
+
+        `headers` has each of its header `fields` by name, once.
+        """
+        if len(headers) != len(fields):
+            check_once(fields)
+        host, origin = headers.get(b"host"), headers.get(b"origin")
         if origin is not None and not self.allows_origin(origin):
             raise HttpRefusalError(403, "Origin is not allowed; the operator can add it to http.allowed_origins")
         if host not in self._known_hosts and not self.allows_host(host):
@@ -104,3 +112,12 @@ class Guard:
             (b"access-control-allow-headers", _CORS_REQUEST_HEADERS + extra),
             (b"access-control-max-age", _CORS_MAX_AGE_S),
         ]
+
+
+def check_once(fields: Sequence[tuple[bytes, bytes]]) -> None:
+    """Raises HttpRefusalError 400 where a header that decides who may do what comes twice. RFC 9112 3.2"""
+    seen: set[bytes] = set()
+    for name, _ in fields:
+        if name in ONCE and name in seen:
+            raise HttpRefusalError(400, f"The header {name.decode()} may come only once")
+        seen.add(name)

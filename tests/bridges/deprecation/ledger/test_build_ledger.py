@@ -58,7 +58,7 @@ def test_what_makes_no_sense_is_refused(tmp_path: Path, text: str) -> None:
     ("addresses", "kept"), [("full", "192.0.2.7"), ("truncated", "192.0.2.0/24"), ("hashed", None)]
 )
 async def test_what_is_configured_is_what_is_kept(tmp_path: Path, addresses: str, kept: str | None) -> None:
-    text = f'[ledger]\ndatabase = "ledger.db"\naddresses = "{addresses}"\n[seal]\nkeys = ["{"k" * 32}"]\n'
+    text = f'[ledger]\ndatabase = "ledger.db"\naddresses = "{addresses}"\n[seal]\nkeys = ["{"0123456789abcdef" * 2}"]\n'
     fixture = Fixture(tmp_path / "ledger.db")
     networks: set[str] = set()
     for _ in range(2):  # A restarted server has the same key.

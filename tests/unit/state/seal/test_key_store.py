@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from mcp_runtime.config import Config, ConfigError, Origin, SealConfig, StateConfig
-from mcp_runtime.config.secret import Secret
-from mcp_runtime.state.seal.key_store import FILE_NAME, MIN_SECRET_CHARS, load_keys
+from mcp_runtime.config.secret import MIN_KEY_CHARS, Secret
+from mcp_runtime.state.seal.key_store import FILE_NAME, load_keys
 from mcp_runtime.state.seal.sealer import KeyRing, Sealer, SealError
 from mcp_runtime.state.seal.token_format import KEY_BYTES
 
 NOBODY = 65_534
+LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789ABCD"
 
 
 def config(directory: Path, *keys: str, file: str | None = None) -> Config:
@@ -172,7 +173,7 @@ def test_processes_that_start_at_once_get_one_key(tmp_path: Path) -> None:
 
 
 def test_configured_keys_need_no_directory(tmp_path: Path) -> None:
-    load_keys(config(tmp_path / "never", "k" * MIN_SECRET_CHARS))
+    load_keys(config(tmp_path / "never", LETTERS[:MIN_KEY_CHARS]))
     assert not (tmp_path / "never").exists()
 
 
@@ -182,16 +183,16 @@ def test_the_same_secret_is_the_same_key_everywhere(tmp_path: Path) -> None:
 
 
 def test_the_first_configured_key_seals_and_all_open(tmp_path: Path) -> None:
-    old, new = "o" * 40, "n" * 40
+    old, new = f"old {LETTERS}", f"new {LETTERS}"
     both = load_keys(config(tmp_path, new, old))
     assert open_each_others(load_keys(config(tmp_path, old)), both)
     assert open_each_others(both, load_keys(config(tmp_path, new)))
     assert not open_each_others(both, load_keys(config(tmp_path, old)))
 
 
-@pytest.mark.parametrize(("length", "fits"), [(MIN_SECRET_CHARS - 1, False), (MIN_SECRET_CHARS, True)])
+@pytest.mark.parametrize(("length", "fits"), [(MIN_KEY_CHARS - 1, False), (MIN_KEY_CHARS, True)])
 def test_a_secret_has_at_least_32_characters(tmp_path: Path, length: int, *, fits: bool) -> None:
-    given = config(tmp_path, "k" * 40, "s" * length, file="/etc/config.toml")
+    given = config(tmp_path, LETTERS, f"sss{LETTERS}"[:length], file="/etc/config.toml")
     if fits:
         load_keys(given)
     else:

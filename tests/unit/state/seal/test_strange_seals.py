@@ -131,7 +131,7 @@ def test_a_key_of_its_own_says_where_it_is_and_since_when(tmp_path: Path) -> Non
     again = load_keys(Config(state=StateConfig(directory=str(tmp_path))))
     assert ring.place == again.place == str(tmp_path / FILE_NAME)
     assert again.made_s == 1_785_000_000
-    configured = load_keys(Config(seal=SealConfig(keys=(Secret("k" * 40),))))
+    configured = load_keys(Config(seal=SealConfig(keys=(Secret("configured for these tests, long enough"),))))
     assert (configured.place, configured.made_s) == ("seal.keys", None)
     opener = Opener(configured)
     opener.refuse(foreign())

@@ -1,0 +1,24 @@
+"""The exposure of a configuration: which of its addresses others than this machine can reach, and what that means."""
+
+import ipaddress
+
+from mcp_runtime.config.sections import Config
+
+WARNING = "whoever reaches it can call every tool: there is no authorization; put something in front that has"
+
+
+def exposed_binds(config: Config) -> tuple[str, ...]:
+    """The addresses of `http.bind` that are not of this machine alone, as they are configured."""
+    return tuple(bind for bind in config.http.bind if _is_exposed(bind))
+
+
+def _is_exposed(bind: str) -> bool:
+    if bind.startswith("unix:"):
+        return False
+    host = bind.rpartition(":")[0].strip("[]")
+    if host == "localhost":
+        return False
+    try:
+        return not ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return True  # A name: where it leads is for others to say.
