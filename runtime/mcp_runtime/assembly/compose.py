@@ -1,5 +1,7 @@
 """The composition of a runtime from a configuration. Rule: each part is built once, and owned by one Runtime."""
 
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
@@ -26,6 +28,7 @@ from mcp_runtime.protocol.meta import SERVER_INFO_KEY, Implementation
 from mcp_runtime.state.seal.lazy_sealer import LazySealer
 
 if TYPE_CHECKING:  # stdio is to start at once, and this file brings what HTTP needs
+    from mcp_runtime.telemetry.audit_file import AuditFile
     from mcp_runtime.telemetry.metrics import Metrics
     from mcp_runtime.transports.bridges import Bridges
 
@@ -71,6 +74,7 @@ def build_core(config: Config, plugins: tuple[Plugin[Any], ...] | None = None) -
         subscriptions=subscriptions,
         sealer=sealer,
         metrics=_metrics(config),
+        audit=_audit(config),
     )
 
 
@@ -80,6 +84,14 @@ def _metrics(config: Config) -> "Metrics | None":
     from mcp_runtime.telemetry.metrics import Metrics  # only where somebody can ask for them
 
     return Metrics(methods=METHODS)
+
+
+def _audit(config: Config) -> "AuditFile | None":
+    if not config.audit.file:
+        return None
+    from mcp_runtime.telemetry.audit_file import AuditFile  # as with metrics
+
+    return AuditFile(Path(config.audit.file), now=time.time)
 
 
 def _bridges(core: Core) -> "Bridges | None":

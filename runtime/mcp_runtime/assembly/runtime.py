@@ -4,15 +4,15 @@ It is made in three steps, each from what is there by then: a `Core`, the bridge
 Nothing is put in later.
 """
 
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from mcp_runtime.assembly.lifespans import Lifespans, Start, StartCalledOff
 from mcp_runtime.authoring.plugin import Plugin
-from mcp_runtime.config import Config
+from mcp_runtime.config import Config, ConfigError
 from mcp_runtime.core.calls.subscriptions import Subscriptions
 from mcp_runtime.core.catalog.catalog import Catalog
 from mcp_runtime.core.dispatch.dispatcher import Dispatcher
@@ -20,7 +20,9 @@ from mcp_runtime.platform.asyncio_thread import SHARED
 from mcp_runtime.state.seal.lazy_sealer import LazySealer
 
 if TYPE_CHECKING:
+    from mcp_runtime.core.calls.audit import KeptArguments
     from mcp_runtime.core.calls.observers import Observer
+    from mcp_runtime.telemetry.audit_file import AuditFile
     from mcp_runtime.telemetry.metrics import Metrics
     from mcp_runtime.transports.bridges import Bridges
 
@@ -42,6 +44,8 @@ class Core(msgspec.Struct, frozen=True, kw_only=True):
     """What seals the rounds of calls."""
     metrics: "Metrics | None" = None
     """What is counted, where there are admin endpoints to show it."""
+    audit: "AuditFile | None" = None
+    """What each call is noted in, where the configuration names a file."""
     start: Start = msgspec.field(default_factory=Start)
 
 
@@ -72,6 +76,8 @@ class Runtime:
         """
         self.subscriptions.start()
         async with AsyncExitStack() as stack:
+            if self.core.audit is not None:
+                stack.enter_context(_writing(self.core.audit, self.config))
             stack.enter_context(SHARED.in_use())
             await stack.enter_async_context(self.lifespans.running(self.start))
             if self.bridges is not None:
@@ -96,13 +102,43 @@ class Runtime:
         from mcp_runtime.core.calls.observers import MeteringObserver, Observers  # stdio does without, as a rule
 
         observers: list[Observer] = [] if self.metrics is None else [MeteringObserver(self.metrics)]
+        if self.core.audit is not None:
+            from mcp_runtime.core.calls.audit import AuditObserver
+
+            observers.append(AuditObserver(self.core.audit.write, **self._kept_of_arguments()))
         bridges_own = None if self.bridges is None else self.bridges.observer()
         if bridges_own is not None:
             observers.append(bridges_own)
         return Observers(observers) if len(observers) > 1 else next(iter(observers), None)
+
+    def _kept_of_arguments(self) -> "KeptArguments":
+        kept = self.config.audit.arguments
+        if kept != "hashed":
+            return {"arguments": kept, "key": b""}
+        from mcp_runtime.state.seal.key_store import load_keys
+
+        return {"arguments": kept, "key": load_keys(self.config).sealing()[1]}
 
     def close_streams(self) -> None:
         """Close all streams, to stop: each ends once what is at work on it is done, and no more are opened."""
         self.subscriptions.close()
         if self.bridges is not None:
             self.bridges.close()
+
+
+@contextmanager
+def _writing(audit: "AuditFile", config: Config) -> Generator[None]:
+    """Keep the audit file open. Raises ConfigError where it cannot be written."""
+    try:
+        audit.open()
+    except OSError as error:
+        raise ConfigError(
+            config.origin.file or "environment",
+            "audit.file",
+            f"cannot write {config.audit.file}: {error.strerror or error}",
+            "name a file in a directory that this user may write to, or remove the key",
+        ) from None
+    try:
+        yield
+    finally:
+        audit.close()

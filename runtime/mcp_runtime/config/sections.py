@@ -226,6 +226,26 @@ class LoggingConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     format: Annotated[LogFormat, Meta(description='"auto" is "console" on a terminal and "json" otherwise.')] = "auto"
 
 
+class AuditConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The audit log: who called which tool, and what came of it. A file of its own, one JSON object a line."""
+
+    file: Annotated[
+        str,
+        Meta(
+            description="Where it is written. The system rotates it: a file that was moved away is made anew. Empty: "
+            "there is no audit log.",
+            extra={"kind": "path"},
+        ),
+    ] = ""
+    arguments: Annotated[
+        Literal["none", "hashed", "full"],
+        Meta(
+            description='What is kept of arguments: "hashed" is a hash under the first seal key, the same for the same '
+            'arguments; "full" is all but what is named like a secret.'
+        ),
+    ] = "none"
+
+
 class StateConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Files that the runtime writes."""
 
@@ -390,6 +410,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     cache: CachePolicies = CachePolicies()
     seal: SealConfig = SealConfig()
     logging: LoggingConfig = LoggingConfig()
+    audit: AuditConfig = AuditConfig()
     state: StateConfig = StateConfig()
     deprecation: DeprecationConfig = DeprecationConfig()
     ledger: LedgerConfig = LedgerConfig()

@@ -142,8 +142,8 @@ async def _serve_stdio(server: _Server, streams: ClaimedStreams) -> None:
         limits=config.limits,
         eof_grace_s=config.stdio.eof_grace_s,
         bridge=None if runtime.bridges is None else runtime.bridges.stdio,
-        # A process for one client is not what anybody counts; only one that serves HTTP too has endpoints to show it.
-        observer=None if runtime.metrics is None else runtime.observer(),
+        # A process for one client is not what anybody counts: only one that serves HTTP too has endpoints to show it.
+        observer=None if runtime.metrics is None and runtime.core.audit is None else runtime.observer(),
     )
     async with trio.open_nursery() as nursery:
 

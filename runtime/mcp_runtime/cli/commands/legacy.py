@@ -64,6 +64,16 @@ def _add_simulate_arguments(parser: argparse.ArgumentParser) -> None:
     _add_today(parser)
 
 
+def _add_forget_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "client",
+        metavar="CLIENT",
+        help='which, as in bridges.clients.rules: "name=cursor version=<1.5", "principal=ann", "peer=203.0.113.7"',
+    )
+    add_config_argument(parser)
+    parser.add_argument("--yes", action="store_true", help="erase; without it, show what would be")
+
+
 def _add_today(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--today", metavar="DATE", type=_day, default=None, help="count from this day, such as 2027-07-28, not today"
@@ -109,6 +119,15 @@ Replay the ledger from the day on: who would have been refused, and how often. F
 that is still to come, the last 30 days stand for what will be.
 """,
         add_arguments=_add_simulate_arguments,
+    ),
+    Subcommand(
+        name="forget",
+        help="erase clients from the ledger",
+        description="""\
+Erase all that the ledger keeps of some clients, in the file itself. A server that runs may
+have counted them since and writes that within ledger.flush_interval_s.
+""",
+        add_arguments=_add_forget_arguments,
     ),
 )
 """In the order of `--help`."""

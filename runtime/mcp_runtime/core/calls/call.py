@@ -41,6 +41,8 @@ class Call(Struct, kw_only=True, eq=False):
     """All headers of its HTTP request by name, None on stdio."""
     asked: list[str] = []
     """The methods of what the handler wanted to know from the client."""
+    answered: list[str] = []
+    """The answers that the handler heard, in that order: accept, decline or cancel of a user, else "answered"."""
     spoken: str | None = None
     """The revision of its client where a bridge speaks for it."""
     abandoned: bool = False

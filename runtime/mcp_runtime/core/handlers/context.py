@@ -175,7 +175,13 @@ class Context(RequestFacts):
             raise PluginError(f"two questions of one call share the key {name!r}")
         self._keys.add(name)
         self._call.asked.append(method)
-        return Ask(self._rounds, Question(key=name, request={"method": method, "params": params}, read=read))
+
+        def noted(raw: msgspec.Raw) -> T:
+            value = read(raw)
+            self._call.answered.append(getattr(value, "action", "answered"))
+            return value
+
+        return Ask(self._rounds, Question(key=name, request={"method": method, "params": params}, read=noted))
 
     @overload
     async def gather(self, a: Ask[A], /) -> tuple[A]: ...

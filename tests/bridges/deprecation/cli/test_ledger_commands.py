@@ -1,46 +1,17 @@
 """`mcp-runtime legacy report`, `ready` and `simulate`, on a ledger of a few days."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import trio
 
-from mcp_runtime.cli.main import main
+from tests.bridges.deprecation.cli.legacy_command import Run
 from tests.bridges.deprecation.ledgers import client
 from tests.bridges.deprecation.reports.test_report import DAY, Story
 from tests.cli.running import run_command
 
 TODAY = ("--today", DAY.isoformat())
-
-
-@dataclass(frozen=True)
-class Done:
-    """How a command ended."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Run = Callable[..., Done]
-
-
-@pytest.fixture
-def run(capfd: pytest.CaptureFixture[str]) -> Run:
-    """Runs a subcommand of `legacy` in this process, with the configuration in a folder."""
-
-    def run_here(*args: str, cwd: Path) -> Done:
-        try:
-            code = main(["legacy", *args, "--config", str(cwd / "config.toml")])
-        except SystemExit as stopped:
-            code = int(str(stopped.code))
-        printed = capfd.readouterr()
-        return Done(code, printed.out, printed.err)
-
-    return run_here
 
 
 @pytest.fixture(scope="module")

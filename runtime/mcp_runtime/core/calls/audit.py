@@ -1,0 +1,116 @@
+"""The audit observer: a line of the audit file for each call of a tool, resource or prompt.
+
+Rule: who called what, what came of it and what the user allowed; what was said is left out unless asked for.
+"""
+
+import hmac
+from collections.abc import Callable
+from typing import Any, Final, Literal, TypedDict, Unpack
+
+import msgspec
+from msgspec import UNSET, Raw, Struct
+
+from mcp_runtime.core.calls.call import Answer, Call
+from mcp_runtime.core.calls.observers import outcome_of
+from mcp_runtime.telemetry.log.redaction import redact
+
+AUDITED: Final = frozenset({"tools/call", "resources/read", "prompts/get", "completion/complete"})
+_MAX_CHARS: Final = 200
+"""Of each fact that a client states, and of a name; a URI may be longer, and its beginning says enough."""
+_HASH_BYTES: Final = 16
+
+WriteLine = Callable[[dict[str, Any]], None]
+
+
+class KeptArguments(TypedDict):
+    """What is kept of arguments. `key` is for hashes: secret bytes, so that nobody finds them by trying."""
+
+    arguments: Literal["none", "hashed", "full"]
+    key: bytes
+
+
+class _Reference(Struct):
+    """The subject of a completion."""
+
+    name: str = ""
+    uri: str = ""
+
+
+class _Subject(Struct):
+    """The part of params that says what is called: a name or a URI, and the arguments."""
+
+    name: str = ""
+    uri: str = ""
+    ref: _Reference | None = None
+    arguments: Raw = Raw(b"{}")
+
+
+_subject_decoder: Final = msgspec.json.Decoder(_Subject)
+
+
+class AuditObserver:
+    """An `Observer` that hands a line for each audited call to `write`."""
+
+    def __init__(self, write: WriteLine, **kept: Unpack[KeptArguments]) -> None:
+        self._write = write
+        self._arguments = kept["arguments"]
+        self._key = kept["key"]
+
+    def served(self, call: Call, answer: Answer | None, since: float) -> None:
+        """As the port says."""
+        method = call.request.method
+        if method not in AUDITED:
+            return
+        info = call.meta.client_info
+        subject = _subject(call)
+        line: dict[str, Any] = {
+            "event": method,
+            "name": _short(subject.name or subject.uri or _named(subject.ref)),
+            "outcome": outcome_of(answer),
+            "duration_ms": round((call.time.now() - since) * 1000, 3),
+            "principal": call.principal,
+            "peer": call.peer,
+            "client": None if info is UNSET else _short(f"{info.name}/{info.version}"),
+            "transport": call.transport,
+            "revision": call.spoken or call.request.probe.version,
+            "request_id": call.request.id,
+        }
+        if call.asked:
+            line["asked"] = call.asked
+        if call.answered:
+            line["answered"] = call.answered
+        if self._arguments == "hashed":
+            line["arguments_hash"] = self._hash(subject.arguments)
+        elif self._arguments == "full":
+            line["arguments"] = _without_secrets(subject.arguments)
+        self._write(line)
+
+    def _hash(self, arguments: Raw) -> str:
+        try:
+            canonical = msgspec.json.encode(msgspec.json.decode(arguments), order="deterministic")
+        except (msgspec.DecodeError, RecursionError, ValueError):
+            canonical = bytes(arguments)
+        return hmac.digest(self._key, b"audit\0" + canonical, "sha256")[:_HASH_BYTES].hex()
+
+
+def _subject(call: Call) -> _Subject:
+    try:
+        return _subject_decoder.decode(call.request.params)
+    except (msgspec.DecodeError, RecursionError):
+        return _Subject()  # It was refused for that.
+
+
+def _named(reference: _Reference | None) -> str:
+    return "" if reference is None else reference.name or reference.uri
+
+
+def _short(text: str) -> str:
+    return text[:_MAX_CHARS]
+
+
+def _without_secrets(arguments: Raw) -> object:
+    try:
+        found = msgspec.json.decode(arguments)
+    except (msgspec.DecodeError, RecursionError, ValueError):
+        return None
+    return redact(found) if isinstance(found, dict) else found
