@@ -18,7 +18,7 @@ from tests.config.files import load_text, refusal
         ("[cache.tools]\nttl = 1", "cache.tools.ttl", 'did you mean "cache.tools.ttl_ms"?'),
         ("[cache.tool]\nttl_ms = 1", "cache.tool", 'did you mean "cache.tools"?'),
         ("[http]\nqqq = 1", "http.qqq", "remove it"),
-        ("[logging.file]\nx = 1", "logging.file", "remove it"),
+        ("[logging.stdout]\nx = 1", "logging.stdout", "remove it"),
     ],
 )
 def test_an_unknown_key_suggests_the_nearest_one(tmp_path: Path, text: str, key: str, fix: str) -> None:

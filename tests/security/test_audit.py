@@ -119,7 +119,7 @@ def test_each_call_is_a_line(audited: Audited) -> None:
 
 
 def test_what_the_user_was_asked_and_allowed_is_in_it(audited: Audited) -> None:
-    capable = {"elicitation": {"form": {}}}
+    capable: dict[str, Any] = {"elicitation": {"form": {}}}
     params = {"name": "asks", "arguments": {}}
     asked = ask(audited.server.url, request("tools/call", params, capabilities=capable))["result"]
     assert (audited.last()["asked"], "answered" in audited.last()) == (["elicitation/create"], False)
