@@ -9,18 +9,17 @@ from typing import Final
 FIXED: Final = (3, 50, 2)
 
 
-def missing_fixes(version: tuple[int, int, int]) -> bool:
-    """Whether an SQLite of this version may lack a fix for hostile statements."""
-    return version < FIXED
-
-
 @cache
-def warn_of_missing_fixes() -> None:
-    """Tell the operator's log, once a process."""
-    if not missing_fixes(sqlite3.sqlite_version_info[:3]):
+def warn_of_missing_fixes(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> None:
+    """Tell the operator's log, once, that an SQLite of this version may lack a fix for hostile statements."""
+    if version >= FIXED:
         return
     import structlog  # late: with the first statement, and not with the start of the server
 
     structlog.get_logger("mcp_plugins.sqlite").warning(
-        "sqlite_may_lack_fixes", version=sqlite3.sqlite_version, fixed_in=".".join(map(str, FIXED))
+        "sqlite_may_lack_fixes", version=_dotted(version), fixed_in=_dotted(FIXED)
     )
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
