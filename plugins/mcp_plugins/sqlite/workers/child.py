@@ -9,7 +9,7 @@ import resource
 import signal
 import socket
 import traceback
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -36,7 +36,7 @@ VALUES_IN_MEMORY: Final = 8
 LARGEST_ANSWER: Final = 8
 LARGEST_ANSWER_BYTES: Final = 1_048_576
 
-_METHODS: Final = MappingProxyType(
+_METHODS: Final[Mapping[str, Callable[..., object]]] = MappingProxyType(
     {
         "tables": Database.tables,
         "describe": Database.describe,

@@ -54,7 +54,7 @@ class Worker:
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own program
                 [sys.executable, "-I", "-S", PROGRAM],
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 cwd="/",
@@ -103,7 +103,8 @@ class Worker:
         self._channel.close()
         self._process.kill()
         with anyio.CancelScope(shield=True):
-            return await anyio.to_thread.run_sync(self._process.wait, limiter=self._threads)
+            await anyio.to_thread.run_sync(self._process.wait, limiter=self._threads)
+        return int(self._process.returncode)
 
     async def _send(self) -> None:
         view = memoryview(self._unsent)
