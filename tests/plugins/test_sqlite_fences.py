@@ -210,6 +210,23 @@ def test_more_parameters_than_may_be_are_refused_with_another_way(sample_file: P
     assert database.query("SELECT value FROM json_each(?)", ["[1,2,3,4]"]).rows == [[1], [2], [3], [4]]
 
 
+@pytest.mark.parametrize(
+    ("key", "least"),
+    [
+        ("max_queries", 1),
+        ("max_waiting_queries", 0),
+        ("max_parameters", 1),
+        ("max_question_characters", 1),
+        ("max_question_lines", 1),
+        ("max_memory_bytes", 1),
+    ],
+)
+def test_a_bound_below_its_least_is_the_operators_error(key: str, least: int) -> None:
+    SqliteSettings(**{key: least})  # type: ignore[arg-type]  # numbers all
+    with pytest.raises(ValueError, match=f"{key} must be"):
+        SqliteSettings(**{key: least - 1})  # type: ignore[arg-type]  # numbers all
+
+
 def test_names_of_columns_count_as_part_of_a_result(sample_file: Path) -> None:
     long = "n" * 1_000
     sql = f'WITH a AS (SELECT 1 AS "{long}") SELECT ' + ", ".join(["a.*"] * 100) + " FROM a"
