@@ -52,15 +52,11 @@ class Worker:
         self._limit_s = 2 * settings.busy_timeout_s + settings.query_time_limit_s + 4 * GRACE_S
         self._channel, theirs = socket.socketpair()
         with theirs:
-            self._process = subprocess.Popen(  # noqa: S603 - our own program
-                [sys.executable, "-I", "-S", PROGRAM],
-                stdin=theirs.fileno(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                cwd="/",
-                env={name: os.environ[name] for name in _VARIABLES if name in os.environ},
-                start_new_session=True,  # Ctrl-C is for the server, which then ends its workers
-            )
+            try:
+                self._process = _started(theirs)
+            except OSError:
+                self._channel.close()
+                raise
         self._channel.setblocking(False)
         self._unsent = packed((path.absolute(), settings))
 
@@ -130,6 +126,18 @@ class Worker:
                 raise EOFError
             held += part
         return held
+
+
+def _started(channel: socket.socket) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-I", "-S", PROGRAM],
+        stdin=channel.fileno(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        env={name: os.environ[name] for name in _VARIABLES if name in os.environ},
+        start_new_session=True,  # Ctrl-C is for the server, which then ends its workers
+    )
 
 
 def _ending(code: int) -> str:
