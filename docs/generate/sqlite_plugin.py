@@ -24,9 +24,10 @@ _FENCES: Final = """
 ## What it does not allow
 
 The database is opened read-only for everything but `execute`. Statements that attach other files, load extensions or
-change settings are refused. A statement that runs past `query_time_limit_s` is stopped; rows past `max_rows` or
-`max_result_bytes` are cut, and the result says so. `execute` is listed only where `allow_writes` is set, and shows the
-user each statement before it runs.
+change settings are refused. A statement that runs past `query_time_limit_s` is stopped, or its process is killed; one
+whose client has left is stopped too. Where `max_queries` are at work and `max_waiting_queries` wait, the next is told
+that the database is busy. Rows past `max_rows` or `max_result_bytes` are cut, and the result says so. `execute` is
+listed only where `allow_writes` is set, and shows the user each statement before it runs: whole, or it is refused.
 """
 
 

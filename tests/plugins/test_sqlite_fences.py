@@ -1,7 +1,9 @@
 """A query reads, and nothing else, whatever it is made to look like; and it cannot take the server with it."""
 
 import hashlib
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -194,6 +196,51 @@ def test_a_pattern_that_takes_ages_to_match_is_refused(shop: Database) -> None:
 def test_a_statement_longer_than_any_person_writes_is_refused(shop: Database) -> None:
     with pytest.raises(StatementRefused):
         shop.query("SELECT 1" + " " * 200_000)
+
+
+def test_more_parameters_than_may_be_are_refused_with_another_way(sample_file: Path) -> None:
+    database = Database(path=sample_file, settings=SqliteSettings(max_parameters=3))
+    assert database.query("SELECT ?, ?, ?", [1, 2, 3]).rows == [[1, 2, 3]]
+    assert database.query("SELECT :a", {"a": 1, "b": 2, "c": 3}).rows == [[1]]
+    for parameters in ([1, 2, 3, 4], {"a": 1, "b": 2, "c": 3, "d": 4}):
+        with pytest.raises(StatementRefused, match=r"4 parameters, and 3 are the most \(max_parameters\).*json_each"):
+            database.query("SELECT 1", parameters)
+    with pytest.raises(StatementRefused, match="variable"):
+        database.query("SELECT ?4", [1, 2, 3])
+    assert database.query("SELECT value FROM json_each(?)", ["[1,2,3,4]"]).rows == [[1], [2], [3], [4]]
+
+
+@pytest.mark.parametrize(
+    ("key", "least"),
+    [
+        ("max_queries", 1),
+        ("max_waiting_queries", 0),
+        ("max_parameters", 1),
+        ("max_question_characters", 1),
+        ("max_question_lines", 1),
+        ("max_memory_bytes", 1),
+    ],
+)
+def test_a_bound_below_its_least_is_the_operators_error(key: str, least: int) -> None:
+    SqliteSettings(**{key: least})  # type: ignore[arg-type]  # numbers all
+    with pytest.raises(ValueError, match=f"{key} must be"):
+        SqliteSettings(**{key: least - 1})  # type: ignore[arg-type]  # numbers all
+
+
+def test_names_of_columns_count_as_part_of_a_result(sample_file: Path) -> None:
+    long = "n" * 1_000
+    sql = f'WITH a AS (SELECT 1 AS "{long}") SELECT ' + ", ".join(["a.*"] * 100) + " FROM a"
+    room = Database(path=sample_file, settings=SqliteSettings(max_result_bytes=110_000))
+    assert room.query(sql).rows == [[1] * 100]
+    with pytest.raises(StatementRefused, match="max_result_bytes"):
+        Database(path=sample_file, settings=SqliteSettings(max_result_bytes=90_000)).query(sql)
+
+
+def test_checking_a_database_bounds_no_memory_of_the_process(sample_file: Path) -> None:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        before = connection.execute("PRAGMA hard_heap_limit").fetchall()
+        Database(path=sample_file, settings=SqliteSettings(max_memory_bytes=1_000_000)).check()
+        assert connection.execute("PRAGMA hard_heap_limit").fetchall() == before
 
 
 def test_a_view_that_calls_a_dangerous_function_is_not_trusted(make_database: MakeDatabase) -> None:

@@ -11,9 +11,6 @@ import pytest
 import trio
 
 from mcp_plugins.sqlite import plugin
-from mcp_plugins.sqlite.access.database import WritePlan
-from mcp_plugins.sqlite.access.values import Blob
-from mcp_plugins.sqlite.execute import confirmation_text
 from mcp_plugins.sqlite.sample import write_sample
 from mcp_runtime.config import ConfigError
 from tests.support.dispatcher_client import RpcError, text_of
@@ -335,11 +332,3 @@ async def test_a_constraint_that_fails_after_consent_changes_nothing(tmp_path: P
         asked = await client.call("execute", **statement)
         result = await client.answer("execute", asked, consent(run=True), **statement)
     assert "FOREIGN KEY constraint failed" in text_of(result)
-
-
-def test_what_the_user_reads_hides_nothing() -> None:
-    plan = WritePlan(operations=["DELETE"], tables=["t"], changes_schema=False)
-    shown = confirmation_text(plan, "DELETE FROM t -- \u202e\x1b[2K\r harmless", [Blob(base64="AA=="), "\u2066"])
-    assert shown.isprintable() or set(shown) - {"\n"} == {char for char in shown if char.isprintable()}
-    assert shown.splitlines()[-1] == "DELETE FROM t -- \\u202e\\u001b[2K\\u000d harmless"
-    assert 'Parameters: [{"base64": "AA=="}, "\\u2066"]' in shown

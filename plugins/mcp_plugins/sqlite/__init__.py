@@ -3,7 +3,8 @@
 Serve it with `mcp-runtime serve --plugin mcp_plugins.sqlite`; the settings are in `settings`. Without a configured
 database it serves a small sample shop.
 
-`access` knows SQLite and nothing of MCP; `plugin`, `resources` and `execute` know MCP and no SQL.
+`access` knows SQLite and nothing of MCP, and runs in the processes of `workers`; `plugin`, `resources` and `execute`
+know MCP and no SQL.
 """
 
 # Importing a file declares what is in it, in this order.

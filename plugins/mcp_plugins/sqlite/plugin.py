@@ -1,13 +1,15 @@
 """The `Plugin`, and its tools that read. Rule: this file speaks MCP, `access` speaks SQL, and neither does both.
 
-The functions are plain ones: they block on the database, so the runtime runs them in threads.
+The functions wait in the event loop, for `workers` that run the statements.
 """
 
 import os
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
+
+from anyio.to_thread import run_sync
 
 from mcp_runtime import Plugin, ToolAnnotations, ToolError
 
@@ -17,6 +19,7 @@ from .access.schema import TableDescription, TableSummary
 from .access.values import Parameters
 from .sample import ensure_sample, sample_path
 from .settings import SqliteSettings
+from .workers.statements import Statements
 
 plugin = Plugin(
     "sqlite",
@@ -37,7 +40,25 @@ class Tables:
     tables: list[TableSummary]
 
 
-def database() -> Database:
+_serving: list[Statements] = []
+"""The database as it is served now; the last one, where one process serves it twice."""
+
+
+@plugin.lifespan
+async def serve_database() -> AsyncGenerator[None]:
+    """Check the database before anyone asks for it, and end the workers when nobody does any more."""
+    database = await run_sync(_database)
+    await run_sync(database.check)
+    statements = Statements(database.path, database.settings)
+    _serving.append(statements)
+    try:
+        yield
+    finally:
+        _serving.remove(statements)
+        await statements.close()
+
+
+def _database() -> Database:
     """The configured database; the sample, written if it is not there yet, when none is configured."""
     settings = plugin.settings
     if settings.database is not None:
@@ -45,6 +66,11 @@ def database() -> Database:
     path = sample_path(os.environ)
     ensure_sample(path)
     return Database(path=path, settings=settings)
+
+
+def database() -> Statements:
+    """The database that is served."""
+    return _serving[-1]
 
 
 @contextmanager
@@ -57,14 +83,14 @@ def refusals_told() -> Generator[None]:
 
 
 @plugin.tool(title="List tables", annotations=READS)
-def list_tables() -> Tables:
+async def list_tables() -> Tables:
     """List the tables and views of the database with the names of their columns. Start here."""
     with refusals_told():
-        return Tables(tables=database().tables())
+        return Tables(tables=await database().tables())
 
 
 @plugin.tool(title="Describe a table", annotations=READS)
-def describe_table(table: str) -> TableDescription:
+async def describe_table(table: str) -> TableDescription:
     """Describe one table or view: column types, defaults, primary and foreign keys, indexes, and how many rows it has.
 
     Call this before writing a query, to join on the right keys and to compare values of the right type.
@@ -73,11 +99,11 @@ def describe_table(table: str) -> TableDescription:
         table: Name of a table or view, in any case.
     """
     with refusals_told():
-        return database().describe(table)
+        return await database().describe(table)
 
 
 @plugin.tool(title="Query the database", annotations=READS)
-def query(sql: str, parameters: Parameters | None = None) -> QueryResult:
+async def query(sql: str, parameters: Parameters | None = None) -> QueryResult:
     """Run one SQL statement that only reads: SELECT, WITH ... SELECT, VALUES, EXPLAIN QUERY PLAN or a reading PRAGMA.
 
     Rows come back as lists in the order of the columns, with each column's declared type. Long results are cut: then
@@ -90,4 +116,4 @@ def query(sql: str, parameters: Parameters | None = None) -> QueryResult:
         parameters: Values for the placeholders: a list for ? and ?1, an object for :name.
     """
     with refusals_told():
-        return database().query(sql, parameters)
+        return await database().query(sql, parameters)

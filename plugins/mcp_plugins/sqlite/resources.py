@@ -19,24 +19,24 @@ def table_uri(table: str) -> str:
 
 
 @plugin.resource(SCHEMA_URI, name="schema", title="Database schema", mime_type="application/sql")
-def read_schema() -> str:
+async def read_schema() -> str:
     """The statements that created the tables, indexes, views and triggers, as one SQL script."""
     with refusals_told():
-        return database().schema_sql()
+        return await database().schema_sql()
 
 
 @plugin.resource(TABLE_TEMPLATE, name="table", title="Table", mime_type="application/json")
-def read_table(table: str) -> TablePreview | None:
+async def read_table(table: str) -> TablePreview | None:
     """One table or view as JSON: its columns, keys, indexes and row count, and its first rows."""
     with refusals_told():
         try:
-            return database().preview(table)
+            return await database().preview(table)
         except TableUnknown:
             return None
 
 
 @plugin.prompt(title="Explore the database")
-def explore_database(question: str, table: str | None = None) -> list[TextContent | EmbeddedResource]:
+async def explore_database(question: str, table: str | None = None) -> list[TextContent | EmbeddedResource]:
     """Answer a question from the database, with its schema at hand.
 
     Args:
@@ -52,17 +52,17 @@ def explore_database(question: str, table: str | None = None) -> list[TextConten
     if table:
         task += f"\n\nBegin with the table {table!r}."
     with refusals_told():
-        schema = TextResourceContents(SCHEMA_URI, database().schema_sql(), "application/sql")
+        schema = TextResourceContents(SCHEMA_URI, await database().schema_sql(), "application/sql")
     return [EmbeddedResource(schema), TextContent(task)]
 
 
 @plugin.completion(resource=TABLE_TEMPLATE, argument="table")
 @plugin.completion(prompt="explore_database", argument="table")
-def complete_table(value: str) -> Completions:
+async def complete_table(value: str) -> Completions:
     """Suggest table names: first those that begin as typed, then those that contain it."""
     typed = value.lower()
     with refusals_told():
-        names = [table.name for table in database().tables()]
+        names = [table.name for table in await database().tables()]
     found = [name for name in names if typed in name.lower()]
     found.sort(key=lambda name: not name.lower().startswith(typed))
     return Completions(values=found, total=len(found))

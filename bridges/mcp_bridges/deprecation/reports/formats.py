@@ -7,6 +7,7 @@ Identities hold printable characters only, so a terminal is safe; a spreadsheet 
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -15,8 +16,13 @@ import msgspec
 from mcp_bridges.deprecation.reports.report import ClientUse, FeatureReport, Report, day_in_words, in_words, next_steps
 
 BARS: Final = "▁▂▃▄▅▆▇█"
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-"""The beginnings that spreadsheets take for a formula."""
+_SEPARATORS: Final = ",;|\\t\\r\\n\uff0c\uff1b"
+_PASSED_OVER: Final = "\\s\"'`\u00ad\u180e\u200b-\u200f\u2060-\u2064\u2800\u3164\ufeff\x00-\x1f"
+_STARTS: Final = "=+\\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u207a\u207b\u207c\u208a\u208b\u208c\u2212"
+_FORMULA: Final = re.compile(f"(?:^|(?<=[{_SEPARATORS}]))(?=[{_PASSED_OVER}]*[{_STARTS}])|^(?=[\\t\\r\\n])")
+"""The places where a spreadsheet could find a formula: where a cell begins, in the languages where `;` or a tab parts
+cells too, whatever blanks and quotes it passes over; and with the signs that it takes for those of ASCII. Quotes do not
+help: where a comma parts no cells, a cell in quotes is the middle of another one. Source: OWASP, "CSV Injection"."""
 
 _COLUMNS: Final = (
     "feature",
@@ -109,7 +115,7 @@ def _csv_row(one: FeatureReport, use: ClientUse) -> Iterable[object]:
 
 
 def _cell(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    return _FORMULA.sub("'", value) if isinstance(value, str) else value
 
 
 def _rfc3339(at_s: float) -> str:

@@ -30,19 +30,46 @@ MAX_PATTERN_BYTES: Final = 1_000
 
 LOCKED: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
-# About a millisecond of work, so that asking the clock costs nothing measurable.
-OPCODES_BETWEEN_CHECKS: Final = 20_000
+# Some ten microseconds of plain work, so that asking the clock costs nothing measurable, and slow functions in a loop
+# are seen soon.
+OPCODES_BETWEEN_CHECKS: Final = 1_000
 
 
 @contextmanager
 def opened(path: Path, settings: SqliteSettings, *, mode: Literal["ro", "rw"]) -> Generator[sqlite3.Connection]:
-    """Open the existing database at `path`, bounded by `settings`, and close it at the end. Never creates a file.
+    """Open the existing database at `path`, bounded by `settings`, and close it at the end. See `reached`."""
+    with reached(path, settings, mode=mode) as connection:
+        try:
+            _bound(connection, settings)
+        except sqlite3.Error as error:
+            raise DatabaseUnavailable(f"{path}: {error}") from error
+        yield connection
+
+
+@contextmanager
+def reached(path: Path, settings: SqliteSettings, *, mode: Literal["ro", "rw"]) -> Generator[sqlite3.Connection]:
+    """Open the existing database at `path`, without bounds, and close it at the end. Never creates a file.
 
     Raises DatabaseUnavailable when the file is missing or is no database, and StatementRefused when it stays locked.
     The file's schema is read here, so that what fails later is about the statement.
     """
+    connection = _connect(path, settings, mode)
     try:
-        connection = sqlite3.connect(
+        try:
+            # Before the limits: they are for statements, and must not keep a wide schema from being read.
+            _read_schema(connection)
+        except sqlite3.Error as error:
+            if not (settings.allow_writes and _extended_code(error) == sqlite3.SQLITE_READONLY_ROLLBACK):
+                raise _unreachable(path, error, settings) from error
+            _roll_back(path, settings)
+        yield connection
+    finally:
+        connection.close()
+
+
+def _connect(path: Path, settings: SqliteSettings, mode: Literal["ro", "rw"]) -> sqlite3.Connection:
+    try:
+        return sqlite3.connect(
             f"{path.absolute().as_uri()}?mode={mode}",
             uri=True,
             timeout=settings.busy_timeout_s,
@@ -51,18 +78,25 @@ def opened(path: Path, settings: SqliteSettings, *, mode: Literal["ro", "rw"]) -
         )
     except sqlite3.Error as error:
         raise DatabaseUnavailable(f"{path}: {error}") from error
+
+
+def _read_schema(connection: sqlite3.Connection) -> None:
+    connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
+
+
+def _roll_back(path: Path, settings: SqliteSettings) -> None:
+    """Undo what a writer left that was killed in its transaction: nobody can read before that, and readers may not."""
+    connection = _connect(path, settings, "rw")
     try:
-        try:
-            # Before the limits: they are for statements, and must not keep a wide schema from being read.
-            connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
-            _bound(connection, settings)
-        except sqlite3.Error as error:
-            if _code(error) in LOCKED:
-                raise _refusal(error, settings) from error
-            raise DatabaseUnavailable(f"{path}: {error}") from error
-        yield connection
+        _read_schema(connection)
+    except sqlite3.Error as error:
+        raise _unreachable(path, error, settings) from error
     finally:
         connection.close()
+
+
+def _unreachable(path: Path, error: sqlite3.Error, settings: SqliteSettings) -> Exception:
+    return _refusal(error, settings) if _code(error) in LOCKED else DatabaseUnavailable(f"{path}: {error}")
 
 
 def _bound(connection: sqlite3.Connection, settings: SqliteSettings) -> None:
@@ -71,6 +105,8 @@ def _bound(connection: sqlite3.Connection, settings: SqliteSettings) -> None:
     connection.setlimit(sqlite3.SQLITE_LIMIT_SQL_LENGTH, MAX_SQL_BYTES)
     connection.setlimit(sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, MAX_PATTERN_BYTES)
     connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+    connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, settings.max_parameters)
+    connection.setlimit(sqlite3.SQLITE_LIMIT_WORKER_THREADS, 0)
     # Sorting in memory instead of in files: what a statement can take is then bounded by the heap limit alone.
     connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute(f"PRAGMA hard_heap_limit = {settings.max_memory_bytes:d}").fetchall()
@@ -133,6 +169,10 @@ def _refusal(error: sqlite3.Error, settings: SqliteSettings) -> Exception:
 
 
 def _code(error: sqlite3.Error) -> int:
+    return _extended_code(error) & 0xFF
+
+
+def _extended_code(error: sqlite3.Error) -> int:
     # Errors that `sqlite3` raises by itself, such as a wrong number of parameters, carry no code.
     code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
-    return code & 0xFF
+    return code

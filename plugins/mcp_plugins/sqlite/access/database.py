@@ -5,8 +5,8 @@ authorizer refuses everything but reading. Time, memory, rows and bytes are boun
 """
 
 import sqlite3
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -16,10 +16,10 @@ from mcp_plugins.sqlite.settings import SqliteSettings
 from . import schema
 from .authorizer import Authorizer
 from .column_types import declared_types
-from .connection import opened, refusals, time_limit
+from .connection import opened, reached, refusals, time_limit
 from .refusals import StatementRefused
 from .schema import TableDescription, TableSummary
-from .values import Parameters, Value, from_sqlite, json_bytes, to_sqlite
+from .values import Parameters, SqliteValue, Value, from_sqlite, json_bytes, to_sqlite
 
 # A description is asked for often, and its row count is a courtesy: a second shows it for about 10 million rows.
 ROW_COUNT_LIMIT_S: Final = 1.0
@@ -77,20 +77,30 @@ class TablePreview:
     first_rows: QueryResult | None
 
 
+@contextmanager
+def no_hard_limit(limit_s: float) -> Generator[None]:
+    """A limit that ends nothing, for a process that must go on."""
+    del limit_s
+    yield
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Database:
     """One SQLite file, and what the operator allows with it. Safe to use from any number of threads at once.
 
     Every method raises StatementRefused when the statement is at fault, TableUnknown for a table that is not there, and
-    DatabaseUnavailable when the file is. Methods block; none takes longer than the settings' limits for long.
+    DatabaseUnavailable when the file is. Methods block. SQLite stops a statement between two loops of its program only,
+    so a hostile one can go on for long: `hard_limit` is entered with the seconds that a statement has, and may end the
+    process. `check` alone is for a process that does more than this, as the limit of memory is the process's too.
     """
 
     path: Path
     settings: SqliteSettings
+    hard_limit: Callable[[float], AbstractContextManager[None]] = no_hard_limit
 
     def check(self) -> None:
         """Show that the database can be used. Raises DatabaseUnavailable with the reason."""
-        with opened(self.path, self.settings, mode="ro"):
+        with reached(self.path, self.settings, mode="ro"):
             pass
 
     def tables(self) -> list[TableSummary]:
@@ -122,7 +132,7 @@ class Database:
 
     def query(self, sql: str, parameters: Parameters | None = None) -> QueryResult:
         """Run one statement that only reads, and return its rows."""
-        values = to_sqlite(parameters)
+        values = self._values(parameters)
         _refuse_unsendable(sql)
         with opened(self.path, self.settings, mode="ro") as connection, self._bounded(connection):
             types = declared_types(connection, sql)
@@ -136,7 +146,7 @@ class Database:
 
     def plan(self, sql: str, parameters: Parameters | None = None) -> WritePlan:
         """Compile one statement that writes, without running it, and say what it would change."""
-        values = to_sqlite(parameters)
+        values = self._values(parameters)
         _refuse_unsendable(sql)
         authorizer = Authorizer(may_write=True)
         with opened(self.path, self.settings, mode="ro") as connection, self._bounded(connection):
@@ -152,7 +162,7 @@ class Database:
 
         The caller has asked whoever must be asked; see `plan`.
         """
-        values = to_sqlite(parameters)
+        values = self._values(parameters)
         _refuse_unsendable(sql)
         authorizer = Authorizer(may_write=True)
         with opened(self.path, self.settings, mode="rw") as connection, self._bounded(connection):
@@ -176,6 +186,15 @@ class Database:
             returned=returned,
         )
 
+    def _values(self, parameters: Parameters | None) -> list[SqliteValue] | dict[str, SqliteValue]:
+        most = self.settings.max_parameters
+        if parameters is not None and len(parameters) > most:
+            raise StatementRefused(
+                f"There are {len(parameters)} parameters, and {most} are the most (max_parameters). "
+                "Put a list into one parameter, as JSON, and read it with json_each()."
+            )
+        return to_sqlite(parameters)
+
     @contextmanager
     def _reading(self) -> Generator[sqlite3.Connection]:
         with opened(self.path, self.settings, mode="ro") as connection, self._bounded(connection):
@@ -184,7 +203,8 @@ class Database:
 
     @contextmanager
     def _bounded(self, connection: sqlite3.Connection) -> Generator[None]:
-        with refusals(self.settings), time_limit(connection, self.settings.query_time_limit_s):
+        limit_s = self.settings.query_time_limit_s
+        with refusals(self.settings), self.hard_limit(limit_s), time_limit(connection, limit_s):
             yield
 
     def _describe(self, connection: sqlite3.Connection, table: str) -> TableDescription:
@@ -220,7 +240,8 @@ class Database:
 
     def _fetch(self, cursor: sqlite3.Cursor, columns: list[ResultColumn]) -> QueryResult:
         rows: list[list[Value]] = []
-        room_bytes = self.settings.max_result_bytes
+        # A name can be as long as a statement, and `*` repeats it in every column.
+        room_bytes = self.settings.max_result_bytes - sum(json_bytes(column.name) for column in columns)
         for raw in cursor:
             if len(rows) >= self.settings.max_rows:
                 return QueryResult(columns=columns, rows=rows, truncated="max_rows")

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import unicodedata
 from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -58,6 +59,56 @@ async def test_a_spreadsheet_sees_texts(story: Story) -> None:
         }
         == rows[0]
     )
+
+
+FORMULAS = (
+    "\uff1d1+1",
+    "\uff0b1",
+    "\uff0d1",
+    "\uff20SUM(A1)",
+    "\ufe661",
+    "\u207a1",
+    "\u22121",
+    "  =1",
+    "\u00a0=1",
+    "\u200b=1",
+    "\ufeff=1",
+    '""=1',
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    "x;=1",
+    'x;y; "=1"',
+    "x\t@SUM(A1)",
+    "x\r\n=1",
+    "x|+1",
+    "x\uff1b\uff1d1",
+    "Bot/1 (compatible; +http://bot.example)",
+)
+TEXTS = ("my-client", "a=b", "me@example.org", "C++", "1 + 1", "x; y", "a, b")
+
+
+async def test_a_spreadsheet_finds_no_formula_whatever_parts_its_cells(tmp_path: Path) -> None:
+    story = Story(tmp_path)
+    await story.watched(30)
+    for number, formula in enumerate(FORMULAS):
+        story.called(client(formula, version=str(number), user_agent=formula, principal=formula), "ping", times=3)
+    text = as_csv(await story.report(feature="ping"))
+    assert len(list(csv.reader(io.StringIO(text)))) == 1 + len(FORMULAS)
+    for separator in ",;\t|\uff1b":
+        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+        for cell in (cell for row in rows for part in row for cell in (part, *part.splitlines())):
+            begins = cell.lstrip(' "\t\r\n\u00a0\u200b\ufeff')[:1]
+            assert unicodedata.normalize("NFKC", begins) not in {"=", "+", "-", "@", "\u2212"}, (separator, cell)
+
+
+async def test_a_text_that_is_no_formula_stays_as_it_is(tmp_path: Path) -> None:
+    story = Story(tmp_path)
+    await story.watched(30)
+    for text in TEXTS:
+        story.called(client("c", version="1", user_agent=text, principal=text), "ping", times=3)
+    rows = list(csv.DictReader(io.StringIO(as_csv(await story.report()))))
+    assert {row["user_agent"] for row in rows} == set(TEXTS)
 
 
 async def test_a_number_below_zero_stays_a_number(story: Story) -> None:
