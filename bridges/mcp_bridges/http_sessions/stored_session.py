@@ -106,7 +106,7 @@ class StoredSession(Struct, frozen=True):
     async def forward(self, session: Session, request: Request) -> Reply | None:
         """As the port says."""
         shared, post = self.shared, self.post
-        exchange = post.response.exchange
+        exchange = post.exchange
         call = LegacyCall(
             services=shared.services,
             session=session,
@@ -124,7 +124,7 @@ class StoredSession(Struct, frozen=True):
             lent=exchange.lent,
         )
         watched = _WatchedCall(
-            receive=exchange.receive,
+            receive=exchange.incoming,
             every_s=shared.let_go_after_s,
             since=shared.patience.loop.now(),
             call=call,
