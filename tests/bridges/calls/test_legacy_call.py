@@ -17,7 +17,9 @@ from mcp_runtime.config import BridgesConfig
 from mcp_runtime.config.sections import LegacyClientsConfig
 from mcp_runtime.core.calls.call import Call, Reply, Stream
 from mcp_runtime.core.calls.subscriptions import Subscriptions
+from mcp_runtime.core.calls.time_limit import TimeLimit
 from mcp_runtime.core.dispatch.dispatcher import Dispatcher
+from mcp_runtime.platform.loops import new_scope
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, PeerError
 from mcp_runtime.protocol.jsonrpc import Response, encode_notification
 from mcp_runtime.protocol.messages import read_request
@@ -149,6 +151,7 @@ def made(
         log_level="info",
         notify=wire.notify,
         ask=wire.ask,
+        time=TimeLimit(cutter=new_scope(), began=anyio.current_time()),
         **more,
     )
 
