@@ -176,7 +176,10 @@ class StreamableHttp:
 
     async def _take(self, exchange: HttpExchange) -> Reply | _Conclusion:
         """Read the body and serve what is in it: the answer, or what is to be done once that is over."""
-        call = self._sort(exchange, await exchange.body(self._limits))
+        body = exchange.take_body(self._limits)
+        if body is None:
+            body = await exchange.read_body(self._limits)
+        call = self._sort(exchange, body)
         if not isinstance(call, Call):
             return call
         exchange.call, exchange.receive = call, exchange.incoming

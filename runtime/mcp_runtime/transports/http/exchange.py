@@ -52,15 +52,18 @@ class HttpExchange(Watched, kw_only=True):
         """A scope in which one call may be cut off, where the server has one to lend, and it was not given back."""
         return None if self.direct is None or self.direct.lent.scope is None else self.direct.lent
 
-    async def body(self, limits: Limits) -> bytes:
-        """The whole body, for which its time limit is set. Raises HttpRefusalError 413, ClientGoneError."""
+    def take_body(self, limits: Limits) -> bytes | None:
+        """The whole body, where it has come already. Raises HttpRefusalError 413."""
         body = None if self.direct is None else self.direct.take_body()
-        if body is None:
-            self.time.set(limits.body_timeout_s)
-            body = await read_body(self.request_headers, self.incoming, limits)
-            self.time.lift()
-        elif len(body) > limits.max_body_bytes:
+        if body is not None and len(body) > limits.max_body_bytes:
             raise too_large(limits)
+        return body
+
+    async def read_body(self, limits: Limits) -> bytes:
+        """The whole body, once it has come, within its time limit. Raises HttpRefusalError 413, ClientGoneError."""
+        self.time.set(limits.body_timeout_s)
+        body = await read_body(self.request_headers, self.incoming, limits)
+        self.time.lift()
         return body
 
     async def answer(self, status: int, body: bytes, headers: Fields = ()) -> None:
