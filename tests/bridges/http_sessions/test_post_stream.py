@@ -237,10 +237,20 @@ class Sent:
         return bool(self.messages) and not self.messages[-1].get("more_body", False)
 
 
+async def never(_: HttpExchange) -> None:
+    raise AssertionError("nothing was lent")
+
+
 def exchange_of(sent: Sent, answer_headers: Fields = ()) -> HttpExchange:
     """A POST whose answer is sent to `sent`."""
-    scope = {"type": "http", "method": "POST"}
-    return HttpExchange(scope=scope, incoming=None, send=sent, request_headers={}, answer_headers=answer_headers)
+    return HttpExchange(
+        scope={"type": "http", "method": "POST"},
+        incoming=None,
+        send=sent,
+        request_headers={},
+        answer_headers=answer_headers,
+        stopped=never,
+    )
 
 
 @pytest.mark.parametrize("loop", LOOPS)

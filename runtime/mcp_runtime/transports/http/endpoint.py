@@ -82,6 +82,7 @@ class StreamableHttp:
         self._bridge = bridge
         self._observer = observer
         self._meter = meter
+        self._stopped = self._finish_stopped  # bound once
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
@@ -97,6 +98,7 @@ class StreamableHttp:
             direct=direct,
             request_headers=headers,
             answer_headers=() if origin is None else self._guard.response_headers(origin),
+            stopped=self._stopped,
         )
         try:
             try:
@@ -148,7 +150,7 @@ class StreamableHttp:
                         conclude = await self._take(exchange)
                 else:
                     self._limit(exchange, lent)
-                    lent.conclude = partial(self._finish_stopped, exchange)
+                    lent.conclude = exchange.finish_stopped
                     try:
                         conclude = await self._take(exchange)
                     finally:
@@ -160,8 +162,7 @@ class StreamableHttp:
                 patience.leave(exchange)
             if conclude is None:
                 conclude = self._cut_off(exchange)
-            # The call knows its exchange. And a stream may stay open for days: nothing of what opened it stays with it.
-            exchange.time = exchange.call = None
+            exchange.call = None  # It knows the exchange: the two would wait for the collector.
             if isinstance(conclude, Reply):
                 await exchange.finish(conclude)
             else:
@@ -276,7 +277,8 @@ class StreamableHttp:
         return _nothing if answer is None else partial(self._stream, exchange, answer)
 
     async def _stream(self, exchange: HttpExchange, stream: Stream) -> None:
-        exchange.message = None
+        # It may stay open for days: nothing of the request that opened it stays with it.
+        exchange.time = exchange.message = None
         if self._meter is not None:
             self._meter.stream_opened("modern", "streamable_http")
         try:

@@ -4,7 +4,7 @@ What goes out directly and what by ASGI is settled here; what is done about a re
 Spec: 2026-07-28/basic/transports/streamable-http#sending-messages
 """
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -37,6 +37,8 @@ class HttpExchange(Watched, kw_only=True):
     """Its headers by name."""
     answer_headers: Fields = ()
     """Headers that its answer gets, whichever that is (CORS)."""
+    stopped: Callable[["HttpExchange"], Awaitable[None]]
+    """Answers it once it was cut off in a scope that was lent."""
     time: Any = None
     """The TimeLimit of its body, and then of its call."""
     message: Message | None = None
@@ -103,6 +105,10 @@ class HttpExchange(Watched, kw_only=True):
     async def keep_alive(self) -> None:
         """Send a comment on its stream."""
         await self.open_stream().keep_alive()
+
+    async def finish_stopped(self) -> None:
+        """Answer it, where it was cut off in a scope that was lent."""
+        await self.stopped(self)
 
     def _answer(self, status: int, body: bytes, headers: Fields) -> Awaitable[None] | None:
         """What to await for that, if anything."""
