@@ -13,8 +13,9 @@ from starlette.types import Receive, Scope, Send
 from mcp_runtime.config.limits import Limits
 from mcp_runtime.core.calls.call import Answer, Call, Reply, Stream
 from mcp_runtime.core.calls.observers import Observer
-from mcp_runtime.core.calls.time_limit import Cutter, TimeLimit
+from mcp_runtime.core.calls.time_limit import TimeLimit
 from mcp_runtime.core.dispatch.dispatcher import Dispatcher
+from mcp_runtime.platform.lent_scope import LentScope
 from mcp_runtime.protocol.errors import INVALID_REQUEST, PeerError, unsupported_version
 from mcp_runtime.protocol.headers import PROTOCOL_VERSION, read_headers, version_of
 from mcp_runtime.protocol.jsonrpc import (
@@ -138,26 +139,27 @@ class StreamableHttp:
     async def _post(self, exchange: HttpExchange) -> None:
         check_media_types(exchange.request_headers)
         patience = self._patience
-        lent = None if exchange.direct is None else exchange.direct.lent
+        # One scope for all that may take too long. What is sent is outside of it: no limit tears an answer.
+        scope = patience.loop.new_scope() if exchange.direct is None else exchange.direct.lent
+        exchange.time = TimeLimit(
+            cutter=scope, began=exchange.since, now=patience.loop.now, patience_s=patience.after_s
+        )
         patience.enter(exchange)
         conclude: Reply | _Conclusion | None = None
         try:
             try:
-                # One scope for all that may take too long. What is sent is outside of it: no limit tears an answer.
-                if lent is None:
-                    with patience.loop.new_scope() as scope:
-                        self._limit(exchange, scope)
-                        conclude = await self._take(exchange)
-                else:
-                    self._limit(exchange, lent)
-                    lent.conclude = exchange.finish_stopped
+                if isinstance(scope, LentScope):
+                    scope.conclude = exchange.finish_stopped
                     try:
                         conclude = await self._take(exchange)
                     finally:
-                        if lent.is_touched:
-                            await lent.give_back()
+                        if scope.is_touched:
+                            await scope.give_back()
                         elif not exchange.is_passed_on:
-                            lent.end()
+                            scope.end()
+                else:
+                    with scope:
+                        conclude = await self._take(exchange)
             finally:
                 patience.leave(exchange)
             if conclude is None:
@@ -170,10 +172,6 @@ class StreamableHttp:
         except PeerError as error:
             request_id = error.id if isinstance(error, MalformedMessageError) else _id_of(exchange.message)
             await exchange.finish(Reply(body=encode_error(request_id, error), status=error.http_status))
-
-    def _limit(self, exchange: HttpExchange, cutter: Cutter) -> None:
-        now, patience_s = self._patience.loop.now, self._patience.after_s
-        exchange.time = TimeLimit(cutter=cutter, began=exchange.since, now=now, patience_s=patience_s)
 
     async def _take(self, exchange: HttpExchange) -> Reply | _Conclusion:
         """Read the body and serve what is in it: the answer, or what is to be done once that is over."""
