@@ -5,7 +5,6 @@ into the next call. So one handler serves both eras.
 Spec: 2026-07-28/basic/patterns/mrtr, 2025-11-25/client/elicitation
 """
 
-import math
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, cast
@@ -23,9 +22,9 @@ from mcp_bridges.revisions.translation import at_least, error_for, notification_
 from mcp_bridges.sessions.session import Session, stateless, with_answers
 from mcp_runtime.core.calls.call import Call, CloseStream, Notify, Reply
 from mcp_runtime.core.calls.observers import outcome_of
-from mcp_runtime.core.calls.time_limit import Cutter, TimeLimit
+from mcp_runtime.core.calls.time_limit import TimeLimit
 from mcp_runtime.platform.lent_scope import LentScope
-from mcp_runtime.platform.loops import ANY_LOOP, new_scope
+from mcp_runtime.platform.loops import new_scope
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, PeerError
 from mcp_runtime.protocol.json_types import is_object
 from mcp_runtime.protocol.jsonrpc import (
@@ -76,10 +75,10 @@ class _UnansweredError(Exception):
 class LegacyCall(msgspec.Struct, kw_only=True, eq=False):
     """A request at work. `notify` and `ask` reach the client on the request's own stream.
 
-    `close_stream` lets go of that stream's connection, where the client would come back. `patience_s` is when
-    somebody calls `keep_time`, infinite where nobody does. `now` is the loop's clock, and `new_scope` makes its scopes.
-    `http_headers` are those that the request came with.
-    `lent` is a scope for its first round: where it is cut off in there, whoever has set its `conclude` asks `cut_off`.
+    `close_stream` lets go of that stream's connection, where the client would come back. `http_headers` are those that
+    the request came with.
+    `time` limits each round anew. It comes with the scope of the first one, to be entered here or lent: where the round
+    is cut off in a scope that was lent, whoever has set its `conclude` asks `cut_off`.
     """
 
     services: LegacyServices
@@ -90,35 +89,24 @@ class LegacyCall(msgspec.Struct, kw_only=True, eq=False):
     log_level: LoggingLevel
     notify: Notify
     ask: Ask
+    time: TimeLimit
     close_stream: CloseStream | None = None
-    patience_s: float = math.inf
-    now: Callable[[], float] = ANY_LOOP.now
-    new_scope: Callable[[], anyio.CancelScope] = new_scope
     http_headers: Mapping[bytes, bytes] | None = None
-    lent: LentScope | None = None
     abandoned: bool = False
     _at_work: Call | None = None
     _began: float = 0.0
-    _asking: anyio.CancelScope | None = None
     _progress: GrowingProgress = msgspec.field(default_factory=GrowingProgress)
 
     def abandon(self) -> None:
         """The client gave up: stop, and answer nothing."""
         self.abandoned = True
-        if self._asking is not None:
-            self._asking.cancel()
         if self._at_work is not None:
-            self._at_work.abandon()
-
-    def keep_time(self) -> None:
-        """The call is not over yet: from here on time limits count."""
-        self.patience_s = math.inf
-        if self._at_work is not None:
-            self._at_work.time.keep()
+            self._at_work.abandoned = True
+        self.time.cutter.cancel()
 
     async def run(self) -> Reply | None:
         """The response in the session's revision, None where the client gave up."""
-        self._began = self.now()
+        self._began = self.time.began
         return self._counted(await self._run())
 
     def cut_off(self) -> Reply | None:
@@ -129,7 +117,7 @@ class LegacyCall(msgspec.Struct, kw_only=True, eq=False):
     def _counted(self, reply: Reply | None) -> Reply | None:
         meter = self.services.meter
         if meter is not None:
-            taken_s = self.now() - self._began
+            taken_s = self.time.now() - self._began
             revision, method = self.session.revision, self.request.method
             meter.request("legacy", revision, self.transport, method, outcome_of(reply), taken_s)
         return reply
@@ -144,13 +132,21 @@ class LegacyCall(msgspec.Struct, kw_only=True, eq=False):
             if isinstance(settled, Reply):
                 return settled
             try:
-                with anyio.CancelScope() as self._asking:
+                with self._begin_anew():
                     answers = await self._ask_all(settled.input_requests)
                     params = with_answers(self.request.params, answers, settled.request_state)
                     request = read_request(request.id, request.method, params)
             except _UnansweredError as error:
                 return self._fail(str(error))
+            self._begin_anew()
         return None
+
+    def _begin_anew(self) -> anyio.CancelScope:
+        """A scope of its own for what comes next, which takes time from here on, and has no limit yet."""
+        time, scope = self.time, new_scope()
+        time.lift()
+        time.began, time.cutter = time.now(), scope
+        return scope
 
     def _settled(self, reply: Reply) -> "Reply | _Head":
         """`reply` in the session's revision, or what it wants to know first."""
@@ -165,20 +161,19 @@ class LegacyCall(msgspec.Struct, kw_only=True, eq=False):
             return Reply(body=encode_error(self.request.id, problem), outcome="error")
 
     async def _dispatch(self, request: Request) -> Reply | None:
-        dispatcher = self.services.dispatcher
-        lent, self.lent = self.lent, None  # The next round has a scope of its own.
-        if lent is not None:
-            answer = await dispatcher.dispatch(self._begin(request, lent))
-            await lent.give_back()
+        """One round, in the scope that it may be cut off in."""
+        dispatcher, scope = self.services.dispatcher, self.time.cutter
+        self._at_work = call = self._call(request)
+        if isinstance(scope, LentScope):
+            answer = await dispatcher.dispatch(call)
+            await scope.give_back()
         else:
-            scope = self.new_scope()
-            answer = await dispatcher.dispatch_within(scope, self._begin(request, scope))
+            answer = await dispatcher.dispatch_within(cast("anyio.CancelScope", scope), call)
         self._at_work = None
         return answer if isinstance(answer, Reply) else None
 
-    def _begin(self, request: Request, cutter: Cutter) -> Call:
-        """One round, at work from here on."""
-        self._at_work = call = Call(
+    def _call(self, request: Request) -> Call:
+        return Call(
             request=stateless(request, self.session, self.log_level),
             transport=self.transport,
             notify=self._notify_in_revision(),
@@ -186,10 +181,9 @@ class LegacyCall(msgspec.Struct, kw_only=True, eq=False):
             peer=self.client.peer,
             close_stream=self.close_stream,
             http_headers=self.http_headers,
-            time=TimeLimit(cutter=cutter, began=self.now(), now=self.now, patience_s=self.patience_s),
+            time=self.time,
             spoken=self.session.revision,
         )
-        return call
 
     def _notify_in_revision(self) -> Notify:
         async def notify(message: bytes) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw
 
 from mcp_bridges.calls.calls_at_work import CallsAtWork
-from mcp_bridges.calls.http_parts import HttpParts, LegacyResponse, client_of, named
+from mcp_bridges.calls.http_parts import HttpParts, accept, admit, client_of, named, refuse
 from mcp_bridges.calls.legacy_call import KEEP_STATUS
 from mcp_bridges.calls.session_service import respond, respond_to_batch
 from mcp_bridges.gate.features import OF_METHOD, FeatureId, revision_feature
@@ -76,23 +76,21 @@ class SessionsHttp:
 
     async def serve(self, exchange: LegacyExchange, body: bytes | None) -> bool:
         """Answer one request to the endpoint: True where it was one of an old session's."""
-        response = LegacyResponse(exchange, self._services)
         try:
             if body is not None:
-                return await self._post(response, body)
+                return await self._post(exchange, body)
             method = exchange.scope["method"]
             if method not in {"GET", "DELETE"} or SESSION_ID not in exchange.request_headers:
                 return False
-            request = await self._enter(response)
+            request = await self._enter(exchange)
             await (self._stream.serve(request) if method == "GET" else self._end(request))
         except PeerError as error:
-            await response.refuse(None, error)
+            await refuse(exchange, None, error)
         return True
 
-    async def _post(self, response: LegacyResponse, body: bytes) -> bool:
-        exchange = response.exchange
+    async def _post(self, exchange: LegacyExchange, body: bytes) -> bool:
         if exchange.message is None and is_batch(body):
-            await self._batch(await self._enter(response), body)
+            await self._batch(await self._enter(exchange), body)
             return True
         request_id: RequestId | None = None
         try:
@@ -100,18 +98,17 @@ class SessionsHttp:
             if isinstance(message, Request):
                 request_id = message.id
             if isinstance(message, Request) and message.method == INITIALIZE:
-                await self._initialize(response, message)
+                await self._initialize(exchange, message)
             elif _shows_nothing(exchange):
                 return False  # The transport knows what to answer.
             else:
-                await self._message(await self._enter(response), message)
+                await self._message(await self._enter(exchange), message)
         except PeerError as error:
-            await response.refuse(error.id if isinstance(error, MalformedMessageError) else request_id, error)
+            await refuse(exchange, error.id if isinstance(error, MalformedMessageError) else request_id, error)
         return True
 
-    async def _enter(self, response: LegacyResponse) -> SessionRequest:
+    async def _enter(self, exchange: LegacyExchange) -> SessionRequest:
         """The request, in its session. Raises PeerError: 400 without an id, 404 where it is over."""
-        exchange = response.exchange
         _check_version(exchange)
         raw = exchange.request_headers.get(SESSION_ID)
         if raw is None:
@@ -125,24 +122,23 @@ class SessionsHttp:
         if state.ended:
             raise session_gone("ended")
         return SessionRequest(
-            response=response,
+            exchange=exchange,
             session=session,
             client=named(client, session.client_name, session.client_version),
             state=state,
         )
 
-    async def _initialize(self, response: LegacyResponse, request: Request) -> None:
+    async def _initialize(self, exchange: LegacyExchange, request: Request) -> None:
         opening, services = read_initialize(request), self._services
-        client = named(client_of(response.exchange, "streamable_http"), opening.client_name, opening.client_version)
-        response.admit(
-            Sighting(
-                client=client,
-                revision=opening.revision,
-                features=(FeatureId.SESSION_ID, *OF_METHOD[INITIALIZE], revision_feature(opening.revision)),
-                method=INITIALIZE,
-                opening=True,
-            )
+        client = named(client_of(exchange, "streamable_http"), opening.client_name, opening.client_version)
+        sighting = Sighting(
+            client=client,
+            revision=opening.revision,
+            features=(FeatureId.SESSION_ID, *OF_METHOD[INITIALIZE], revision_feature(opening.revision)),
+            method=INITIALIZE,
+            opening=True,
         )
+        admit(exchange, services, sighting)
         try:
             result = await services.welcome(opening.revision)
         except PeerError as error:
@@ -150,22 +146,23 @@ class SessionsHttp:
             raise
         token, _ = self._ids.issue(opening, principal=client.principal)
         services.answered(opening.revision, "streamable_http", INITIALIZE)
-        answer = response.open((SESSION_ID, token.encode("ascii")))
-        await answer.finish(Reply(body=encode_result(request.id, result)))
+        exchange.answer_headers += ((SESSION_ID, token.encode("ascii")),)
+        await exchange.finish(Reply(body=encode_result(request.id, result)))
 
     async def _end(self, request: SessionRequest) -> None:
         try:
-            request.admit()
+            admit(request.exchange, self._services, request.sighting())
         finally:  # A client that is not served any more may still leave, and takes along what waits for it.
             await self._states.end(request.session)
             await self._stream.end(request.session)
             await self._calls.end(request.session)
-        await request.response.open().send(200, b"")
+        await request.exchange.answer(200, b"")
 
     async def _message(self, request: SessionRequest, message: Message) -> None:
         method = None if isinstance(message, Response) else message.method
         try:
-            request.admit(*OF_METHOD.get(method or "", ()), method=method)
+            sighting = request.sighting(*OF_METHOD.get(method or "", ()), method=method)
+            admit(request.exchange, self._services, sighting)
         except RefusedError as error:
             if isinstance(message, Response) and error.retry_after_s is None:
                 # Its question will not be answered any more: the call that waits hears why.
@@ -183,13 +180,14 @@ class SessionsHttp:
             await backend.stream.finish([] if reply is None else [reply], reply)
         else:
             await self._backend(request, None).tell(request.session, message)
-            await request.response.accepted()
+            await accept(request.exchange)
 
     async def _batch(self, request: SessionRequest, body: bytes) -> None:
-        if not has_batches(request.session.revision):
-            request.admit()
+        has_them = has_batches(request.session.revision)
+        sighting = request.sighting(FeatureId.BATCH) if has_them else request.sighting()
+        admit(request.exchange, self._services, sighting)
+        if not has_them:
             raise not_here(request.session.revision)
-        request.admit(FeatureId.BATCH)
         messages = read_batch(body, max_messages=self._config.max_batch_messages)
         backend = self._backend(request, None)
         replies = await respond_to_batch(self._services, backend, request.session, messages)
@@ -197,15 +195,15 @@ class SessionsHttp:
         if any(isinstance(message, Request | MalformedMessageError) for message in messages):
             await backend.stream.finish(replies, joined)
         elif joined is None:
-            await request.response.accepted()
+            await accept(request.exchange)
         else:  # Answers that nobody waits for.
-            await request.response.open().finish(Reply(body=joined.body, status=400))
+            await request.exchange.finish(Reply(body=joined.body, status=400))
 
     def _backend(self, request: SessionRequest, request_id: RequestId | None) -> StoredSession:
         """The session behind one POST, which answers the request with this id, None for a batch."""
         polls = speaks_polling(request.session.revision)
         stream = PostStream(
-            request.response.open(),
+            request.exchange,
             self._replay.begin(request.session, request_id),
             retry_ms=self._config.retry_ms if polls else None,
             let_go_after_s=self._shared.let_go_after_s,

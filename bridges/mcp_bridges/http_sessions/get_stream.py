@@ -13,7 +13,7 @@ from typing import Final
 
 import anyio
 
-from mcp_bridges.calls.http_parts import HttpParts
+from mcp_bridges.calls.http_parts import HttpParts, admit
 from mcp_bridges.calls.listening import Listening, ListenRefusedError, encode_change
 from mcp_bridges.gate.features import FeatureId
 from mcp_bridges.http_sessions.replay import EndLostError, Place, ReplayLog, read_event_id
@@ -61,9 +61,10 @@ class SessionStream:
 
     async def serve(self, request: SessionRequest) -> None:
         """Open the stream, or take up the one that `Last-Event-ID` names. Raises PeerError."""
-        raw = request.response.exchange.request_headers.get(b"last-event-id")
+        raw = request.exchange.request_headers.get(b"last-event-id")
         last = None if raw is None else raw.decode("latin-1")
-        request.admit(FeatureId.GET_STREAM, *(() if last is None else (FeatureId.RESUMPTION,)))
+        features = (FeatureId.GET_STREAM, *(() if last is None else (FeatureId.RESUMPTION,)))
+        admit(request.exchange, self._services, request.sighting(*features))
         place = None if last is None else read_event_id(last)
         if place is not None:
             await self._send(request, self._rest(request.session, place))
@@ -120,9 +121,7 @@ class SessionStream:
 
     async def _send(self, request: SessionRequest, events: Events) -> None:
         with self._services.open_stream("streamable_http"):
-            await serve_event_stream(
-                events, request.response.exchange.receive, request.response.open(), patience=self._parts.patience
-            )
+            await serve_event_stream(events, request.exchange, patience=self._parts.patience)
 
     async def _events(self, session: Session, listening: Listening) -> Events:
         if speaks_polling(session.revision):

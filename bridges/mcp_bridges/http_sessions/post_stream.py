@@ -12,7 +12,7 @@ import anyio
 
 from mcp_bridges.http_sessions.replay import StreamLog
 from mcp_runtime.core.calls.call import Reply
-from mcp_runtime.transports.http.response import PostResponse
+from mcp_runtime.transports.http.bridge_port import LegacyExchange
 from mcp_runtime.transports.http.server_sent_events import encode_event
 
 
@@ -24,9 +24,9 @@ class PostStream:
     """
 
     def __init__(
-        self, response: PostResponse, log: StreamLog | None, *, retry_ms: int | None, let_go_after_s: float
+        self, exchange: LegacyExchange, log: StreamLog | None, *, retry_ms: int | None, let_go_after_s: float
     ) -> None:
-        self._response = response
+        self._exchange = exchange
         self._log = log
         self._retry_ms = retry_ms
         self._let_go_at = math.inf if let_go_after_s == math.inf else anyio.current_time() + let_go_after_s
@@ -42,7 +42,7 @@ class PostStream:
         """Send a message ahead of the answer; the first one makes an event stream of the response."""
         async with self._in_order():
             await self._begin()
-            await self._response.send_event(await self._event(message))
+            await self._exchange.open_stream().send(await self._event(message))
 
     async def keep_alive(self) -> None:
         """Send a comment, for whoever counts idle seconds on the way; or let go, once it is time."""
@@ -51,14 +51,14 @@ class PostStream:
             return
         async with self._in_order():
             await self._begin()
-            await self._response.keep_alive()
+            await self._exchange.open_stream().keep_alive()
 
     async def let_go(self) -> None:
         """End the connection and keep the stream. Does nothing for a client that would not come back."""
         if self.can_let_go:
             async with self._in_order():
                 await self._begin()
-                await self._response.end()
+                await self._exchange.open_stream().end()
 
     async def finish(self, replies: list[Reply], plain: Reply | None) -> None:
         """Send the answer and end the stream: `plain` as it is where nothing was streamed, else `replies` as events.
@@ -66,16 +66,16 @@ class PostStream:
         No `plain` means that the client gave up: the stream ends without an answer.
         """
         if plain is not None and self._lock is None:
-            await self._response.finish(plain)
+            await self._exchange.finish(plain)
             return
         async with self._in_order():
             if not self._streaming:  # Nobody has seen an event of it, so nobody could come back for more.
-                await (self._response.end() if plain is None else self._response.finish(plain))
+                await (self._exchange.open_stream().end() if plain is None else self._exchange.finish(plain))
                 return
             *ahead, last = [reply.body for reply in replies] or [b""]
             for body in ahead:
-                await self._response.send_event(await self._event(body))
-            await self._response.end(await self._event(last, ended=True))
+                await self._exchange.open_stream().send(await self._event(body))
+            await self._exchange.open_stream().end(await self._event(last, ended=True))
 
     def _in_order(self) -> anyio.Lock:
         """Ids go out in the order in which they were given. A plain answer needs no lock."""
@@ -91,7 +91,7 @@ class PostStream:
             await self._log.begin()
             if self._retry_ms is not None:
                 prime = encode_event(b"", event_id=self._log.position, retry_ms=self._retry_ms)
-                await self._response.send_event(prime)
+                await self._exchange.open_stream().send(prime)
 
     async def _event(self, message: bytes, *, ended: bool = False) -> bytes:
         if self._log is None:

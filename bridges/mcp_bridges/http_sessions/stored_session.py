@@ -21,6 +21,7 @@ from mcp_bridges.sessions.session import Change, Session, SetLevel, cancelled_re
 from mcp_bridges.sessions.session_ids import session_gone
 from mcp_bridges.sessions.session_state import SessionStates
 from mcp_runtime.core.calls.call import Reply
+from mcp_runtime.core.calls.time_limit import TimeLimit
 from mcp_runtime.protocol.errors import INVALID_REQUEST, PeerError
 from mcp_runtime.protocol.jsonrpc import Notification, Request, RequestId, Response
 from mcp_runtime.protocol.meta import LoggingLevel
@@ -57,7 +58,7 @@ class _WatchedCall(Watched, kw_only=True):
     stream: PostStream
 
     def aged(self) -> None:
-        self.call.keep_time()
+        self.call.time.keep()
 
     async def keep_alive(self) -> None:
         await self.stream.keep_alive()
@@ -106,7 +107,14 @@ class StoredSession(Struct, frozen=True):
     async def forward(self, session: Session, request: Request) -> Reply | None:
         """As the port says."""
         shared, post = self.shared, self.post
-        exchange = post.response.exchange
+        exchange, patience = post.exchange, shared.patience
+        lent = exchange.lent
+        time = TimeLimit(
+            cutter=patience.loop.new_scope() if lent is None else lent,
+            began=patience.loop.now(),
+            now=patience.loop.now,
+            patience_s=patience.after_s,
+        )
         call = LegacyCall(
             services=shared.services,
             session=session,
@@ -117,27 +125,24 @@ class StoredSession(Struct, frozen=True):
             notify=self.stream.notify,
             ask=self._ask,
             close_stream=self.stream.let_go if self.stream.can_let_go else None,
-            patience_s=shared.patience.after_s,
-            now=shared.patience.loop.now,
-            new_scope=shared.patience.loop.new_scope,
+            time=time,
             http_headers=exchange.request_headers,
-            lent=exchange.lent,
         )
         watched = _WatchedCall(
-            receive=exchange.receive,
+            receive=exchange.incoming,
             every_s=shared.let_go_after_s,
-            since=shared.patience.loop.now(),
+            since=time.began,
             call=call,
             stream=self.stream,
         )
         shared.calls.enter(session, call)
-        if call.lent is not None:
-            call.lent.conclude = partial(self._finish_cut_off, call)
-        shared.patience.enter(watched)
+        if lent is not None:
+            lent.conclude = partial(self._finish_cut_off, call)
+        patience.enter(watched)
         try:
             return await call.run()
         finally:
-            shared.patience.leave(watched)
+            patience.leave(watched)
             shared.calls.leave(session, call)
 
     async def _finish_cut_off(self, call: LegacyCall) -> None:

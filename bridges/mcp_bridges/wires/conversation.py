@@ -30,7 +30,9 @@ from mcp_bridges.sessions.session import (
 )
 from mcp_bridges.sessions.session_state import UNCHANGED, changed
 from mcp_runtime.core.calls.call import Reply
+from mcp_runtime.core.calls.time_limit import TimeLimit
 from mcp_runtime.core.dispatch.dispatcher import too_many_requests
+from mcp_runtime.platform.loops import new_scope
 from mcp_runtime.protocol.errors import INVALID_PARAMS, INVALID_REQUEST, PeerError
 from mcp_runtime.protocol.jsonrpc import (
     MalformedMessageError,
@@ -232,6 +234,7 @@ class Conversation:
             log_level=self._state.log_level or self._log_level,
             notify=self._send,
             ask=self._ask,
+            time=TimeLimit(cutter=new_scope(), began=anyio.current_time()),
         )
         self._calls[request.id] = call
         return call

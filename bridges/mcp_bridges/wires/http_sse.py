@@ -14,7 +14,7 @@ from urllib.parse import parse_qs
 import anyio
 from anyio.abc import TaskGroup
 
-from mcp_bridges.calls.http_parts import HttpParts, LegacyResponse, client_of
+from mcp_bridges.calls.http_parts import HttpParts, accept, admit, client_of, refuse
 from mcp_bridges.calls.services import LegacyServices
 from mcp_bridges.gate.features import OF_METHOD, OF_WIRE, FeatureId
 from mcp_bridges.gate.port import LegacyClient, Sighting
@@ -151,16 +151,15 @@ class HttpSse:
 
     async def stream(self, exchange: LegacyExchange) -> None:
         """Open a stream, and hold it until the client leaves or the server stops."""
-        response = LegacyResponse(exchange, self._services)
         client = client_of(exchange, "http_sse")
         try:
-            response.admit(
-                Sighting(client=client, revision=None, features=OF_WIRE["http_sse"], opening=True, preliminary=True)
-            )
+            features = OF_WIRE["http_sse"]
+            sighting = Sighting(client=client, revision=None, features=features, opening=True, preliminary=True)
+            admit(exchange, self._services, sighting)
             if self._closing or len(self._open) >= self._config.max_streams:
                 raise _no_room(self._config.max_streams)
         except PeerError as error:
-            await response.refuse(None, error)
+            await refuse(exchange, None, error)
             return
         token, session = self._ids.issue(_UNKNOWN, principal=client.principal)
         endpoint = _relative(path_of(exchange.scope), self._config.messages_path)
@@ -174,12 +173,8 @@ class HttpSse:
                     tasks.start_soon(stream.take_all)
                     tasks.start_soon(stream.take_from, messages)
                     with self._services.open_stream("http_sse"):
-                        await serve_event_stream(
-                            stream.events(f"{endpoint}?session_id={token}"),
-                            exchange.receive,
-                            response.open(),
-                            patience=self._parts.patience,
-                        )
+                        events = stream.events(f"{endpoint}?session_id={token}")
+                        await serve_event_stream(events, exchange, patience=self._parts.patience)
             finally:
                 del self._open[session.id]
                 tasks.cancel_scope.cancel()
@@ -187,25 +182,24 @@ class HttpSse:
 
     async def post(self, exchange: LegacyExchange) -> None:
         """Take a message for a stream."""
-        response = LegacyResponse(exchange, self._services)
         request_id: RequestId | None = None
         try:
             session = self._session(exchange)
-            body = await read_body_in_time(exchange.request_headers, exchange.receive, self._services.config.limits)
+            body = await read_body_in_time(exchange.request_headers, exchange.incoming, self._services.config.limits)
             message = None if is_batch(body) else read_message(body)
             request_id = message.id if isinstance(message, Request) else None
             stream = self._open.get(session.id)
             try:
-                response.admit(self._sighting(exchange, stream, message))
+                admit(exchange, self._services, self._sighting(exchange, stream, message))
                 await self._deliver(session, stream, body)
             except RefusedError as error:
                 if not error.is_answer:
                     raise
                 # Answers go over the stream; the process that holds it will refuse this, too.
                 await (self._deliver(session, None, body) if stream is None else stream.refuse(message, error))
-            await response.accepted()
+            await accept(exchange)
         except PeerError as error:
-            await response.refuse(error.id if isinstance(error, MalformedMessageError) else request_id, error)
+            await refuse(exchange, error.id if isinstance(error, MalformedMessageError) else request_id, error)
 
     def _session(self, exchange: LegacyExchange) -> Session:
         query = parse_qs(exchange.scope["query_string"].decode("latin-1"))

@@ -1,6 +1,7 @@
 """One old request, round after round, before a dispatcher that says what the test wants. Rule: one answer, or none."""
 
 import json
+import math
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -17,7 +18,9 @@ from mcp_runtime.config import BridgesConfig
 from mcp_runtime.config.sections import LegacyClientsConfig
 from mcp_runtime.core.calls.call import Call, Reply, Stream
 from mcp_runtime.core.calls.subscriptions import Subscriptions
+from mcp_runtime.core.calls.time_limit import TimeLimit
 from mcp_runtime.core.dispatch.dispatcher import Dispatcher
+from mcp_runtime.platform.loops import new_scope
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, PeerError
 from mcp_runtime.protocol.jsonrpc import Response, encode_notification
 from mcp_runtime.protocol.messages import read_request
@@ -126,6 +129,7 @@ def made(
     revision: str = "2025-11-25",
     gate: Doorkeeper | None = None,
     waiting: Waiting | None = None,
+    time: TimeLimit | None = None,
     **more: Any,
 ) -> LegacyCall:
     """A call of the tool `t`."""
@@ -149,6 +153,7 @@ def made(
         log_level="info",
         notify=wire.notify,
         ask=wire.ask,
+        time=time or TimeLimit(cutter=new_scope(), began=anyio.current_time()),
         **more,
     )
 
@@ -200,6 +205,33 @@ async def test_rounds_go_on_until_there_is_an_answer() -> None:
         {"name": "t", "inputResponses": {"q0": accepted(name="b"), "q1": accepted(name="c")}},
     ]
     assert wire.open == set()
+
+
+async def test_each_round_is_timed_anew_and_what_a_client_takes_to_answer_is_not() -> None:
+    began = 1e9  # No loop comes to that: nothing is cut off in here.
+    clock, asked, limited = [began], list[float](), list[tuple[float, float]]()
+    time = TimeLimit(cutter=new_scope(), began=began, now=lambda: clock[0], patience_s=1.0)
+
+    class Slow(Wire):
+        async def notify(self, message: bytes) -> None:
+            time.keep()  # as whoever looks after the call does meanwhile
+            asked.append(time.cutter.deadline)
+            clock[0] += 100
+            await super().notify(message)
+
+    async def first(call: Call) -> Reply:
+        call.time.set(60)
+        return asking(QUESTION)
+
+    async def second(call: Call) -> Reply:
+        call.time.set(60)
+        limited.append((call.time.ends_at - clock[0], call.time.cutter.deadline - clock[0]))
+        return complete(content=[])
+
+    wire = Slow(answered(accepted(name="a")))
+    assert "result" in body(await made(Scripted(first, second), wire, time=time).run())
+    assert asked == [math.inf]
+    assert limited == [(60, 60)]
 
 
 async def test_no_more_calls_wait_for_a_client_than_may() -> None:

@@ -9,7 +9,8 @@ from sse_starlette import ServerSentEvent
 from mcp_bridges.http_sessions.post_stream import PostStream
 from mcp_runtime import Context, Plugin
 from mcp_runtime.core.calls.call import Reply
-from mcp_runtime.transports.http.response import PostResponse
+from mcp_runtime.transports.http.direct import Fields
+from mcp_runtime.transports.http.exchange import HttpExchange
 from tests.support.clocks import run
 from tests.support.legacy_sessions import (
     LOOPS,
@@ -236,11 +237,27 @@ class Sent:
         return bool(self.messages) and not self.messages[-1].get("more_body", False)
 
 
+async def never(_: HttpExchange) -> None:
+    raise AssertionError("nothing was lent")
+
+
+def exchange_of(sent: Sent, answer_headers: Fields = ()) -> HttpExchange:
+    """A POST whose answer is sent to `sent`."""
+    return HttpExchange(
+        scope={"type": "http", "method": "POST"},
+        incoming=None,
+        send=sent,
+        request_headers={},
+        answer_headers=answer_headers,
+        stopped=never,
+    )
+
+
 @pytest.mark.parametrize("loop", LOOPS)
 def test_a_stream_may_be_nothing_but_its_end(loop: Any) -> None:
     async def test() -> None:
         sent = Sent()
-        await PostResponse(sent, [(b"x-own", b"1")]).end()
+        await exchange_of(sent, ((b"x-own", b"1"),)).open_stream().end()
         start, body = sent.messages
         assert (start["status"], body) == (200, {"type": "http.response.body", "body": b""})
         assert (b"content-type", b"text/event-stream; charset=utf-8") in start["headers"]
@@ -253,11 +270,11 @@ def test_a_stream_may_be_nothing_but_its_end(loop: Any) -> None:
 def test_nothing_is_sent_after_the_end_of_a_stream(loop: Any) -> None:
     async def test() -> None:
         sent = Sent()
-        response = PostResponse(sent, [])
-        await response.send_event(b"1")
+        response = exchange_of(sent).open_stream()
+        await response.send(b"1")
         await response.end(b"2")
         for _ in range(2):
-            await response.send_event(b"3")
+            await response.send(b"3")
             await response.end(b"4")
         assert (sent.body, sent.is_complete) == (b"12", True)
 
@@ -269,12 +286,12 @@ def test_nothing_is_sent_after_the_end_of_a_stream(loop: Any) -> None:
 def test_a_client_that_left_is_no_trouble_to_whoever_ends_its_stream(loop: Any, begun: bool) -> None:
     async def test() -> None:
         sent = Sent()
-        response = PostResponse(sent, [])
+        response = exchange_of(sent).open_stream()
         if begun:
-            await response.send_event(b"1")
+            await response.send(b"1")
         sent.broken = True
         await response.end(b"2")
-        await response.send_event(b"3")
+        await response.send(b"3")
         await response.end(b"4")
         assert sent.body == (b"1" if begun else b"")
 
@@ -285,15 +302,16 @@ def test_a_client_that_left_is_no_trouble_to_whoever_ends_its_stream(loop: Any, 
 def test_after_a_torn_event_all_that_is_left_is_to_hang_up(loop: Any) -> None:
     async def test() -> None:
         sent = Sent()
-        response = PostResponse(sent, [])
-        await response.send_event(b"1")
+        exchange = exchange_of(sent)
+        response = exchange.open_stream()
+        await response.send(b"1")
         sent.held = anyio.Event()
         with anyio.move_on_after(1):
-            await response.send_event(b"torn")
+            await response.send(b"torn")
         sent.held = None
-        await response.send_event(b"2")
+        await response.send(b"2")
         await response.end(b"3")
-        await response.finish(Reply(body=b"4"))
+        await exchange.finish(Reply(body=b"4"))
         assert (sent.body, sent.is_complete) == (b"1", False)
 
     run(loop, test)
@@ -303,12 +321,12 @@ def test_after_a_torn_event_all_that_is_left_is_to_hang_up(loop: Any) -> None:
 def test_the_end_waits_for_the_event_that_is_on_its_way(loop: Any) -> None:
     async def test() -> None:
         sent = Sent()
-        response = PostResponse(sent, [])
+        response = exchange_of(sent).open_stream()
         sent.held = anyio.Event()
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(response.send_event, b"1")
+            tasks.start_soon(response.send, b"1")
             await anyio.wait_all_tasks_blocked()
-            tasks.start_soon(response.send_event, b"waits, and comes too late")
+            tasks.start_soon(response.send, b"waits, and comes too late")
             await anyio.wait_all_tasks_blocked()
             tasks.start_soon(response.end, b"2")
             await anyio.wait_all_tasks_blocked()
@@ -322,7 +340,7 @@ def test_the_end_waits_for_the_event_that_is_on_its_way(loop: Any) -> None:
 def test_an_end_that_finds_a_torn_event_adds_nothing(loop: Any) -> None:
     async def test() -> None:
         sent = Sent()
-        response = PostResponse(sent, [])
+        response = exchange_of(sent).open_stream()
         sent.held = anyio.Event()
         async with anyio.create_task_group() as tasks:
             with anyio.CancelScope() as scope:
@@ -334,7 +352,7 @@ def test_an_end_that_finds_a_torn_event_adds_nothing(loop: Any) -> None:
                     scope.cancel()
 
                 tasks.start_soon(cut)
-                await response.send_event(b"torn")
+                await response.send(b"torn")
             sent.held.set()
         assert sent.messages == []
 
@@ -345,7 +363,7 @@ def test_an_end_that_finds_a_torn_event_adds_nothing(loop: Any) -> None:
 def test_without_a_log_messages_are_plain_events(loop: Any) -> None:
     async def test() -> None:
         sent = Sent()
-        stream = PostStream(PostResponse(sent, []), None, retry_ms=1000, let_go_after_s=0)
+        stream = PostStream(exchange_of(sent), None, retry_ms=1000, let_go_after_s=0)
         assert not stream.can_let_go
         await stream.let_go()
         await stream.keep_alive()

@@ -308,25 +308,25 @@ def test_only_names_of_this_machine_are_served_by_default(name: str, port: int) 
 
 def test_without_cors_no_page_may_read_the_answer() -> None:
     made = guard(origins=("https://app.example",))
-    assert made.response_headers(b"https://app.example") == []
+    assert made.response_headers(b"https://app.example") == ()
     assert made.preflight_headers(b"https://app.example", b"content-type") is None
 
 
 def test_with_cors_an_allowed_page_may_read_the_answer() -> None:
     made = guard(origins=("https://app.example",), cors=True)
-    assert made.response_headers(b"https://app.example") == [
+    assert made.response_headers(b"https://app.example") == (
         (b"access-control-allow-origin", b"https://app.example"),
         (b"access-control-expose-headers", b"mcp-session-id"),
         (b"vary", b"origin"),
-    ]
-    assert made.response_headers(None) == []
+    )
+    assert made.response_headers(None) == ()
     assert made.preflight_headers(None, b"") is None
 
 
 @SECURITY
 @pytest.mark.parametrize("origin", [b"https://evil.com", b"null"])
 def test_with_cors_no_other_page_may_read_even_a_refusal(origin: bytes) -> None:
-    assert guard(origins=("https://app.example",), cors=True).response_headers(origin) == []
+    assert guard(origins=("https://app.example",), cors=True).response_headers(origin) == ()
 
 
 def test_a_preflight_allows_the_headers_of_the_protocol() -> None:

@@ -5,13 +5,13 @@ from contextvars import ContextVar, Token
 from types import MappingProxyType
 from typing import Final
 
-Fields = Callable[[], Mapping[str, object]]
+CallFields = Callable[[], Mapping[str, object]]
 
 _NONE: Final[Mapping[str, object]] = MappingProxyType({})
-_fields: Final[ContextVar[Fields | None]] = ContextVar("mcp_runtime_call_fields", default=None)
+_fields: Final[ContextVar[CallFields | None]] = ContextVar("mcp_runtime_call_fields", default=None)
 
 
-def bind(fields: Fields) -> Token[Fields | None]:
+def bind(fields: CallFields) -> Token[CallFields | None]:
     """From here on, in this task and the tasks and threads it starts, events carry what `fields()` returns.
 
     `fields` is called for each event that is written, so it must be quick and must not fail. Binding again replaces it;
@@ -20,7 +20,7 @@ def bind(fields: Fields) -> Token[Fields | None]:
     return _fields.set(fields)
 
 
-def unbind(token: Token[Fields | None]) -> None:
+def unbind(token: Token[CallFields | None]) -> None:
     """Undo the `bind` that gave `token`, in the same task."""
     _fields.reset(token)
 

@@ -13,8 +13,9 @@ from starlette.types import Receive, Scope, Send
 from mcp_runtime.config.limits import Limits
 from mcp_runtime.core.calls.call import Answer, Call, Reply, Stream
 from mcp_runtime.core.calls.observers import Observer
-from mcp_runtime.core.calls.time_limit import Cutter, TimeLimit
+from mcp_runtime.core.calls.time_limit import TimeLimit
 from mcp_runtime.core.dispatch.dispatcher import Dispatcher
+from mcp_runtime.platform.lent_scope import LentScope
 from mcp_runtime.protocol.errors import INVALID_REQUEST, PeerError, unsupported_version
 from mcp_runtime.protocol.headers import PROTOCOL_VERSION, read_headers, version_of
 from mcp_runtime.protocol.jsonrpc import (
@@ -22,6 +23,7 @@ from mcp_runtime.protocol.jsonrpc import (
     Message,
     Notification,
     Request,
+    RequestId,
     Response,
     decode,
     encode_error,
@@ -30,10 +32,10 @@ from mcp_runtime.protocol.legacy import refusal
 from mcp_runtime.protocol.messages import read_message
 from mcp_runtime.protocol.revisions import LEGACY_REVISIONS, MODERN_REVISIONS, Era, classify
 from mcp_runtime.telemetry.metrics import Meter
-from mcp_runtime.transports.http.bridge_port import HttpBridge, LegacyExchange
+from mcp_runtime.transports.http.bridge_port import HttpBridge
 from mcp_runtime.transports.http.direct import direct_of
 from mcp_runtime.transports.http.event_stream import Events, serve_event_stream
-from mcp_runtime.transports.http.exchange import Exchange
+from mcp_runtime.transports.http.exchange import HttpExchange
 from mcp_runtime.transports.http.guard import Guard
 from mcp_runtime.transports.http.patience import Patience
 from mcp_runtime.transports.http.request import (
@@ -43,11 +45,8 @@ from mcp_runtime.transports.http.request import (
     discard_body,
     headers_of,
     path_of,
-    read_body,
-    too_large,
     too_slow,
 )
-from mcp_runtime.transports.http.response import HeaderLines, PostResponse
 from mcp_runtime.transports.http.server_sent_events import encode_event
 
 _JSON: Final = (b"content-type", b"application/json")
@@ -84,7 +83,7 @@ class StreamableHttp:
         self._bridge = bridge
         self._observer = observer
         self._meter = meter
-        self._stopped = self._finish_stopped
+        self._stopped = self._finish_stopped  # bound once
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
@@ -92,17 +91,14 @@ class StreamableHttp:
         direct = direct_of(scope)
         headers = headers_of(scope) if direct is None or direct.headers is None else direct.headers
         origin = headers.get(b"origin")
-        extra: HeaderLines = [] if origin is None else self._guard.response_headers(origin)
-        response = PostResponse(send, extra, direct, method != "HEAD")
-        exchange = Exchange(
+        exchange = HttpExchange(
             since=self._patience.loop.now(),
             scope=scope,
             incoming=receive,
             send=send,
             direct=direct,
-            headers=headers,
-            extra=extra,
-            response=response,
+            request_headers=headers,
+            answer_headers=() if origin is None else self._guard.response_headers(origin),
             stopped=self._stopped,
         )
         try:
@@ -117,18 +113,19 @@ class StreamableHttp:
         except (ClientGoneError, OSError):
             return  # Nobody is left to be answered; some servers say so by failing the send.
 
-    async def _refuse(self, exchange: Exchange, error: HttpRefusalError) -> None:
+    async def _refuse(self, exchange: HttpExchange, error: HttpRefusalError) -> None:
         body = encode_error(None, PeerError(INVALID_REQUEST, error.text))
-        await exchange.response.send(error.status, body, (_JSON, *error.headers))
+        await exchange.answer(error.status, body, (_JSON, *error.headers))
         await discard_body(exchange.incoming, self._limits)
 
-    async def _other(self, exchange: Exchange) -> None:
+    async def _other(self, exchange: HttpExchange) -> None:
         """Everything that is no POST to the endpoint."""
         if exchange.scope["method"] == "OPTIONS":
-            requested = exchange.headers.get(b"access-control-request-headers", b"")
-            preflight = self._guard.preflight_headers(exchange.headers.get(b"origin"), requested)
+            requested = exchange.request_headers.get(b"access-control-request-headers", b"")
+            preflight = self._guard.preflight_headers(exchange.request_headers.get(b"origin"), requested)
             if preflight is not None:
-                await PostResponse(exchange.send, preflight, exchange.direct).send(204, b"")
+                exchange.answer_headers = preflight
+                await exchange.answer(204, b"")
                 return
         if await self._bridged(exchange, None):
             return
@@ -136,75 +133,51 @@ class StreamableHttp:
             raise HttpRefusalError(404, f"Not found; the MCP endpoint is {self._path}")
         raise HttpRefusalError(405, "Method not allowed; send MCP messages with POST", ((b"allow", b"POST"),))
 
-    async def _bridged(
-        self,
-        exchange: Exchange,
-        body: bytes | None,
-        message: Message | None = None,
-    ) -> bool:
-        if self._bridge is None:
-            return False
-        legacy = LegacyExchange(
-            scope=exchange.scope,
-            receive=exchange.incoming,
-            send=exchange.send,
-            request_headers=exchange.headers,
-            headers=exchange.extra,
-            message=message,
-            direct=exchange.direct,
-        )
-        return await self._bridge.serve(legacy, body=body)
+    async def _bridged(self, exchange: HttpExchange, body: bytes | None) -> bool:
+        return self._bridge is not None and await self._bridge.serve(exchange, body=body)
 
-    async def _post(self, exchange: Exchange) -> None:
-        check_media_types(exchange.headers)
+    async def _post(self, exchange: HttpExchange) -> None:
+        check_media_types(exchange.request_headers)
         patience = self._patience
-        lent = None if exchange.direct is None else exchange.direct.lent
+        # One scope for all that may take too long. What is sent is outside of it: no limit tears an answer.
+        scope = patience.loop.new_scope() if exchange.direct is None else exchange.direct.lent
+        exchange.time = TimeLimit(
+            cutter=scope, began=exchange.since, now=patience.loop.now, patience_s=patience.after_s
+        )
         patience.enter(exchange)
         conclude: Reply | _Conclusion | None = None
         try:
             try:
-                # One scope for all that may take too long. What is sent is outside of it: no limit tears an answer.
-                if lent is None:
-                    with patience.loop.new_scope() as scope:
-                        self._limit(exchange, scope)
-                        conclude = await self._take(exchange)
-                else:
-                    self._limit(exchange, lent)
-                    lent.conclude = exchange.finish_stopped
+                if isinstance(scope, LentScope):
+                    scope.conclude = exchange.finish_stopped
                     try:
                         conclude = await self._take(exchange)
                     finally:
-                        if lent.is_touched:
-                            await lent.give_back()
+                        if scope.is_touched:
+                            await scope.give_back()
                         elif not exchange.is_passed_on:
-                            lent.end()
+                            scope.end()
+                else:
+                    with scope:
+                        conclude = await self._take(exchange)
             finally:
                 patience.leave(exchange)
             if conclude is None:
                 conclude = self._cut_off(exchange)
+            exchange.call = None  # It knows the exchange: the two would wait for the collector.
             if isinstance(conclude, Reply):
-                await exchange.response.finish(conclude)
+                await exchange.finish(conclude)
             else:
-                # A stream may stay open for days: nothing of the request that opened it stays with it.
-                exchange.time = exchange.call = None
                 await conclude()
         except PeerError as error:
-            request_id = error.id if isinstance(error, MalformedMessageError) else exchange.request_id
-            await exchange.response.finish(Reply(body=encode_error(request_id, error), status=error.http_status))
+            request_id = error.id if isinstance(error, MalformedMessageError) else _id_of(exchange.message)
+            await exchange.finish(Reply(body=encode_error(request_id, error), status=error.http_status))
 
-    def _limit(self, exchange: Exchange, cutter: Cutter) -> None:
-        now, patience_s = self._patience.loop.now, self._patience.after_s
-        exchange.time = TimeLimit(cutter=cutter, began=exchange.since, now=now, patience_s=patience_s)
-
-    async def _take(self, exchange: Exchange) -> Reply | _Conclusion:
+    async def _take(self, exchange: HttpExchange) -> Reply | _Conclusion:
         """Read the body and serve what is in it: the answer, or what is to be done once that is over."""
-        body = None if exchange.direct is None else exchange.direct.take_body()
+        body = exchange.take_body(self._limits)
         if body is None:
-            exchange.time.set(self._limits.body_timeout_s)
-            body = await read_body(exchange.headers, exchange.incoming, self._limits)
-            exchange.time.lift()
-        elif len(body) > self._limits.max_body_bytes:
-            raise too_large(self._limits)
+            body = await exchange.read_body(self._limits)
         call = self._sort(exchange, body)
         if not isinstance(call, Call):
             return call
@@ -214,27 +187,25 @@ class StreamableHttp:
             call.time.began, call.time.patience_s = exchange.since, self._patience.after_s
         return self._concluding(exchange, call, await self._dispatcher.dispatch(call))
 
-    async def _finish_stopped(self, exchange: Exchange) -> None:
+    async def _finish_stopped(self, exchange: HttpExchange) -> None:
         """Answer a POST that was stopped in a scope that was lent."""
         with suppress(OSError):
             try:
                 answer = self._cut_off(exchange)
-                await (exchange.response.finish(answer) if isinstance(answer, Reply) else answer())
+                await (exchange.finish(answer) if isinstance(answer, Reply) else answer())
             except HttpRefusalError as error:
                 await self._refuse(exchange, error)
 
-    def _sort(self, exchange: Exchange, body: bytes) -> Call | _Conclusion:
+    def _sort(self, exchange: HttpExchange, body: bytes) -> Call | _Conclusion:
         """The call that `body` is, where it is a request of this revision; otherwise what is to be done about it."""
         try:
-            message = read_message(body)
+            exchange.message = message = read_message(body)
         except MalformedMessageError:
             if self._is_legacy_batch(exchange, body):
                 return partial(self._batch, exchange, body)
             raise
         raw = exchange.scope["headers"]
-        if isinstance(message, Request):
-            exchange.request_id = message.id  # for whatever goes wrong from here on
-        headers = exchange.headers if len(raw) == len(exchange.headers) else read_headers(raw)
+        headers = exchange.request_headers if len(raw) == len(exchange.request_headers) else read_headers(raw)
         if not isinstance(message, Request):
             return self._sort_other(exchange, message, body, version_of(headers))
         if message.probe.version is None:
@@ -246,16 +217,16 @@ class StreamableHttp:
         return Call(
             request=message,
             transport="streamable_http",
-            notify=exchange.response.notify,
+            notify=exchange.notify,
             headers=headers,
             peer=client[0] if client else None,
-            http_headers=exchange.headers,
+            http_headers=exchange.request_headers,
             time=exchange.time,
         )
 
     def _sort_other(
         self,
-        exchange: Exchange,
+        exchange: HttpExchange,
         message: Notification | Response,
         body: bytes,
         version: str | None,
@@ -268,50 +239,56 @@ class StreamableHttp:
             raise unsupported_version(version or "", MODERN_REVISIONS)
         # No notification means anything over HTTP in this revision; it is accepted and that is all.
         # Spec: 2026-07-28/basic/transports/streamable-http#sending-messages
-        return partial(exchange.response.send, 202, b"")
+        return partial(exchange.answer, 202, b"")
 
-    def _cut_off(self, exchange: Exchange) -> Reply | _Conclusion:
+    def _cut_off(self, exchange: HttpExchange) -> Reply | _Conclusion:
         """What is to be done about a POST that was stopped."""
-        call = exchange.call
+        call, exchange.call = exchange.call, None
         if call is None:
             raise too_slow(self._limits)
         return self._concluding(exchange, call, self._dispatcher.cut_off(call))
 
-    async def _batch(self, exchange: Exchange, body: bytes) -> None:
+    async def _batch(self, exchange: HttpExchange, body: bytes) -> None:
         if not await self._bridged(exchange, body):
             decode(body)  # Says what is wrong with it.
 
     async def _legacy(
         self,
-        exchange: Exchange,
+        exchange: HttpExchange,
         message: Message,
         body: bytes,
         version: str | None,
     ) -> None:
-        if not await self._bridged(exchange, body, message):
+        if not await self._bridged(exchange, body):
             raise refusal(message, versions=MODERN_REVISIONS, header_version=version, has_headers=True)
 
-    def _is_legacy_batch(self, exchange: Exchange, body: bytes) -> bool:
+    def _is_legacy_batch(self, exchange: HttpExchange, body: bytes) -> bool:
         """Whether it may be a batch of 2025-03-26, the only revision that has them; which has no version header."""
-        version = exchange.headers.get(PROTOCOL_VERSION)
+        version = exchange.request_headers.get(PROTOCOL_VERSION)
         return body.lstrip()[:1] == b"[" and (version is None or version.decode("latin-1") in LEGACY_REVISIONS)
 
-    def _concluding(self, exchange: Exchange, call: Call, answer: Answer | None) -> Reply | _Conclusion:
+    def _concluding(self, exchange: HttpExchange, call: Call, answer: Answer | None) -> Reply | _Conclusion:
         if self._observer is not None:
             self._observer.served(call, answer, exchange.since)
         if isinstance(answer, Reply):
             return answer
         return _nothing if answer is None else partial(self._stream, exchange, answer)
 
-    async def _stream(self, exchange: Exchange, stream: Stream) -> None:
+    async def _stream(self, exchange: HttpExchange, stream: Stream) -> None:
+        # It may stay open for days: nothing of the request that opened it stays with it.
+        exchange.time = exchange.message = None
         if self._meter is not None:
             self._meter.stream_opened("modern", "streamable_http")
         try:
-            await serve_event_stream(_events(stream), exchange.incoming, exchange.response, patience=self._patience)
+            await serve_event_stream(_events(stream), exchange, patience=self._patience)
         finally:
             stream.subscription.leave()
             if self._meter is not None:
                 self._meter.stream_closed("modern", "streamable_http")
+
+
+def _id_of(message: Message | None) -> RequestId | None:
+    return message.id if isinstance(message, Request) else None
 
 
 async def _events(stream: Stream) -> Events:

@@ -10,10 +10,11 @@ from contextlib import aclosing
 from typing import Final, cast
 
 import anyio
-from starlette.types import Message, Receive
+from starlette.types import Message
 
+from mcp_runtime.transports.http.bridge_port import LegacyExchange
+from mcp_runtime.transports.http.event_answer import EventAnswer
 from mcp_runtime.transports.http.patience import Patience, Watched
-from mcp_runtime.transports.http.response import PostResponse
 
 Events = AsyncGenerator[bytes, None]
 """Server-sent events, encoded."""
@@ -26,7 +27,7 @@ class _OpenStream(Watched, kw_only=True):
     """`is_ending` once nobody is to cut it off any more."""
 
     scope: anyio.CancelScope
-    response: PostResponse
+    answer: EventAnswer
     is_ending: bool = False
 
     def gone(self) -> None:
@@ -34,24 +35,25 @@ class _OpenStream(Watched, kw_only=True):
             self.scope.cancel()
 
     async def keep_alive(self) -> None:
-        await self.response.keep_alive()
+        await self.answer.keep_alive()
 
 
-async def serve_event_stream(events: Events, receive: Receive, response: PostResponse, *, patience: Patience) -> None:
-    """Send `events` as `response`, of which nothing was sent, until they end or the client is gone."""
+async def serve_event_stream(events: Events, exchange: LegacyExchange, *, patience: Patience) -> None:
+    """Answer `exchange` with `events`, until they end or the client is gone."""
+    answer = exchange.open_stream()
     with patience.loop.new_scope() as scope:
-        watched = _OpenStream(receive=receive, scope=scope, response=response)
+        watched = _OpenStream(receive=exchange.incoming, scope=scope, answer=answer)
         patience.look_after(watched)
         patience.streams.add(scope)
         try:
-            await response.begin_events()
+            await answer.begin()
             async with aclosing(events):
                 async for event in events:
-                    await response.send_event(event)
+                    await answer.send(event)
             # Some servers report a disconnect of their own making while the last piece is on its way, and a connection
             # whose last send is cancelled is never closed.
             watched.is_ending = True
-            await response.end()
+            await answer.end()
         finally:
             patience.streams.discard(scope)
             patience.leave(watched)

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from mcp_runtime.transports.http.direct import Fields
 from mcp_runtime.transports.http.request import HttpRefusalError
-from mcp_runtime.transports.http.response import HeaderLines
 
 ONCE: Final = frozenset({b"host", b"origin", b"content-type", b"authorization"})
 """Headers that decide who may do what. Of two, whoever stands in front may have looked at the other one."""
@@ -90,28 +90,28 @@ class Guard:
         name = found["name"].strip("[]")
         return name in self._hosts or text in self._hosts or (bool(self._suffixes) and name.endswith(self._suffixes))
 
-    def response_headers(self, origin: bytes | None) -> HeaderLines:
+    def response_headers(self, origin: bytes | None) -> Fields:
         """What lets the page at `origin` read the answer; nothing unless CORS is on."""
         if not self._cors or origin is None or not self.allows_origin(origin):
-            return []
-        return [
+            return ()
+        return (
             (b"access-control-allow-origin", origin),
             (b"access-control-expose-headers", _CORS_EXPOSED_HEADERS),
             (b"vary", b"origin"),
-        ]
+        )
 
-    def preflight_headers(self, origin: bytes | None, requested: bytes) -> HeaderLines | None:
+    def preflight_headers(self, origin: bytes | None, requested: bytes) -> Fields | None:
         """The answer to a CORS preflight that asks for the headers `requested`, None where there is none to give."""
         if not self._cors or origin is None:
             return None
         names = [name.strip().lower() for name in requested.split(b",")]
         extra = b"".join(b", " + name for name in names if name.startswith(b"mcp-param-"))
-        return [
+        return (
             *self.response_headers(origin),
             (b"access-control-allow-methods", b"POST, GET, DELETE"),
             (b"access-control-allow-headers", _CORS_REQUEST_HEADERS + extra),
             (b"access-control-max-age", _CORS_MAX_AGE_S),
-        ]
+        )
 
 
 def check_once(fields: Sequence[tuple[bytes, bytes]]) -> None:
