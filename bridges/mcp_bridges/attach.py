@@ -178,6 +178,7 @@ class AttachedBridges:
     def _services(self) -> "LegacyServices":
         """The services that calls share, whichever wire they come by."""
         from mcp_bridges.calls.services import LegacyServices, Waiting
+        from mcp_runtime.core.calls.observers import as_one
 
         core = self._core
         return LegacyServices(
@@ -189,6 +190,7 @@ class AttachedBridges:
             discover=self._discover,
             server=_ANONYMOUS,
             new_id=self._new_id,
+            observer=as_one(core.observers),
             meter=core.metrics,
         )
 

@@ -21,7 +21,6 @@ from mcp_bridges.revisions.client_requests import UnaskableError, UnusableResult
 from mcp_bridges.revisions.translation import at_least, error_for, notification_for, result_for
 from mcp_bridges.sessions.session import Session, stateless, with_answers
 from mcp_runtime.core.calls.call import Call, CloseStream, Notify, Reply
-from mcp_runtime.core.calls.observers import outcome_of
 from mcp_runtime.core.calls.time_limit import TimeLimit
 from mcp_runtime.platform.lent_scope import LentScope
 from mcp_runtime.platform.loops import new_scope
@@ -94,6 +93,8 @@ class LegacyCall(msgspec.Struct, kw_only=True, eq=False):
     http_headers: Mapping[bytes, bytes] | None = None
     abandoned: bool = False
     _at_work: Call | None = None
+    _last: Call | None = None
+    """The round that was begun last."""
     _began: float = 0.0
     _progress: GrowingProgress = msgspec.field(default_factory=GrowingProgress)
 
@@ -115,11 +116,9 @@ class LegacyCall(msgspec.Struct, kw_only=True, eq=False):
         return self._counted(cast("Reply", self._settled(answer)) if isinstance(answer, Reply) else None)
 
     def _counted(self, reply: Reply | None) -> Reply | None:
-        meter = self.services.meter
-        if meter is not None:
-            taken_s = self.time.now() - self._began
-            revision, method = self.session.revision, self.request.method
-            meter.request("legacy", revision, self.transport, method, outcome_of(reply), taken_s)
+        observer = self.services.observer
+        if observer is not None:
+            observer.served(self._last or self._call(self.request), reply, self._began)
         return reply
 
     async def _run(self) -> Reply | None:
@@ -163,7 +162,7 @@ class LegacyCall(msgspec.Struct, kw_only=True, eq=False):
     async def _dispatch(self, request: Request) -> Reply | None:
         """One round, in the scope that it may be cut off in."""
         dispatcher, scope = self.services.dispatcher, self.time.cutter
-        self._at_work = call = self._call(request)
+        self._at_work = self._last = call = self._call(request)
         if isinstance(scope, LentScope):
             answer = await dispatcher.dispatch(call)
             await scope.give_back()

@@ -12,6 +12,7 @@ from mcp_bridges.gate.port import Gate, LegacyClient, Sighting, Verdict
 from mcp_bridges.gate.refusals import RefusedError, raise_refusal
 from mcp_bridges.sessions.session import initialize_result
 from mcp_runtime.config import Config
+from mcp_runtime.core.calls.observers import Observer
 from mcp_runtime.core.calls.subscriptions import Subscriptions
 from mcp_runtime.core.dispatch.dispatcher import Dispatcher
 from mcp_runtime.protocol.errors import PeerError
@@ -44,8 +45,10 @@ class LegacyServices(msgspec.Struct, frozen=True, kw_only=True):
     """The Implementation to be where a DiscoverResult does not say."""
     new_id: Callable[[], str]
     """Makes short random ids, of questions and sessions."""
+    observer: Observer | None = None
+    """Told of each request that the dispatcher has served; None where nobody wants to be."""
     meter: Meter | None = None
-    """Counts requests; None where nobody looks."""
+    """Counts what a bridge answers by itself, and streams; None where nobody looks."""
 
     async def welcome(self, revision: str) -> dict[str, Any]:
         """The answer to an `initialize` in which `revision` was agreed on. Raises PeerError."""

@@ -1,6 +1,7 @@
 """The composition of a runtime from a configuration. Rule: each part is built once, and owned by one Runtime."""
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -28,6 +29,7 @@ from mcp_runtime.protocol.meta import SERVER_INFO_KEY, Implementation
 from mcp_runtime.state.seal.lazy_sealer import LazySealer
 
 if TYPE_CHECKING:  # stdio is to start at once, and this file brings what HTTP needs
+    from mcp_runtime.core.calls.observers import Observer
     from mcp_runtime.telemetry.audit_file import AuditFile
     from mcp_runtime.telemetry.metrics import Metrics
     from mcp_runtime.transports.bridges import Bridges
@@ -65,6 +67,7 @@ def build_core(config: Config, plugins: tuple[Plugin[Any], ...] | None = None) -
         instructions="\n\n".join(_instructions(config, loaded)),
     )
     _register(config, loaded, catalog, subscriptions)
+    metrics, audit = _metrics(config), _audit(config)
     return Core(
         config=config,
         plugins=loaded,
@@ -73,8 +76,9 @@ def build_core(config: Config, plugins: tuple[Plugin[Any], ...] | None = None) -
         dispatcher=Dispatcher(services, server_meta=meta),
         subscriptions=subscriptions,
         sealer=sealer,
-        metrics=_metrics(config),
-        audit=_audit(config),
+        metrics=metrics,
+        audit=audit,
+        observers=_observers(config, metrics, audit),
     )
 
 
@@ -92,6 +96,25 @@ def _audit(config: Config) -> "AuditFile | None":
     from mcp_runtime.telemetry.audit_file import AuditFile  # as with metrics
 
     return AuditFile(Path(config.audit.file), now=time.time)
+
+
+def _observers(config: Config, metrics: "Metrics | None", audit: "AuditFile | None") -> "tuple[Observer, ...]":
+    observers: list[Observer] = []
+    if metrics is not None:
+        from mcp_runtime.core.calls.observers import MeteringObserver
+
+        observers.append(MeteringObserver(metrics))
+    if audit is not None:
+        from mcp_runtime.core.calls.audit import AuditObserver
+
+        observers.append(AuditObserver(audit.write, arguments=config.audit.arguments, key=partial(_audit_key, config)))
+    return tuple(observers)
+
+
+def _audit_key(config: Config) -> bytes:
+    from mcp_runtime.state.seal.key_store import load_keys
+
+    return load_keys(config).sealing()[1]
 
 
 def _bridges(core: Core) -> "Bridges | None":

@@ -20,7 +20,6 @@ from mcp_runtime.platform.asyncio_thread import SHARED
 from mcp_runtime.state.seal.lazy_sealer import LazySealer
 
 if TYPE_CHECKING:
-    from mcp_runtime.core.calls.audit import KeptArguments
     from mcp_runtime.core.calls.observers import Observer
     from mcp_runtime.telemetry.audit_file import AuditFile
     from mcp_runtime.telemetry.metrics import Metrics
@@ -46,6 +45,8 @@ class Core(msgspec.Struct, frozen=True, kw_only=True):
     """What is counted, where there are admin endpoints to show it."""
     audit: "AuditFile | None" = None
     """What each call is noted in, where the configuration names a file."""
+    observers: "tuple[Observer, ...]" = ()
+    """Told of each request that the core has served, of whatever revision."""
     start: Start = msgspec.field(default_factory=Start)
 
 
@@ -99,25 +100,10 @@ class Runtime:
 
     def observer(self) -> "Observer | None":
         """The observer of requests of modern revisions, None where nobody wants to be told."""
-        from mcp_runtime.core.calls.observers import MeteringObserver, Observers  # stdio does without, as a rule
+        from mcp_runtime.core.calls.observers import as_one  # stdio does without, as a rule
 
-        observers: list[Observer] = [] if self.metrics is None else [MeteringObserver(self.metrics)]
-        if self.core.audit is not None:
-            from mcp_runtime.core.calls.audit import AuditObserver
-
-            observers.append(AuditObserver(self.core.audit.write, **self._kept_of_arguments()))
-        bridges_own = None if self.bridges is None else self.bridges.observer()
-        if bridges_own is not None:
-            observers.append(bridges_own)
-        return Observers(observers) if len(observers) > 1 else next(iter(observers), None)
-
-    def _kept_of_arguments(self) -> "KeptArguments":
-        kept = self.config.audit.arguments
-        if kept != "hashed":
-            return {"arguments": kept, "key": b""}
-        from mcp_runtime.state.seal.key_store import load_keys
-
-        return {"arguments": kept, "key": load_keys(self.config).sealing()[1]}
+        own = None if self.bridges is None else self.bridges.observer()
+        return as_one(self.core.observers if own is None else (*self.core.observers, own))
 
     def close_streams(self) -> None:
         """Close all streams, to stop: each ends once what is at work on it is done, and no more are opened."""

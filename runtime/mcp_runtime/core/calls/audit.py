@@ -5,7 +5,8 @@ Rule: who called what, what came of it and what the user allowed; what was said 
 
 import hmac
 from collections.abc import Callable
-from typing import Any, Final, Literal, TypedDict, Unpack
+from functools import cache
+from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import UNSET, Raw, Struct
@@ -22,11 +23,7 @@ _HASH_BYTES: Final = 16
 WriteLine = Callable[[dict[str, Any]], None]
 
 
-class KeptArguments(TypedDict):
-    """What is kept of arguments. `key` is for hashes: secret bytes, so that nobody finds them by trying."""
-
-    arguments: Literal["none", "hashed", "full"]
-    key: bytes
+Arguments = Literal["none", "hashed", "full"]
 
 
 class _Reference(Struct):
@@ -49,12 +46,15 @@ _subject_decoder: Final = msgspec.json.Decoder(_Subject)
 
 
 class AuditObserver:
-    """An `Observer` that hands a line for each audited call to `write`."""
+    """An `Observer` that hands a line for each audited call to `write`.
 
-    def __init__(self, write: WriteLine, **kept: Unpack[KeptArguments]) -> None:
+    `key` gives the secret bytes that arguments are hashed with, so that nobody finds them by trying; asked for once.
+    """
+
+    def __init__(self, write: WriteLine, *, arguments: Arguments, key: Callable[[], bytes]) -> None:
         self._write = write
-        self._arguments = kept["arguments"]
-        self._key = kept["key"]
+        self._arguments: Arguments = arguments
+        self._key = cache(key)
 
     def served(self, call: Call, answer: Answer | None, since: float) -> None:
         """As the port says."""
@@ -90,7 +90,7 @@ class AuditObserver:
             canonical = msgspec.json.encode(msgspec.json.decode(arguments), order="deterministic")
         except (msgspec.DecodeError, RecursionError, ValueError):
             canonical = bytes(arguments)
-        return hmac.digest(self._key, b"audit\0" + canonical, "sha256")[:_HASH_BYTES].hex()
+        return hmac.digest(self._key(), b"audit\0" + canonical, "sha256")[:_HASH_BYTES].hex()
 
 
 def _subject(call: Call) -> _Subject:

@@ -1,13 +1,14 @@
 """Observers: parts that are told of each request. Rule: told after the answer is known, and never waited for.
 
-Observers see requests of modern revisions: what older ones are bridged from, their bridges count themselves.
+A transport tells of requests of modern revisions, a bridge of those that it has put to the core for an old client, each
+once however many rounds it took; `Call.spoken` tells them apart. What a bridge answers by itself it counts itself.
 """
 
 from collections.abc import Sequence
 from typing import Protocol
 
 from mcp_runtime.core.calls.call import Answer, Call, Reply
-from mcp_runtime.telemetry.labels import OutcomeName
+from mcp_runtime.telemetry.labels import EraName, OutcomeName
 from mcp_runtime.telemetry.metrics import Meter
 
 
@@ -30,9 +31,10 @@ class MeteringObserver:
 
     def served(self, call: Call, answer: Answer | None, since: float) -> None:
         """As the port says."""
-        version = call.request.probe.version or ""
+        era: EraName = "modern" if call.spoken is None else "legacy"
+        version = call.spoken or call.request.probe.version or ""
         duration_s = call.time.now() - since
-        self._meter.request("modern", version, call.transport, call.request.method, outcome_of(answer), duration_s)
+        self._meter.request(era, version, call.transport, call.request.method, outcome_of(answer), duration_s)
 
 
 class Observers:
@@ -45,6 +47,11 @@ class Observers:
         """As the port says."""
         for observer in self._observers:
             observer.served(call, answer, since)
+
+
+def as_one(observers: Sequence[Observer]) -> Observer | None:
+    """These observers as one, None where there are none."""
+    return Observers(observers) if len(observers) > 1 else next(iter(observers), None)
 
 
 def outcome_of(answer: Answer | None) -> OutcomeName:
