@@ -222,7 +222,7 @@ class Everybody:
 
 
 async def test_with_a_gate_of_ones_own_they_run_all_the_same() -> None:
-    bridges = AttachedBridges(runtime(), gate=Everybody())
+    bridges = AttachedBridges(runtime().core, gate=Everybody())
     bridges.http(Patience(after_s=1, keep_alive_interval_s=1))
     async with bridges.running():
         await trio.lowlevel.checkpoint()
