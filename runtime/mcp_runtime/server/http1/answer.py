@@ -22,7 +22,7 @@ from mcp_runtime.server.http1.wire import Wire
 from mcp_runtime.transports.http.direct import Fields
 
 _JOINED_BYTES: Final = 65_536
-"""A longer body is written after its head: to copy it costs more than a second write."""
+"""A longer piece is not copied to have what goes before and after it beside it."""
 _BODILESS: Final = frozenset((204, 304))
 
 
@@ -119,7 +119,7 @@ class Http1Answer(Struct, eq=False):
                 await rest
         elif kind == "http.response.body" and (self.state is _HELD or self.state is _BEGUN):
             is_last = not message.get("more_body", False)
-            if rest := self._write(self._framed(message.get("body", b""), is_last)):
+            if rest := self._write(*self._framed(message.get("body", b""), is_last)):
                 await rest
             if is_last:
                 self.end()
@@ -195,9 +195,10 @@ class Http1Answer(Struct, eq=False):
                 lines += b"connection: close\r\n"
         return b"%b%b\r\n" % (lines, self._server_lines)
 
-    def _framed(self, body: bytes, is_last: bool) -> bytes:  # noqa: FBT001  # on every request, where keywords cost
-        """A piece of the body as it is sent. Raises ValueError where its length is not what the head says."""
+    def _framed(self, body: bytes, is_last: bool) -> tuple[bytes, bytes, bytes]:  # noqa: FBT001  # keywords cost
+        """A piece of the body, what goes before it and after. Raises ValueError where the head says another length."""
         framing = self._framing
+        before = after = b""
         if framing is _NONE:
             body = b""
         elif framing is _LENGTH:
@@ -205,23 +206,27 @@ class Http1Answer(Struct, eq=False):
             if left < 0 or (is_last and left):
                 raise ValueError("the body is not as long as the content-length of the answer")
         elif framing is _CHUNKS:
-            chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
-            body = chunk + b"0\r\n\r\n" if is_last else chunk
+            if body:
+                before, after = b"%x\r\n" % len(body), b"\r\n"
+            if is_last:
+                after += b"0\r\n\r\n"
         if is_last:
             self.state = _ENDING
-        return body
+        return body, before, after
 
-    def _write(self, data: bytes) -> Awaitable[None] | None:
+    def _write(self, data: bytes, before: bytes = b"", after: bytes = b"") -> Awaitable[None] | None:
         """As `Wire.write`, after the head where that was not sent yet."""
         if head := self._head:
             self._head = b""
             if self.state is _HELD:
                 self.state = _BEGUN
-            if len(data) > _JOINED_BYTES:
-                return self._write_both(head, data)
-            data = head + data
+            before = head + before
+        wire = self._wire
         try:
-            rest = self._wire.write(data)
+            if len(data) > _JOINED_BYTES:
+                rest = wire.write_pieces(before, data, after)
+            else:
+                rest = wire.write(before + data + after)
         except ConnectionResetError:
             self.end()
             raise
@@ -238,16 +243,6 @@ class Http1Answer(Struct, eq=False):
         finally:
             if self._wire.takes_back() and is_vital:  # Who sent it was cancelled, and no byte of it went out.
                 self._break()
-
-    async def _write_both(self, head: bytes, data: bytes) -> None:
-        if rest := self._write(head):
-            try:
-                await rest
-            except trio.Cancelled:
-                self._break()
-                raise
-        if rest := self._write(data):
-            await rest
 
     def _break(self) -> None:
         self.state = _BROKEN

@@ -62,6 +62,11 @@ class RequestBody(Struct, eq=False):
             return True
         return self._chunks is None and len(self._wire.unread) >= self._left
 
+    @property
+    def expected(self) -> int:
+        """How many bytes are known to come."""
+        return self._left
+
     def take(self) -> bytes:
         """Take what there is of it. Raises RequestRefusedError."""
         if (chunks := self._chunks) is not None:
