@@ -112,7 +112,7 @@ async def read_body(headers: Mapping[bytes, bytes], receive: Receive, limits: Li
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGoneError
-        chunk = message.get("body", b"")
+        chunk: bytes = message.get("body", b"")
         size += len(chunk)
         if size > limits.max_body_bytes:
             raise too_large(limits)
