@@ -101,7 +101,7 @@ class HypercornConnection(TCPServer):
     async def _send_all(self, data: bytes) -> None:
         """Send it in pieces, so that it shows whether the client takes any. Raises one of GONE where it does not."""
         backlogs = self._backlogs
-        backlog = backlogs.begin(self._socket, len(data))
+        backlog = backlogs.begin(self._socket, len(data), self._socket.close)
         unsent = memoryview(data)
         try:
             with trio.CancelScope(shield=True):  # Cancelled, nobody would know what was sent.

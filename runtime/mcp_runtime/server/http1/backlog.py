@@ -28,10 +28,11 @@ _RESET_AT_ONCE: Final = struct.pack("ii", 1, 0)
 
 
 class Backlog(Struct, eq=False):
-    """One write that is not over yet: `left` bytes of it are still in this process."""
+    """One write that is not over yet: `left` bytes of it are still in this process. `hang_up` closes its socket."""
 
     sock: trio.socket.SocketType
     left: int
+    hang_up: Callable[[], None]
     seen: tuple[int, int] | None = None
     """What was left at the last look, here and in the kernel."""
     moved_at: float = 0.0
@@ -51,9 +52,12 @@ class Backlogs:
         self._now = now
         self._open: dict[Backlog, None] = {}
 
-    def begin(self, sock: trio.socket.SocketType, left: int) -> Backlog:
-        """A write of `left` bytes begins, of which the socket may not take all at once. `end` it."""
-        backlog = Backlog(sock, left)
+    def begin(self, sock: trio.socket.SocketType, left: int, hang_up: Callable[[], None]) -> Backlog:
+        """A write of `left` bytes begins, of which the socket may not take all at once. `end` it.
+
+        `hang_up` closes the socket, whoever waits for it.
+        """
+        backlog = Backlog(sock, left, hang_up)
         self._open[backlog] = None
         self.held_bytes += left
         while self.held_bytes > self.most_bytes and len(self._open) > 1:  # One alone is never too much.
@@ -110,7 +114,7 @@ class Backlogs:
         self.end(backlog)
         with suppress(OSError):  # It has left by itself.
             backlog.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_ONCE)
-            backlog.sock.shutdown(socket.SHUT_RDWR)  # Not closed, which is for the connection's own task to do.
+        backlog.hang_up()
         if self.events.has_room():
             with suppress(Exception):  # A log that is broken is no reason to end the server.
                 get_logger().warning("answer_not_read", unsent_bytes=backlog.left, bound=bound)

@@ -145,11 +145,18 @@ class Wire:
         self.is_gone = True
         self.unsent.clear()
 
+    def _hang_up(self) -> None:
+        """Close it at once, whoever waits for it."""
+        self._lose()
+        self._is_at_end = True
+        self._fd = -1  # The number may be another connection's by the time that somebody would use it.
+        self.socket.close()
+
     async def _flush(self) -> None:
         if not self.unsent:
             return
         backlogs = self._backlogs
-        backlog = backlogs.begin(self.socket, sum(map(len, self.unsent)))
+        backlog = backlogs.begin(self.socket, sum(map(len, self.unsent)), self._hang_up)
         try:
             while self.unsent:
                 if isinstance(self.stream, trio.SSLStream):
