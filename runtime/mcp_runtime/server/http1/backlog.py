@@ -128,8 +128,8 @@ def _left_in_kernel(sock: trio.socket.SocketType) -> int:
     """Bytes that the other end has not taken from the kernel; it takes some long before there is room for more."""
     try:
         return int(struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0\0\0\0"))[0])
-    except OSError:
-        return 0  # What can be seen is what is left here, then.
+    except (OSError, ValueError):  # A system that does not say so, or a socket that was closed just now.
+        return 0
 
 
 def _client(sock: trio.socket.SocketType) -> str | None:
