@@ -83,6 +83,11 @@ def fill(ours: socket.socket) -> int:
             return sent
 
 
+def read_all(client: socket.socket) -> None:
+    while client.recv(65_536):
+        pass
+
+
 def test_who_takes_nothing_is_cut_off_once_the_time_is_over_and_not_before(clock: Clock) -> None:
     writes = Writes(clock)
     writes.begin("deaf")
@@ -149,8 +154,7 @@ def test_who_is_cut_off_is_reset(clock: Clock, sockets: Callable[[], tuple[socke
         clock.now += TIMEOUT_S
     backlogs.look()
     with pytest.raises(ConnectionResetError):
-        while client.recv(65_536):
-            pass
+        read_all(client)
 
 
 class TestAllTogether:
