@@ -68,6 +68,7 @@ def test_answers_that_nobody_reads_are_gone_after_a_while(tmp_path: Path, way: s
         server.errors.wait_until(lambda: server.descriptors() <= descriptors)
         server.errors.wait_until(lambda: server.resident_bytes() - memory < ANSWER_BYTES)
         assert set(_cut_off(server)) == {"time"}
+        assert {event["level"] for event in server.events()} == {"info", "warning"}
         assert text(ask(server.url, call("echo", text="still here"), tls=tls)) == "still here"
         for connection in connections:
             assert _is_cut_off(connection)

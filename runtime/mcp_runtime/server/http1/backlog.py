@@ -114,7 +114,7 @@ class Backlogs:
         self.end(backlog)
         with suppress(OSError):  # It has left by itself.
             backlog.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_ONCE)
-        backlog.hang_up()
+            backlog.hang_up()
         if self.events.has_room():
             with suppress(Exception):  # A log that is broken is no reason to end the server.
                 get_logger().warning("answer_not_read", unsent_bytes=backlog.left, bound=bound)

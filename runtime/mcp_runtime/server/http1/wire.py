@@ -133,6 +133,8 @@ class Wire:
         self._has_dropped = bool(pieces)
         try:
             async with self._turn:
+                if self.is_gone:
+                    raise ClientLeftError
                 await self._flush()
                 if pieces:
                     self.unsent, self._has_dropped = [memoryview(piece) for piece in pieces if piece], False
@@ -168,6 +170,8 @@ class Wire:
                 backlogs.moved(backlog, backlog.left - sent)
         finally:
             backlogs.end(backlog)
+        if self.is_gone:
+            raise ClientLeftError  # It was cut off before it began to wait.
 
     def _send_some(self) -> int:
         """Send what the socket takes; returns how much that is."""
