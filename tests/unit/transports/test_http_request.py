@@ -221,14 +221,13 @@ async def test_a_body_is_read_whole(parts: list[bytes]) -> None:
 
 @pytest.mark.parametrize("piece_bytes", [1, 2, 1000, 65_536])
 async def test_a_body_is_held_once_however_it_comes(piece_bytes: int) -> None:
-    body = bytes(200_000)
+    body, at = bytes(200_000), 0
 
     async def receive() -> dict[str, Any]:
         nonlocal at
         at += piece_bytes
         return {"type": "http.request", "body": body[at - piece_bytes : at], "more_body": at < len(body)}
 
-    at = 0
     tracemalloc.start()
     try:
         found = await body_of(receive)

@@ -220,13 +220,14 @@ class Http1Answer(Struct, eq=False):
             self._head = b""
             if self.state is _HELD:
                 self.state = _BEGUN
-            before = head + before
+            before = head + before if before else head
         wire = self._wire
         try:
             if len(data) > _JOINED_BYTES:
                 rest = wire.write_pieces(before, data, after)
             else:
-                rest = wire.write(before + data + after)
+                data = before + data
+                rest = wire.write(data + after if after else data)
         except ConnectionResetError:
             self.end()
             raise

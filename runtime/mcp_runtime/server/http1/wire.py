@@ -51,7 +51,7 @@ class Wire:
         """Wait for more to be unread; so much is `expected`, in bytes. False once the client has sent its last."""
         if self._is_at_end:
             return False
-        most = min(max(expected, READ_BYTES), _MOST_READ_BYTES)
+        most = READ_BYTES if expected <= READ_BYTES else min(expected, _MOST_READ_BYTES)
         try:
             if self._is_tls:
                 data = bytes(await self.stream.receive_some(most))

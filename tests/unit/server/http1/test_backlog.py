@@ -34,7 +34,8 @@ class Writes:
         self.cut: list[str] = []
 
     def begin(self, name: str, left: int = 1, sock: Any = None, address: str = "127.0.0.1") -> Backlog:
-        return self.backlogs.begin(sock or Socket(address), left, lambda: self.cut.append(name))
+        sock = cast("trio.socket.SocketType", sock or Socket(address))
+        return self.backlogs.begin(sock, left, partial(self.cut.append, name))
 
 
 class Socket:
