@@ -12,7 +12,7 @@ import struct
 import termios
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 import trio
 from msgspec import Struct
@@ -137,4 +137,4 @@ def _client(sock: trio.socket.SocketType) -> str | None:
         name = sock.getpeername()
     except OSError:
         return None
-    return address_key(name[0]) if isinstance(name, tuple) else None
+    return address_key(cast("tuple[str, int]", name)[0]) if isinstance(name, tuple) else None

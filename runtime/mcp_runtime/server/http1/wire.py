@@ -5,6 +5,7 @@ Rule: what was read is taken off its front, by whom it is for; what a cancelled 
 
 import os
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
 import trio
@@ -163,30 +164,25 @@ class Wire:
             while self.unsent:
                 if isinstance(self.stream, trio.SSLStream):
                     with trio.CancelScope(shield=True):  # Cancelled, it would not know what it has sent.
-                        sent = await self._send_some_over(self.stream)
+                        await self._send_some_over(self.stream)
                 else:
                     await trio.lowlevel.wait_writable(self._fd)
-                    sent = self._send_some()
-                backlogs.moved(backlog, backlog.left - sent)
+                    self._send_some()
+                backlogs.moved(backlog, sum(map(len, self.unsent)))
         finally:
             backlogs.end(backlog)
         if self.is_gone:
             raise ClientLeftError  # It was cut off before it began to wait.
 
-    def _send_some(self) -> int:
-        """Send what the socket takes; returns how much that is."""
-        try:
-            sent = os.writev(self._fd, self.unsent)
-        except BlockingIOError:
-            return 0
-        self._drop(sent)
-        return sent
+    def _send_some(self) -> None:
+        """Send what the socket takes."""
+        with suppress(BlockingIOError):
+            self._drop(os.writev(self._fd, self.unsent))
 
-    async def _send_some_over(self, stream: "trio.SSLStream[trio.SocketStream]") -> int:
+    async def _send_some_over(self, stream: "trio.SSLStream[trio.SocketStream]") -> None:
         piece = self.unsent[0][:PIECE_BYTES]
         await stream.send_all(piece)
         self._drop(len(piece))
-        return len(piece)
 
     def _drop(self, sent: int) -> None:
         """So much of what is unsent was sent."""
