@@ -119,7 +119,7 @@ class Http1Answer(Struct, eq=False):
                 await rest
         elif kind == "http.response.body" and (self.state is _HELD or self.state is _BEGUN):
             is_last = not message.get("more_body", False)
-            if rest := self._write(*self._framed(message.get("body", b""), is_last)):
+            if rest := self._write_framed(message.get("body", b""), is_last):
                 await rest
             if is_last:
                 self.end()
@@ -143,7 +143,9 @@ class Http1Answer(Struct, eq=False):
             self._said, lines = (status, (*headers, length.field)), head.lines + length.line
         self._head = self._finished_head(head, lines)
         self.state = _ENDING
-        rest = self._write(b"" if self._framing is _NONE else body)
+        if self._framing is _NONE:
+            body = b""
+        rest = self._write(body) if len(body) <= _JOINED_BYTES else self._write_long(b"", body, b"")
         if rest is not None:
             return self._end_with(rest)
         self.end()
@@ -195,8 +197,8 @@ class Http1Answer(Struct, eq=False):
                 lines += b"connection: close\r\n"
         return b"%b%b\r\n" % (lines, self._server_lines)
 
-    def _framed(self, body: bytes, is_last: bool) -> tuple[bytes, bytes, bytes]:  # noqa: FBT001  # keywords cost
-        """A piece of the body, what goes before it and after. Raises ValueError where the head says another length."""
+    def _write_framed(self, body: bytes, is_last: bool) -> Awaitable[None] | None:  # noqa: FBT001  # keywords cost
+        """Write a piece of the body. Raises ValueError where its length is not what the head says."""
         framing = self._framing
         before = after = b""
         if framing is _NONE:
@@ -212,28 +214,41 @@ class Http1Answer(Struct, eq=False):
                 after += b"0\r\n\r\n"
         if is_last:
             self.state = _ENDING
-        return body, before, after
+        if len(body) > _JOINED_BYTES:
+            return self._write_long(before, body, after)
+        return self._write(before + body + after)
 
-    def _write(self, data: bytes, before: bytes = b"", after: bytes = b"") -> Awaitable[None] | None:
+    def _write(self, data: bytes) -> Awaitable[None] | None:
         """As `Wire.write`, after the head where that was not sent yet."""
-        if head := self._head:
-            self._head = b""
-            if self.state is _HELD:
-                self.state = _BEGUN
-            before = head + before if before else head
-        wire = self._wire
+        if head := self._take_head():
+            data = head + data
         try:
-            if len(data) > _JOINED_BYTES:
-                rest = wire.write_pieces(before, data, after)
-            else:
-                data = before + data
-                rest = wire.write(data + after if after else data)
+            rest = self._wire.write(data)
         except ConnectionResetError:
             self.end()
             raise
-        if rest is None:
-            return None
-        return self._until_written(rest, is_vital=bool(head) or self._framing is not _CHUNKS or self.state is _ENDING)
+        return None if rest is None else self._until_written(rest, is_vital=self._is_vital(head))
+
+    def _write_long(self, before: bytes, data: bytes, after: bytes) -> Awaitable[None] | None:
+        """As `_write`, with what goes before and after it, without a copy of it."""
+        head = self._take_head()
+        try:
+            rest = self._wire.write_pieces(head + before, data, after)
+        except ConnectionResetError:
+            self.end()
+            raise
+        return None if rest is None else self._until_written(rest, is_vital=self._is_vital(head))
+
+    def _take_head(self) -> bytes:
+        """The head, where it was not sent yet: it is now."""
+        head, self._head = self._head, b""
+        if head and self.state is _HELD:
+            self.state = _BEGUN
+        return head
+
+    def _is_vital(self, head: bytes) -> bool:
+        """Whether the connection is no good without what is written now."""
+        return bool(head) or self._framing is not _CHUNKS or self.state is _ENDING
 
     async def _until_written(self, rest: Awaitable[None], *, is_vital: bool) -> None:
         try:

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from mcp_runtime.config.limits import Limits
 from mcp_runtime.server.http1.request_head import EMPTY_LINE, RequestHead, RequestRefusedError
-from mcp_runtime.server.http1.wire import Wire
+from mcp_runtime.server.http1.wire import MOST_READ_BYTES, READ_BYTES, Wire
 
 
 class BodyState(Enum):
@@ -63,9 +63,9 @@ class RequestBody(Struct, eq=False):
         return self._chunks is None and len(self._wire.unread) >= self._left
 
     @property
-    def expected(self) -> int:
-        """How many bytes are known to come."""
-        return self._left
+    def worth_reading(self) -> int:
+        """How many bytes to read at once."""
+        return READ_BYTES if self._left <= READ_BYTES else min(self._left, MOST_READ_BYTES)
 
     def take(self) -> bytes:
         """Take what there is of it. Raises RequestRefusedError."""

@@ -16,7 +16,7 @@ from mcp_runtime.server.http1.request_head import EMPTY_LINE
 
 READ_BYTES: Final = 65_536
 """Read at once, and held for a client that sends its next requests before it has its answer."""
-_MOST_READ_BYTES: Final = 262_144
+MOST_READ_BYTES: Final = 262_144
 """Read at once of a body of which so much is known to come: each read of less is another turn of the event loop."""
 PIECE_BYTES: Final = 65_536
 """Sent at once where a stream does not say how much of it went out."""
@@ -48,11 +48,10 @@ class Wire:
         self._fd = self.socket.fileno()
         self._turn = trio.Lock()
 
-    async def fill(self, expected: int = 0) -> bool:
-        """Wait for more to be unread; so much is `expected`, in bytes. False once the client has sent its last."""
+    async def fill(self, most: int = READ_BYTES) -> bool:
+        """Wait for more to be unread, `most` bytes of it. False once the client has sent its last."""
         if self._is_at_end:
             return False
-        most = READ_BYTES if expected <= READ_BYTES else min(expected, _MOST_READ_BYTES)
         try:
             if self._is_tls:
                 data = bytes(await self.stream.receive_some(most))
