@@ -220,7 +220,10 @@ class Http1Answer(Struct, eq=False):
 
     def _write(self, data: bytes) -> Awaitable[None] | None:
         """As `Wire.write`, after the head where that was not sent yet."""
-        if head := self._take_head():
+        if head := self._head:  # `_take_head` without the call, for there is one of these a request
+            self._head = b""
+            if self.state is _HELD:
+                self.state = _BEGUN
             data = head + data
         try:
             rest = self._wire.write(data)
