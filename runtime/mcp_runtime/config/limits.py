@@ -26,6 +26,14 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_headers: Annotated[
         int, Meta(ge=16, description="Header fields of an HTTP/1.1 request; more are answered 431.")
     ] = 128
+    max_unread_bytes: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Answers that HTTP clients have not read yet, all together; past it the client that holds most "
+            "has a connection reset.",
+        ),
+    ] = 268_435_456
     header_timeout_s: Annotated[
         float, Meta(gt=0, description="How long a client may take to send the head of an HTTP/1.1 request: 408.")
     ] = 10.0

@@ -71,6 +71,10 @@ class HttpConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     idle_timeout_s: Annotated[float, Meta(gt=0, description="How long a connection may wait for its next request.")] = (
         75.0
     )
+    write_timeout_s: Annotated[
+        float,
+        Meta(gt=0, description="How long a client may take nothing of what it is sent before its connection is reset."),
+    ] = 60.0
     drain_grace_s: Annotated[
         float, Meta(ge=0, description="How long running calls may take to finish after SIGTERM.")
     ] = 10.0

@@ -43,18 +43,22 @@ def split(error: BaseException) -> tuple[BaseException | None, BaseException | N
     return None if isinstance(error, GONE) else error, None
 
 
-class ConnectionFailures:
-    """The failures of one server's connections. Run `watch` beside them, and call `tell_unlogged` at the end."""
+class FewEvents:
+    """Log events of one kind, a few in each window of time; more are counted, and `tell` logs their number.
 
-    def __init__(self, now: Callable[[], float] = trio.current_time) -> None:
+    Run `watch` beside what they are about, and call `tell_unlogged` at the end.
+    """
+
+    def __init__(self, tell: Callable[[int], None], now: Callable[[], float]) -> None:
+        self._tell = tell
         self._now = now
         self._window_end = 0.0
         self._logged = 0
         self._unlogged = 0
         self._overflow = trio.Event()
 
-    def note(self, failure: BaseException) -> None:
-        """Log it, or count it where enough were logged just now."""
+    def has_room(self) -> bool:
+        """Whether to log one more; where enough were logged just now it is counted."""
         now = self._now()
         if now >= self._window_end:
             self.tell_unlogged()
@@ -62,8 +66,36 @@ class ConnectionFailures:
         if self._logged >= _EVENTS:
             self._unlogged += 1
             self._overflow.set()
-            return
+            return False
         self._logged += 1
+        return True
+
+    def tell_unlogged(self) -> None:
+        """Log how many were counted only, if any."""
+        count, self._unlogged = self._unlogged, 0
+        if count:
+            self._overflow = trio.Event()
+            with suppress(Exception):  # A log that is broken is no reason to end the server.
+                self._tell(count)
+
+    async def watch(self) -> None:
+        """Tell them at the end of each window, for ever."""
+        while True:
+            await self._overflow.wait()
+            await trio.sleep_until(self._window_end)
+            self.tell_unlogged()
+
+
+class ConnectionFailures(FewEvents):
+    """The failures of one server's connections."""
+
+    def __init__(self, now: Callable[[], float] = trio.current_time) -> None:
+        super().__init__(_tell_unlogged_failures, now)
+
+    def note(self, failure: BaseException) -> None:
+        """Log it, or count it where enough were logged just now."""
+        if not self.has_room():
+            return
         leaf = failure
         while isinstance(leaf, BaseExceptionGroup):
             leaf = cast("BaseExceptionGroup[BaseException]", leaf).exceptions[0]
@@ -75,20 +107,9 @@ class ConnectionFailures:
                 at=_place(leaf.__traceback__),
             )
 
-    def tell_unlogged(self) -> None:
-        """Log how many were counted only, if any."""
-        count, self._unlogged = self._unlogged, 0
-        if count:
-            self._overflow = trio.Event()
-            with suppress(Exception):  # As above.
-                get_logger().error("connection_failures_unlogged", count=count)
 
-    async def watch(self) -> None:
-        """Tell them at the end of each window, for ever."""
-        while True:
-            await self._overflow.wait()
-            await trio.sleep_until(self._window_end)
-            self.tell_unlogged()
+def _tell_unlogged_failures(count: int) -> None:
+    get_logger().error("connection_failures_unlogged", count=count)
 
 
 def _place(traceback: TracebackType | None) -> str | None:

@@ -188,11 +188,13 @@ async def _serve_endpoints(
     server: _Server, listeners: "list[Listener]", listening: Listening, stdio: ClaimedStreams | None
 ) -> None:
     from mcp_runtime.assembly.http_app import HttpApp
+    from mcp_runtime.platform.heap import keep_freed_memory
     from mcp_runtime.server.http.http_server import serve_http
     from mcp_runtime.server.http.sockets import BindError, listen_on
 
     runtime, asked = server.runtime, server.progress.asked
     config, http = runtime.config, runtime.config.http
+    keep_freed_memory()
     app = HttpApp(runtime, bind_hosts=[listener.host for listener in listeners if listener.host])
 
     async def drain() -> None:

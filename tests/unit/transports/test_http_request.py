@@ -1,5 +1,6 @@
 """What is wrong with the envelope of a POST is said before its message is looked at."""
 
+import tracemalloc
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
@@ -216,6 +217,25 @@ async def refusal(receive: Receive, *headers: tuple[bytes, bytes], **limits: Any
 @pytest.mark.parametrize("parts", [[b""], [b"abc"], [b"a", b"", b"bc"], [b"", b"abc"]])
 async def test_a_body_is_read_whole(parts: list[bytes]) -> None:
     assert await body_of(chunks(*parts)) == b"".join(parts)
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 2, 1000, 65_536])
+async def test_a_body_is_held_once_however_it_comes(piece_bytes: int) -> None:
+    body, at = bytes(200_000), 0
+
+    async def receive() -> dict[str, Any]:
+        nonlocal at
+        at += piece_bytes
+        return {"type": "http.request", "body": body[at - piece_bytes : at], "more_body": at < len(body)}
+
+    tracemalloc.start()
+    try:
+        found = await body_of(receive)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found == body
+    assert peak_bytes < 1.6 * len(body)
 
 
 async def test_a_message_may_leave_out_its_defaults() -> None:

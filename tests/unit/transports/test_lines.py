@@ -106,3 +106,19 @@ def test_a_line_too_long_costs_no_memory() -> None:
         tracemalloc.stop()
     assert peak_bytes < 100_000
     assert list(splitter.feed(b"\nok\n")) == [None, b"ok"]
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 2, 4096])
+def test_a_line_is_held_once_however_it_comes(piece_bytes: int) -> None:
+    line = b"x" * 100_000 + b"\r\n"
+    splitter, view = LineSplitter(100_000), memoryview(line)
+    tracemalloc.start()
+    try:
+        found = [
+            one for at in range(0, len(line), piece_bytes) for one in splitter.feed(bytes(view[at : at + piece_bytes]))
+        ]
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found == [line[:-2]]
+    assert peak_bytes < 1.5 * len(line)

@@ -16,6 +16,7 @@ from mcp_runtime.server.failures import ClientLeftError
 from mcp_runtime.server.http.accepting import serve_listeners
 from mcp_runtime.server.http.connections import Connections
 from mcp_runtime.server.http.sockets import Listener
+from mcp_runtime.server.http1.backlog import Backlogs
 from mcp_runtime.server.http1.connection import Http1Config, Http1Server
 
 _MAX_REQUESTS_PER_CONNECTION: Final = 1_000_000
@@ -39,6 +40,7 @@ async def serve_http(
     config = _hypercorn_config(http, limits, tls=tls)
     draining = trio.Event()
     async with trio.open_nursery() as nursery:
+        nursery.start_soon(config.backlogs.watch)
         if http.parser == "httptools":
             config.http1 = Http1Server(app, config, limits)
             nursery.start_soon(config.http1.watch)
@@ -95,6 +97,7 @@ def _closing(send: Send, draining: trio.Event) -> Send:
 
 def _hypercorn_config(http: HttpConfig, limits: Limits, *, tls: bool) -> Http1Config:
     config = Http1Config()
+    config.backlogs = Backlogs(http.write_timeout_s, limits.max_unread_bytes)
     if tls:
         config.certfile, config.keyfile = http.tls_certificate_file, http.tls_key_file
     config.alpn_protocols = ["h2", "http/1.1"] if http.http2 else ["http/1.1"]

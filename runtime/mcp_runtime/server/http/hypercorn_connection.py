@@ -8,7 +8,6 @@ from socket import SHUT_WR
 from typing import Any, cast
 
 import trio
-from hypercorn.config import Config as HypercornConfig
 from hypercorn.events import Closed, Event, RawData
 from hypercorn.protocol.h11 import H2ProtocolAssumedError
 from hypercorn.trio.tcp_server import MAX_RECV, TCPServer
@@ -19,17 +18,18 @@ from mcp_runtime.server.failures import GONE
 from mcp_runtime.server.http.http2 import CompleteH2Protocol
 from mcp_runtime.server.http.hypercorn_h11 import PlainH11Protocol
 from mcp_runtime.server.http.hypercorn_tasks import ConnectionTasks
-from mcp_runtime.server.http1.connection import LINGER_BYTES, LINGER_S, speaks_http2
-from mcp_runtime.server.http1.wire import ByteStream
+from mcp_runtime.server.http1.connection import LINGER_BYTES, LINGER_S, Http1Config, speaks_http2
+from mcp_runtime.server.http1.wire import PIECE_BYTES, ByteStream
 
 
 class HypercornConnection(TCPServer):
     """One connection, beginning with what was read already. `run` raises whatever goes wrong."""
 
     def __init__(
-        self, app: ASGIApp, config: HypercornConfig, context: Any, state: Any, stream: ByteStream, *, begun: bytes
+        self, app: ASGIApp, config: Http1Config, context: Any, state: Any, stream: ByteStream, *, begun: bytes
     ) -> None:
         super().__init__(cast("Any", app), config, context, state, cast("Any", stream))
+        self._backlogs = config.backlogs
         self._begun = begun
         self._is_tls = isinstance(stream, trio.SSLStream)
         self._socket = (stream.transport_stream if isinstance(stream, trio.SSLStream) else stream).socket
@@ -86,11 +86,31 @@ class HypercornConnection(TCPServer):
 
     async def protocol_send(self, event: Event) -> None:
         """Send what the protocol says, or end the connection."""
-        if isinstance(event, Closed) and cast("Any", self.protocol).expects_more:
+        if isinstance(event, RawData):
+            async with self.send_lock:
+                try:
+                    await self._send_all(event.data)
+                except GONE:
+                    await self.protocol.handle(Closed())
+        elif isinstance(event, Closed) and cast("Any", self.protocol).expects_more:
             self._linger()
             await self.protocol.handle(Closed())
         else:
             await super().protocol_send(event)
+
+    async def _send_all(self, data: bytes) -> None:
+        """Send it in pieces, so that it shows whether the client takes any. Raises one of GONE where it does not."""
+        backlogs = self._backlogs
+        backlog = backlogs.begin(self._socket, len(data), self._socket.close)
+        unsent = memoryview(data)
+        try:
+            with trio.CancelScope(shield=True):  # Cancelled, nobody would know what was sent.
+                while unsent:
+                    await self.stream.send_all(unsent[:PIECE_BYTES])
+                    unsent = unsent[PIECE_BYTES:]
+                    backlogs.moved(backlog, len(unsent))
+        finally:
+            backlogs.end(backlog)
 
     def _linger(self) -> None:
         """Say that nothing more comes, and drop what the client still sends: a close now may lose what it was sent."""

@@ -22,7 +22,7 @@ from mcp_runtime.server.http1.wire import Wire
 from mcp_runtime.transports.http.direct import Fields
 
 _JOINED_BYTES: Final = 65_536
-"""A longer body is written after its head: to copy it costs more than a second write."""
+"""A longer piece is not copied to have what goes before and after it beside it."""
 _BODILESS: Final = frozenset((204, 304))
 
 
@@ -119,7 +119,7 @@ class Http1Answer(Struct, eq=False):
                 await rest
         elif kind == "http.response.body" and (self.state is _HELD or self.state is _BEGUN):
             is_last = not message.get("more_body", False)
-            if rest := self._write(self._framed(message.get("body", b""), is_last)):
+            if rest := self._write_framed(message.get("body", b""), is_last):
                 await rest
             if is_last:
                 self.end()
@@ -143,7 +143,9 @@ class Http1Answer(Struct, eq=False):
             self._said, lines = (status, (*headers, length.field)), head.lines + length.line
         self._head = self._finished_head(head, lines)
         self.state = _ENDING
-        rest = self._write(b"" if self._framing is _NONE else body)
+        if self._framing is _NONE:
+            body = b""
+        rest = self._write(body) if len(body) <= _JOINED_BYTES else self._write_long(b"", body, b"")
         if rest is not None:
             return self._end_with(rest)
         self.end()
@@ -195,9 +197,10 @@ class Http1Answer(Struct, eq=False):
                 lines += b"connection: close\r\n"
         return b"%b%b\r\n" % (lines, self._server_lines)
 
-    def _framed(self, body: bytes, is_last: bool) -> bytes:  # noqa: FBT001  # on every request, where keywords cost
-        """A piece of the body as it is sent. Raises ValueError where its length is not what the head says."""
+    def _write_framed(self, body: bytes, is_last: bool) -> Awaitable[None] | None:  # noqa: FBT001  # keywords cost
+        """Write a piece of the body. Raises ValueError where its length is not what the head says."""
         framing = self._framing
+        before = after = b""
         if framing is _NONE:
             body = b""
         elif framing is _LENGTH:
@@ -205,29 +208,50 @@ class Http1Answer(Struct, eq=False):
             if left < 0 or (is_last and left):
                 raise ValueError("the body is not as long as the content-length of the answer")
         elif framing is _CHUNKS:
-            chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
-            body = chunk + b"0\r\n\r\n" if is_last else chunk
+            if body:
+                before, after = b"%x\r\n" % len(body), b"\r\n"
+            if is_last:
+                after += b"0\r\n\r\n"
         if is_last:
             self.state = _ENDING
-        return body
+        if len(body) > _JOINED_BYTES:
+            return self._write_long(before, body, after)
+        return self._write(before + body + after)
 
     def _write(self, data: bytes) -> Awaitable[None] | None:
         """As `Wire.write`, after the head where that was not sent yet."""
-        if head := self._head:
+        if head := self._head:  # `_take_head` without the call, for there is one of these a request
             self._head = b""
             if self.state is _HELD:
                 self.state = _BEGUN
-            if len(data) > _JOINED_BYTES:
-                return self._write_both(head, data)
             data = head + data
         try:
             rest = self._wire.write(data)
         except ConnectionResetError:
             self.end()
             raise
-        if rest is None:
-            return None
-        return self._until_written(rest, is_vital=bool(head) or self._framing is not _CHUNKS or self.state is _ENDING)
+        return None if rest is None else self._until_written(rest, is_vital=self._is_vital(head))
+
+    def _write_long(self, before: bytes, data: bytes, after: bytes) -> Awaitable[None] | None:
+        """As `_write`, with what goes before and after it, without a copy of it."""
+        head = self._take_head()
+        try:
+            rest = self._wire.write_pieces(head + before, data, after)
+        except ConnectionResetError:
+            self.end()
+            raise
+        return None if rest is None else self._until_written(rest, is_vital=self._is_vital(head))
+
+    def _take_head(self) -> bytes:
+        """The head, where it was not sent yet: it is now."""
+        head, self._head = self._head, b""
+        if head and self.state is _HELD:
+            self.state = _BEGUN
+        return head
+
+    def _is_vital(self, head: bytes) -> bool:
+        """Whether the connection is no good without what is written now."""
+        return bool(head) or self._framing is not _CHUNKS or self.state is _ENDING
 
     async def _until_written(self, rest: Awaitable[None], *, is_vital: bool) -> None:
         try:
@@ -238,16 +262,6 @@ class Http1Answer(Struct, eq=False):
         finally:
             if self._wire.takes_back() and is_vital:  # Who sent it was cancelled, and no byte of it went out.
                 self._break()
-
-    async def _write_both(self, head: bytes, data: bytes) -> None:
-        if rest := self._write(head):
-            try:
-                await rest
-            except trio.Cancelled:
-                self._break()
-                raise
-        if rest := self._write(data):
-            await rest
 
     def _break(self) -> None:
         self.state = _BROKEN

@@ -22,6 +22,7 @@ from mcp_runtime.platform.lent_scope import LentScope
 from mcp_runtime.server.failures import GONE, ClientLeftError
 from mcp_runtime.server.http1.answer import answer_to
 from mcp_runtime.server.http1.answer_head import status_line
+from mcp_runtime.server.http1.backlog import Backlogs
 from mcp_runtime.server.http1.exchange import Http1Exchange, scope_of
 from mcp_runtime.server.http1.head_reader import ConnectionHeads, HeadReader
 from mcp_runtime.server.http1.request_body import body_of
@@ -46,13 +47,26 @@ _LOOK_AGAIN_S: Final = 0.1
 Run = Callable[[], Awaitable[None]]
 
 
+class Http1Config(HypercornConfig):
+    """Hypercorn's configuration, and what our own connections share."""
+
+    http1: "Http1Server | None" = None
+    """Serves HTTP/1.1: None is Hypercorn itself."""
+    backlogs: Backlogs
+    """What is sent on any of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backlogs = Backlogs()
+
+
 class Http1Server:
     """The HTTP/1.1 side of one server: what its connections share.
 
     Run `watch` beside them, and call `drain` when it is to end.
     """
 
-    def __init__(self, app: ASGIApp, config: HypercornConfig, limits: Limits) -> None:
+    def __init__(self, app: ASGIApp, config: Http1Config, limits: Limits) -> None:
         self.app = app
         self.config = config
         self.limits = limits
@@ -88,12 +102,6 @@ class Http1Server:
             await trio.sleep_until(max(wake_at, now + _LOOK_AGAIN_S))
 
 
-class Http1Config(HypercornConfig):
-    """Hypercorn's configuration, and what serves HTTP/1.1: None is Hypercorn itself."""
-
-    http1: Http1Server | None = None
-
-
 def speaks_http2(config: HypercornConfig) -> bool:
     """Whether HTTP/2 is served, by whichever way a client comes to it."""
     return "h2" in config.alpn_protocols
@@ -119,7 +127,7 @@ class Connection:
         self.deadline = inf
         self._state = state
         self._context = context
-        self._wire = Wire(stream)
+        self._wire = Wire(stream, server.config.backlogs)
         self._now = trio.lowlevel.current_clock().current_time  # trio.current_time looks it up each time
         self._scope = trio.CancelScope()
         self._cut_off: _CutOff | None = None
@@ -249,7 +257,7 @@ class Connection:
     async def _finish(self, exchange: Http1Exchange) -> bool:
         """Finish what the application has left of an exchange. Returns as `_run`."""
         goes_on = await exchange.finish()
-        if self._wire.unsent is not None:  # By a call that was cancelled.
+        if self._wire.unsent:  # By a call that was cancelled.
             await self._wire.write_rest()
         self._lingers = self._lingers or not exchange.body.is_whole
         return goes_on

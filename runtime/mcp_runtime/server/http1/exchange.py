@@ -74,7 +74,7 @@ class Http1Exchange(Struct, eq=False):
         try:
             with reply.watcher:
                 if len(self._wire.unread) < READ_BYTES:
-                    return await self._wire.fill()
+                    return await self._wire.fill(body.worth_reading)
                 await trio.sleep_forever()  # Its leaving cannot be seen behind so many requests.
         finally:
             reply.watcher = None

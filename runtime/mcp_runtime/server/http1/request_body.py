@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from mcp_runtime.config.limits import Limits
 from mcp_runtime.server.http1.request_head import EMPTY_LINE, RequestHead, RequestRefusedError
-from mcp_runtime.server.http1.wire import Wire
+from mcp_runtime.server.http1.wire import MOST_READ_BYTES, READ_BYTES, Wire
 
 
 class BodyState(Enum):
@@ -61,6 +61,11 @@ class RequestBody(Struct, eq=False):
         if self.state is _GIVEN or self.state is _ARRIVED:
             return True
         return self._chunks is None and len(self._wire.unread) >= self._left
+
+    @property
+    def worth_reading(self) -> int:
+        """How many bytes to read at once."""
+        return READ_BYTES if self._left <= READ_BYTES else min(self._left, MOST_READ_BYTES)
 
     def take(self) -> bytes:
         """Take what there is of it. Raises RequestRefusedError."""

@@ -6,6 +6,7 @@ Spec: 2026-07-28/basic/transports/streamable-http#sending-messages
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from io import BytesIO
 from typing import Final
 
 import anyio
@@ -104,19 +105,24 @@ async def read_body(headers: Mapping[bytes, bytes], receive: Receive, limits: Li
     length = headers.get(b"content-length")
     if length is not None and _is_past(length, limits.max_body_bytes):
         raise too_large(limits)
-    chunks: list[bytes] = []
+    # Not a list of pieces: a client may send a body byte by byte. What it holds in the end is taken without a copy.
+    pieces: BytesIO | None = None
     size = 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGoneError
-        chunk = message.get("body", b"")
+        chunk: bytes = message.get("body", b"")
         size += len(chunk)
         if size > limits.max_body_bytes:
             raise too_large(limits)
+        if pieces is None:
+            if not message.get("more_body", False):
+                return chunk
+            pieces = BytesIO()
+        pieces.write(chunk)
         if not message.get("more_body", False):
-            return b"".join((*chunks, chunk)) if chunks else chunk
-        chunks.append(chunk)
+            return pieces.getvalue()
 
 
 async def read_body_in_time(headers: Mapping[bytes, bytes], receive: Receive, limits: Limits) -> bytes:

@@ -5,7 +5,7 @@ Spec: 2026-07-28/basic/transports/stdio
 
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import trio
 from msgspec import UNSET
@@ -39,6 +39,8 @@ if TYPE_CHECKING:  # nobody on stdio counts, as a rule
     from mcp_runtime.core.calls.observers import Observer
 
 CANCELLED = "notifications/cancelled"
+_JOINED_BYTES: Final = 65_536
+"""A longer line is not copied to have its end beside it."""
 
 
 class Stdio:
@@ -112,7 +114,12 @@ class Stdio:
         """The one writer: a call that is cancelled can take back what it wanted to say, but not tear a line in two."""
         async with self._outgoing:
             async for message in self._outgoing:
-                await self._writer.send_all(on_one_line(message) + b"\n")
+                line = on_one_line(message)
+                if len(line) > _JOINED_BYTES:
+                    await self._writer.send_all(line)
+                    await self._writer.send_all(b"\n")
+                else:
+                    await self._writer.send_all(line + b"\n")
 
     async def _read(self, calls: trio.Nursery) -> None:
         splitter = LineSplitter(self._limits.max_line_bytes)
@@ -130,7 +137,7 @@ class Stdio:
             problem = f"Invalid request: a line is longer than {self._limits.max_line_bytes} bytes"
             await self._write(encode_error(None, PeerError(INVALID_REQUEST, problem)))
             return
-        if not line.strip():
+        if not line or line.isspace():
             return  # An empty line is no message; some clients end their input with one.
         if self._bridge is not None and line.lstrip()[:1] == b"[":
             await self._batch(self._bridge, line)

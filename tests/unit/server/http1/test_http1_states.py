@@ -14,6 +14,7 @@ from starlette.types import Message
 from mcp_runtime.config.limits import Limits
 from mcp_runtime.platform.lent_scope import LentScope
 from mcp_runtime.server.http1.answer import ANSWER_STATES, AnswerState, Http1Answer, answer_to
+from mcp_runtime.server.http1.backlog import Backlogs
 from mcp_runtime.server.http1.exchange import Http1Exchange
 from mcp_runtime.server.http1.head_reader import HeadReader
 from mcp_runtime.server.http1.request_body import BODY_STATES, BodyState, RequestBody, body_of
@@ -67,7 +68,7 @@ class Case:
     """One exchange on a socket, and its client's end."""
 
     def __init__(self, ours: trio.SocketStream, client: trio.SocketStream, head: bytes) -> None:
-        self.client, self.wire, self.port = client, Wire(ours), Port()
+        self.client, self.wire, self.port = client, Wire(ours, Backlogs()), Port()
         request = HeadReader(Limits()).read(head)
         body = body_of(request, self.wire, Limits())
         self.body = RecordedBody(*msgspec.structs.astuple(body))
