@@ -205,7 +205,10 @@ async def test_who_declines_ends_the_call_with_a_readable_error() -> None:
         return str((await ctx.elicit("Name?", FORM, key="n")).data)
 
     client = serving(tool)
-    found = await client.request("tools/call", params(inputResponses={"n": {"action": "decline"}}))
+    declined = {"n": {"action": "decline"}}
+    asked = await client.request("tools/call", params(inputResponses=declined))
+    retry = params(inputResponses=declined, requestState=asked["requestState"])
+    found = await client.request("tools/call", retry)
     assert (found["isError"], text_of(found)) == (True, "The user declined to answer")
 
 
