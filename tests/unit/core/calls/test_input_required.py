@@ -67,6 +67,13 @@ class Server:
         return rounds
 
 
+def answered(server: Server, state: str | None, answers: dict[str, Any]) -> Rounds:
+    """As `Server.call`, for keys that are no names of Python."""
+    rounds = server.call(state)
+    rounds.inputs.update({key: Raw(json.dumps(value).encode()) for key, value in answers.items()})
+    return rounds
+
+
 def read_name(raw: Raw) -> str:
     answer = msgspec.json.decode(raw, type=ElicitResult)
     if not isinstance(answer.content, dict) or "name" not in answer.content:
@@ -279,7 +286,7 @@ def test_an_answer_counts_for_no_other_question_under_its_key(changed: Question[
 
 def after_an_answer(server: Server, key: str) -> Rounds:
     """A round in which the state has the answer to `key`."""
-    second = server.call(state_of(asked(server.call(), key)), **{key: accepted("yes")})
+    second = answered(server, state_of(asked(server.call(), key)), {key: accepted("yes")})
     second.answer(question(key))
     return server.call(state_of(asked(second, "more")))
 
@@ -313,12 +320,12 @@ def test_without_keys_answers_find_their_questions_in_any_order(first: list[str]
     assert list(put) == ["input-1", "input-2", "input-3"]
     state = state_of(begun.require_input(put))
     answers = {key: accepted(made.request["params"]["message"]) for key, made in put.items()}
-    retry = server.call(state, **answers)
+    retry = answered(server, state, answers)
     questions = unkeyed(retry, second)
     with pytest.raises(InputNeeded) as needed:
         retry.answer_all(questions)
     assert [made.request["params"]["message"] for made in needed.value.questions.values()] == ["D"]
-    third = server.call(state_of(retry.require_input(needed.value.questions)), **{"input-4": accepted("D")})
+    third = answered(server, state_of(retry.require_input(needed.value.questions)), {"input-4": accepted("D")})
     found = third.answer_all(again := unkeyed(third, reversed(second)))
     assert {made.request["params"]["message"]: found[key] for key, made in again.items()} == {m: m for m in "ABCD"}
 
@@ -327,7 +334,7 @@ def test_a_changed_question_without_a_key_takes_no_other_ones_place() -> None:
     server = Server()
     begun = server.call()
     state = state_of(begun.require_input(unkeyed(begun, ["It is 12:00. Go?", "Where?"])))
-    retry = server.call(state, **{"input-1": accepted("go"), "input-2": accepted("home")})
+    retry = answered(server, state, {"input-1": accepted("go"), "input-2": accepted("home")})
     questions = unkeyed(retry, ["It is 12:01. Go?", "Where?"])
     assert list(questions) == ["input-3", "input-2"]
     with pytest.raises(InputNeeded) as needed:
@@ -337,16 +344,17 @@ def test_a_changed_question_without_a_key_takes_no_other_ones_place() -> None:
 
 def test_the_same_question_asked_again_has_an_answer_of_its_own() -> None:
     server = Server()
-    state, answers = None, {}
+    state: str | None = None
+    answers: dict[str, Any] = {}
     for number in range(4):
-        rounds = server.call(state, **answers)
+        rounds = answered(server, state, answers)
         questions = unkeyed(rounds, ["Next?"] * (number + 1))
         with pytest.raises(InputNeeded) as needed:
             rounds.answer_all(questions)
         assert list(needed.value.questions) == [f"input-{number + 1}"]
         state = state_of(rounds.require_input(needed.value.questions))
         answers = {f"input-{number + 1}": accepted(f"A{number}")}
-    last = server.call(state, **answers)
+    last = answered(server, state, answers)
     assert list(last.answer_all(unkeyed(last, ["Next?"] * 4)).values()) == ["A0", "A1", "A2", "A3"]
 
 

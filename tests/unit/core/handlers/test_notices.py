@@ -120,7 +120,9 @@ async def test_the_last_progress_comes_before_any_answer(how: str, autojump_cloc
                 raise PeerError(-32602, "no")
             case "question":
                 await ctx.elicit("Name?", FORM)
-        return object()
+            case _:
+                return object()
+        return None
 
     client = serving(tool, limits=THREE)
     await client.reply("tools/call", params(TOKEN))
