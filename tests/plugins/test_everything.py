@@ -140,6 +140,13 @@ async def test_answers_that_are_none_at_all_are_refused(client: Conversation, an
         await client.request("tools/call", name="test_input_required_result_elicitation", inputResponses=answers)
 
 
+async def test_an_answer_that_comes_at_once_is_taken_and_what_else_comes_is_ignored(client: Conversation) -> None:
+    # As the conformance suite does it, without a state.
+    answers = {"user_name": accepted(name="Alice"), "unknown": accepted(foo="bar"), "another": accepted(baz=123)}
+    tool = "test_input_required_result_elicitation"
+    assert text_of(await client.request("tools/call", name=tool, inputResponses=answers)) == "Hello, Alice!"
+
+
 async def test_a_user_who_declines_is_told_of_in_the_result(client: Conversation) -> None:
     asked = await client.call("test_input_required_result_elicitation")
     result = await client.answer("test_input_required_result_elicitation", asked, {"user_name": {"action": "decline"}})

@@ -272,7 +272,8 @@ async def test_malformed_responses_are_an_error(client: Client, responses: Any) 
 async def test_responses_that_nobody_asked_for_are_ignored(client: Client) -> None:
     extra: dict[str, Any] = {**NAMED, "unknown": {"action": "accept"}, "odd": 17, "empty": None, "deep": [[[]]]}
     first_contact = await client.ask("tools/call", {"name": "greet", "arguments": {}, "inputResponses": extra})
-    assert first_contact.text == "Hello, Ada!"
+    assert set(first_contact.asked) == {"user_name"}
+    assert (await client.retry(first_contact, extra)).text == "Hello, Ada!"
     answer = await client.call("greet")
     assert (await client.retry(answer, extra)).text == "Hello, Ada!"
     assert (await client.ask("tools/call", {"name": "nothing", "inputResponses": extra})).result["content"] == []

@@ -1,4 +1,4 @@
-"""Old clients over HTTP for a server that is a process: a session of 2025-06-18, and HTTP+SSE of 2024-11-05.
+"""Old clients over HTTP for a server that is a process: a session, and HTTP+SSE of 2024-11-05.
 
 Rule: each request has a connection of its own, which is closed with the client.
 """
@@ -53,18 +53,18 @@ class _OldClient:
 
 
 class SessionClient(_OldClient):
-    """A client in a session at `url`, whose endpoint is at `path`."""
+    """A client in a session of `revision` at `url`, whose endpoint is at `path`."""
 
-    def __init__(self, url: str, path: str = "/mcp") -> None:
+    def __init__(self, url: str, path: str = "/mcp", *, revision: str = "2025-06-18") -> None:
         super().__init__(url)
         self._path = path
-        self._headers = {**_ACCEPT, "mcp-protocol-version": "2025-06-18"}
-        response = self.open(initialize("2025-06-18")).response()
+        self._headers = {**_ACCEPT, "mcp-protocol-version": revision}
+        response = self.open(initialize(revision)).response()
         self._headers["mcp-session-id"] = response.headers["mcp-session-id"]
         response.read()
 
-    def open(self, message: Message) -> Connection:
-        """POST a message; the response comes on the connection."""
+    def open(self, message: Message | list[Message]) -> Connection:
+        """POST a message, or a batch; the response comes on the connection."""
         return self._send(self._path, "POST", encode(message), self._headers)
 
     def listen(self) -> HTTPResponse:

@@ -3,13 +3,14 @@
 Where the session is kept, with its wire or in a store under its id, is its backend's business.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
 from msgspec import Raw
 
 from mcp_bridges.calls.services import LegacyServices
 from mcp_bridges.gate.port import LegacyClient
+from mcp_bridges.sessions.batches import BatchAnswers
 from mcp_bridges.sessions.session import Change, Forward, Pong, Session, plan
 from mcp_runtime.core.calls.call import Reply
 from mcp_runtime.protocol.errors import PeerError
@@ -76,10 +77,26 @@ async def respond_to_batch(
     backend: SessionBackend,
     session: Session,
     messages: Sequence[Message | MalformedMessageError],
-) -> list[Reply]:
-    """The answers to a batch, one message after the other; what fails fails for itself, and is counted."""
-    answers = [await _one_of_batch(services, backend, session, message) for message in messages]
-    return [answer for answer in answers if answer is not None]
+    *,
+    answers: BatchAnswers,
+    send_ahead: Callable[[BatchAnswers], Awaitable[None]] | None = None,
+) -> None:
+    """Put the answers to a batch into `answers`, one message after the other; what fails is counted.
+
+    `send_ahead` may send those that are held before the next one is begun. Where they are too many all the same, what
+    is left of the batch is not begun.
+    """
+    for message in messages:
+        if send_ahead is not None:
+            await send_ahead(answers)
+        if answers.is_full and isinstance(message, Request):
+            error = answers.too_much()
+            services.failed(session.revision, backend.client.transport, message.method, error)
+            answers.add(Reply(body=encode_error(message.id, error)))
+            continue
+        answer = await _one_of_batch(services, backend, session, message)
+        if answer is not None:
+            answers.add(answer)
 
 
 async def _one_of_batch(

@@ -22,7 +22,7 @@ from mcp_bridges.http_sessions.post_stream import PostStream
 from mcp_bridges.http_sessions.replay import ReplayLog
 from mcp_bridges.http_sessions.session_request import SESSION_ID, SessionRequest
 from mcp_bridges.http_sessions.stored_session import SharedBySessions, StoredSession
-from mcp_bridges.sessions.batches import is_batch, join, not_here, read_batch
+from mcp_bridges.sessions.batches import BatchAnswers, is_batch, join, not_here, read_batch
 from mcp_bridges.sessions.session import has_batches, read_initialize, speaks_polling
 from mcp_bridges.sessions.session_ids import SessionGoneError, SessionIds, session_gone
 from mcp_bridges.sessions.session_state import SessionStates
@@ -189,11 +189,22 @@ class SessionsHttp:
         if not has_them:
             raise not_here(request.session.revision)
         messages = read_batch(body, max_messages=self._config.max_batch_messages)
-        backend = self._backend(request, None)
-        replies = await respond_to_batch(self._services, backend, request.session, messages)
-        joined = Reply(body=join([reply.body for reply in replies])) if replies else None
-        if any(isinstance(message, Request | MalformedMessageError) for message in messages):
-            await backend.stream.finish(replies, joined)
+        backend, answers = self._backend(request, None), BatchAnswers(self._config.max_batch_answer_bytes)
+        stream = backend.stream
+        is_asked = any(isinstance(message, Request | MalformedMessageError) for message in messages)
+        await respond_to_batch(
+            self._services,
+            backend,
+            request.session,
+            messages,
+            answers=answers,
+            send_ahead=stream.send_ahead if is_asked else None,
+        )
+        replies = answers.take()
+        plain = replies and not stream.is_streaming  # A stream has an event for each, and joining copies them.
+        joined = Reply(body=join([reply.body for reply in replies])) if plain else None
+        if is_asked:
+            await stream.finish(replies, joined)
         elif joined is None:
             await accept(request.exchange)
         else:  # Answers that nobody waits for.

@@ -11,6 +11,7 @@ import math
 import anyio
 
 from mcp_bridges.http_sessions.replay import StreamLog
+from mcp_bridges.sessions.batches import BatchAnswers
 from mcp_runtime.core.calls.call import Reply
 from mcp_runtime.transports.http.bridge_port import LegacyExchange
 from mcp_runtime.transports.http.server_sent_events import encode_event
@@ -37,6 +38,17 @@ class PostStream:
     def can_let_go(self) -> bool:
         """Whether the client would come back for the rest."""
         return self._log is not None and self._retry_ms is not None
+
+    @property
+    def is_streaming(self) -> bool:
+        """Whether it is an event stream by now."""
+        return self._streaming
+
+    async def send_ahead(self, answers: BatchAnswers) -> None:
+        """Send the answers to a batch that are there, where it is a stream, or where they are too many to be held."""
+        if self._streaming or answers.is_full:
+            for reply in answers.take():
+                await self.notify(reply.body)
 
     async def notify(self, message: bytes) -> None:
         """Send a message ahead of the answer; the first one makes an event stream of the response."""

@@ -1,5 +1,7 @@
 """Batches: several messages in one body, in 2025-03-26 alone. Rule: each message fails for itself.
 
+The request is small, and its answers may be large: how much of them is held at once is bounded.
+
 Spec: 2025-03-26/basic#batching
 """
 
@@ -8,7 +10,8 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Raw
 
-from mcp_runtime.protocol.errors import INVALID_REQUEST, PARSE_ERROR, PeerError
+from mcp_runtime.core.calls.call import Reply
+from mcp_runtime.protocol.errors import INTERNAL_ERROR, INVALID_REQUEST, PARSE_ERROR, PeerError
 from mcp_runtime.protocol.jsonrpc import MalformedMessageError, Message, Request
 from mcp_runtime.protocol.legacy import INITIALIZE
 from mcp_runtime.protocol.messages import read_message
@@ -44,6 +47,37 @@ def _read(item: bytes) -> Message | MalformedMessageError:
         # Spec: 2025-03-26/basic/lifecycle#initialization
         return MalformedMessageError(INVALID_REQUEST, "Invalid request: initialize cannot be in a batch", message.id)
     return message
+
+
+class BatchAnswers:
+    """The answers to one batch that are held until they are sent: `max_bytes`, and what the last of them is over it."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self.replies: list[Reply] = []
+
+    def add(self, reply: Reply) -> None:
+        """Hold one more."""
+        self.replies.append(reply)
+        self._bytes += len(reply.body)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more shall be held."""
+        return self._bytes >= self._max_bytes
+
+    def take(self) -> list[Reply]:
+        """Those that are held, to send them now."""
+        taken, self.replies, self._bytes = self.replies, [], 0
+        return taken
+
+    def too_much(self) -> PeerError:
+        """The error for a request that is not served any more, since its answer could not be held."""
+        return PeerError(
+            INTERNAL_ERROR,
+            f"The answers to this batch take {self._max_bytes} bytes already; send the request again, in another one",
+        )
 
 
 def join(responses: Sequence[bytes]) -> bytes:

@@ -17,7 +17,7 @@ from mcp_bridges.calls.services import LegacyServices
 from mcp_bridges.calls.session_service import respond_to_batch, settle
 from mcp_bridges.gate.features import OF_METHOD, OF_WIRE, FeatureId, revision_feature
 from mcp_bridges.gate.port import LegacyClient, Sighting
-from mcp_bridges.sessions.batches import join, not_here, read_batch
+from mcp_bridges.sessions.batches import BatchAnswers, join, not_here, read_batch
 from mcp_bridges.sessions.session import (
     Change,
     Forward,
@@ -116,9 +116,10 @@ class Conversation:
         self._begin(lambda: self._serve_batch(session, messages))
 
     async def _serve_batch(self, session: Session, messages: Sequence[Message | MalformedMessageError]) -> None:
-        replies = await respond_to_batch(self._services, self, session, messages)
-        if replies:
-            await self._send(join([reply.body for reply in replies]))
+        answers = BatchAnswers(self._services.config.bridges.http_sessions.max_batch_answer_bytes)
+        await respond_to_batch(self._services, self, session, messages, answers=answers)
+        if answers.replies:
+            await self._send(join([reply.body for reply in answers.take()]))
 
     @contextmanager
     def _counted(self, request: Request) -> Generator[None]:

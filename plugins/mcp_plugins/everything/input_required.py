@@ -33,7 +33,8 @@ class Confirmation:
     ok: bool
 
 
-@plugin.tool
+# The conformance suite answers it at once, too: to see that what nobody wants to know is ignored.
+@plugin.tool(unasked_answers=True)
 async def test_input_required_result_elicitation(ctx: Context) -> str:
     """Ask the user for their name, and greet them."""
     answer = await ctx.elicit("What is your name?", Name, key="user_name")

@@ -21,12 +21,16 @@ Lifespan = Callable[[], AbstractAsyncContextManager[Any] | AsyncIterator[Any]]
 
 
 class DisplayOptions(TypedDict, total=False):
-    """The options that tools, resources and prompts share: how a client shows them."""
+    """The options that tools, resources and prompts share: how a client shows them, and what answers count.
+
+    With `unasked_answers` the first request of a call may bring answers along to questions that were not asked yet.
+    """
 
     title: str | UnsetType
     description: str | None
     icons: Sequence[Icon] | None
     meta: MetaObject | UnsetType
+    unasked_answers: bool
 
 
 class Described(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +42,7 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
     description: str | None = None
     icons: Sequence[Icon] | None = None
     meta: MetaObject | UnsetType = UNSET
+    unasked_answers: bool = False
 
 
 class ToolOptions(DisplayOptions, total=False):

@@ -70,6 +70,17 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         float, Meta(gt=0, description="How long a user may take to answer before a requestState expires.")
     ] = 600.0
     max_input_rounds: Annotated[int, Meta(ge=1, description="Times that one call may ask its client for input.")] = 16
+    max_input_requests: Annotated[
+        int, Meta(ge=1, description="Questions that one call may ask its client at once; a call with more fails.")
+    ] = 64
+    max_notifications_per_second: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Progress notifications that one call sends in a second, and as many log messages. Past it the "
+            "latest progress is held until there is room, and log messages are left out and counted; 0 is unlimited.",
+        ),
+    ] = 1000
     tool_calls_per_minute: Annotated[
         int, Meta(ge=0, description="Tool calls a minute for each client (principal or address); 0 is unlimited.")
     ] = 0

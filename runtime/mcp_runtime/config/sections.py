@@ -109,6 +109,14 @@ class HttpSessionsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_field
     max_batch_messages: Annotated[
         int, Meta(ge=1, description="Messages in one body, which 2025-03-26 alone allows, on any transport.")
     ] = 100
+    max_batch_answer_bytes: Annotated[
+        int,
+        Meta(
+            ge=1024,
+            description="Answers to one batch that are held for the others. Past it they are sent as events over "
+            "HTTP; on a wire the requests that are left of the batch are answered with an error.",
+        ),
+    ] = 16_777_216
     replay_max_events: Annotated[
         int, Meta(ge=0, description="Events of one stream to keep for a client that lost its connection; 0 keeps none.")
     ] = 1000

@@ -7,6 +7,8 @@ import anyio
 import pytest
 
 from mcp_bridges.sessions.batches import is_batch, join, not_here, read_batch
+from mcp_runtime import Plugin
+from mcp_runtime.config import Config
 from mcp_runtime.config.sections import BridgesConfig, HttpSessionsConfig
 from mcp_runtime.protocol.errors import PeerError
 from mcp_runtime.protocol.jsonrpc import MalformedMessageError, Notification, Request, Response
@@ -166,6 +168,51 @@ async def test_a_batch_is_bounded_at_the_exact_edge(client: OldClient) -> None:
     await client.say([old("ping", id=number) for number in range(4)])
     (error,) = await client.arrived()
     assert (error["error"]["code"], "more than 3" in error["error"]["message"]) == (-32600, True)
+
+
+def generous(journal: list[str]) -> Plugin[Any]:
+    """A tool that notes each call, and answers with a text of some length."""
+    plugin = Plugin("generous")
+
+    @plugin.tool
+    async def give(size: int) -> str:
+        """Answer at length."""
+        journal.append(f"gave {size}")
+        return "x" * size
+
+    return plugin
+
+
+def answering(max_bytes: int) -> Config:
+    return settings(bridges=BridgesConfig(http_sessions=HttpSessionsConfig(max_batch_answer_bytes=max_bytes)))
+
+
+EMPTY = len(encode(result(1, {"content": [{"type": "text", "text": ""}]})))
+"""Length of the answer of `give` without its text."""
+
+
+@over_old_wires(config=answering(2000), plugin=generous)
+async def test_past_the_bytes_of_its_answers_what_is_left_of_a_batch_is_not_begun(client: OldClient) -> None:
+    await client.open(BATCHES)
+    # Exactly to the limit, and one byte less: there is room for one more, however long.
+    for first, given in ((2000 - EMPTY, 1), (1999 - EMPTY, 2)):
+        client.journal.clear()
+        found = await batch(
+            client,
+            call("give", 1, size=first),
+            call("give", 2, size=50_000),
+            call("give", 3, size=1),
+            notification("notifications/progress"),
+            old("ping", id=4),
+            5,
+        )
+        assert client.journal == [f"gave {first}", "gave 50000"][:given]
+        assert [one.get("id") for one in found] == [1, 2, 3, 4, None]
+        refused = [one["error"] for one in found[given:4]]
+        assert {error["code"] for error in refused} == {-32603}
+        assert {"take 2000 bytes already" in error["message"] for error in refused} == {True}
+        assert len(text_of(found[0])) == first
+    assert len(await batch(client, call("give", 1, size=1))) == 1  # Each batch has as much.
 
 
 @over_old_wires()

@@ -278,6 +278,38 @@ async def test_a_batch_in_which_somebody_talks_is_a_stream_of_its_answers(server
     assert all(event.id for event in reply.events)
 
 
+@served(bridge_settings(sessions={"max_batch_answer_bytes": 2000}))
+async def test_a_batch_whose_answers_are_too_many_to_be_held_is_a_stream_of_them(server: OldServer) -> None:
+    client = await server.client("2025-03-26")
+    short = [client.call("echo", id_=number, text="x" * 500) for number in "ab"]
+    assert not (await client.send(short)).is_stream
+    many = [client.call("echo", id_=f"{number}", text="x" * 1000) for number in range(20)]
+    reply = await client.send([*many, client.request("ping", id_="last")])
+    assert reply.is_stream
+    assert [message["id"] for message in reply.messages] == [*map(str, range(20)), "last"]
+    assert all("result" in message for message in reply.messages)
+    assert all(event.id for event in reply.events)
+
+
+@served(bridge_settings(sessions={"max_batch_answer_bytes": 1024}))
+async def test_a_batch_that_ends_with_what_needs_no_answer_ends_its_stream_too(server: OldServer) -> None:
+    client = await server.client("2025-03-26")
+    told: Message = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+    reply = await client.send([client.call("echo", id_="a", text="x" * 2000), told])
+    assert [message["id"] for message in reply.messages] == ["a"]
+    answers: list[Message] = [{"jsonrpc": "2.0", "id": f"never-asked-{number}", "result": {}} for number in range(20)]
+    assert (await client.send(answers)).status == 400  # Nobody waits for these, and they are short.
+
+
+@served(bridge_settings(sessions={"max_batch_answer_bytes": 1024}))
+async def test_an_answer_that_is_sent_ahead_does_not_wait_for_the_next(server: OldServer) -> None:
+    client = await server.client("2025-03-26", capabilities={"sampling": {}})
+    large = client.call("echo", id_="a", text="x" * 2000)
+    async with client.open([large, client.call("think", id_="b")]) as thinking:
+        assert (await thinking.next())["id"] == "a"
+        assert (await thinking.next())["method"] == "sampling/createMessage"
+
+
 @served()
 async def test_a_batch_that_asks_waits_for_its_answer(server: OldServer) -> None:
     client = await server.client("2025-03-26", capabilities={"sampling": {}})

@@ -78,6 +78,7 @@ class _Common(TypedDict):
     plugin: str
     ttl_ms: int
     cache_scope: CacheScope
+    unasked_answers: bool
 
 
 class Registrar:
@@ -181,6 +182,7 @@ class Registrar:
                 takes_context=signature.context_parameter is not None,
                 header_plan=build_plan(schema),
                 timeout_s=declared.timeout_s or self._limits.handler_timeout_s,
+                unasked_answers=declared.unasked_answers,
             ),
         )
 
@@ -214,6 +216,7 @@ class Registrar:
             "plugin": self._plugin,
             "ttl_ms": policy.ttl_ms if declared.ttl_ms is None else declared.ttl_ms,
             "cache_scope": declared.cache_scope or policy.scope,
+            "unasked_answers": declared.unasked_answers,
         }
         if common["ttl_ms"] < 0:
             raise PluginError(f"{declared.uri!r}: ttl_ms must be 0 or more")
@@ -286,7 +289,10 @@ class Registrar:
                 raise PeerError(INVALID_PARAMS, f"Invalid params: prompt {name!r}: {error}") from None
             return prompt_result(await invoke(parsed, context), displayed["description"])
 
-        self._catalog.prompts.add(name, PromptEntry(definition=definition, plugin=self._plugin, get=get))
+        entry = PromptEntry(
+            definition=definition, plugin=self._plugin, get=get, unasked_answers=declared.unasked_answers
+        )
+        self._catalog.prompts.add(name, entry)
 
     def _add_completion(self, declared: CompletionDeclaration) -> None:
         kind, target = declared.reference

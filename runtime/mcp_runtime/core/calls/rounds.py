@@ -1,11 +1,13 @@
-"""Rounds: a handler asks, its call ends, and the retry replays it. Rule: no round leaves a trace here.
+"""Rounds: a handler asks, its call ends, and the retry replays it. Rule: an answer counts for the question asked alone.
 
-What earlier rounds answered, and what `memo` computed, travels in the sealed `requestState`.
+What was asked, what earlier rounds answered, and what `memo` computed, travels in the sealed `requestState`: no round
+leaves a trace here.
 Spec: 2026-07-28/basic/patterns/mrtr
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import msgspec
@@ -23,6 +25,9 @@ if TYPE_CHECKING:  # cryptography takes longer to import than a stdio server has
 
 AnswerT = TypeVar("AnswerT")
 PURPOSE: Final = "requestState"
+DIGEST_BYTES: Final = 9
+"""Length of the digest of a question: twelve characters in the state. A client does not choose what it is asked, so it
+would have to find a second question with the digest of a first, among 2^72."""
 
 
 class InputNeeded(BaseException):
@@ -49,12 +54,27 @@ class Question(msgspec.Struct, Generic[AnswerT], frozen=True, kw_only=True):
     read: Callable[[Raw], AnswerT]
 
 
-class _State(Struct, rename={"binding": "b", "round": "r", "answers": "a", "memos": "m"}):
-    """The state that is sealed: which request it belongs to, how many rounds it took, the answers and memos so far."""
+class Given(Struct, array_like=True, frozen=True):
+    """An answer that was taken, and the digest of the question that it was given to."""
+
+    digest: bytes
+    raw: Raw
+
+
+_NAMES: Final = {"binding": "b", "round": "r", "asked": "q", "numbered": "n", "answers": "g", "memos": "m"}
+
+
+class _State(Struct, rename=_NAMES):
+    """The state that is sealed: whose it is, what was asked in which round, the answers and memos so far.
+
+    `asked` are the digests of the questions of the last round, one after the other.
+    """
 
     binding: bytes
     round: int
-    answers: dict[str, Raw] = {}
+    asked: bytes = b""
+    numbered: int = 0
+    answers: dict[str, Given] = {}
     memos: dict[str, Raw] = {}
 
 
@@ -70,10 +90,20 @@ def bind(method: str, subject: object) -> bytes:
     return hashlib.sha256(canonical).digest()
 
 
+def _contents(request: dict[str, Any]) -> bytes:
+    """All that a question says: its method, its text and its schema."""
+    return hashlib.sha256(msgspec.json.encode(request, order="deterministic")).digest()
+
+
+def _digest(key: str, contents: bytes) -> bytes:
+    return hashlib.sha256(contents + key.encode("utf-8", "surrogatepass")).digest()[:DIGEST_BYTES]
+
+
 class Rounds(Struct, kw_only=True, eq=False):
     """The rounds of one call: what is known so far, and what to answer when that is not enough.
 
     `binding` gives the digest of what the request asks for; it is computed only for calls that take a round.
+    `unasked_answers` lets the first round take answers to what was never asked.
     """
 
     sealer: "Callable[[], Sealer]"
@@ -81,8 +111,12 @@ class Rounds(Struct, kw_only=True, eq=False):
     principal: str | None
     binding: Callable[[], bytes]
     inputs: dict[str, Raw]
+    unasked_answers: bool = False
     round: int = 0
-    answers: dict[str, Raw] = {}
+    asked: Collection[bytes] = ()
+    numbered: int = 0
+    """The highest number that a question without a key has got."""
+    answers: dict[str, Given] = {}
     memos: dict[str, Raw] = {}
 
     def resume(self, token: str) -> None:
@@ -95,7 +129,29 @@ class Rounds(Struct, kw_only=True, eq=False):
             raise PeerError(INVALID_PARAMS, _REFUSALS[error.reason]) from None
         if state.binding != self.binding():
             raise PeerError(INVALID_PARAMS, "requestState belongs to another request")
-        self.round, self.answers, self.memos = state.round, state.answers, state.memos
+        self.round, self.numbered, self.answers, self.memos = state.round, state.numbered, state.answers, state.memos
+        starts = range(0, len(state.asked), DIGEST_BYTES)
+        self.asked = frozenset(state.asked[start : start + DIGEST_BYTES] for start in starts)
+
+    def key_of(self, request: dict[str, Any], taken: Collection[str]) -> str:
+        """The key of a question that its author gave none: the one that the same question had before, or a new one.
+
+        So it does not matter in which order questions are come to. `taken` are the keys of this round so far.
+        """
+        following = len(taken) + 1
+        if self.round:
+            contents = _contents(request)
+            numbers: Iterable[int] = chain((following,), range(1, self.numbered + 1))  # Mostly the first one.
+            for key in map(_numbered, numbers):
+                if key not in taken and self._knows(key, _digest(key, contents)):
+                    return key
+        self.numbered = max(following, self.numbered + 1)
+        return _numbered(self.numbered)
+
+    def _knows(self, key: str, digest: bytes) -> bool:
+        """Whether this very question was put to the client in an earlier round."""
+        given = self.answers.get(key)
+        return digest in self.asked or (given is not None and given.digest == digest)
 
     def answer(self, question: Question[AnswerT]) -> AnswerT:
         """The client's answer. Raises InputNeeded where there is none that fits, PeerError where it is malformed."""
@@ -106,22 +162,37 @@ class Rounds(Struct, kw_only=True, eq=False):
         found: dict[str, AnswerT] = {}
         missing: dict[str, Question[Any]] = {}
         for key, question in questions.items():
-            raw = self.inputs.get(key, self.answers.get(key))
+            digest = _digest(key, _contents(question.request))
+            raw = self._answer_to(key, digest)
             if raw is None:
                 missing[key] = question
                 continue
             try:
-                found[key] = question.read(raw)
+                answer = question.read(raw)
             except UnusableAnswerError:
                 self.answers.pop(key, None)
                 missing[key] = question
+                continue
             except msgspec.ValidationError as error:
                 raise PeerError(INVALID_PARAMS, f"Invalid params: inputResponses.{key}: {error}") from None
+            if self._is_unasked(key, digest):  # It was read all the same: what is no answer at all is an error.
+                missing[key] = question
             else:
-                self.answers[key] = raw
+                found[key] = answer
+                self.answers[key] = Given(digest, raw)
         if missing:
             raise InputNeeded(missing)
         return found
+
+    def _answer_to(self, key: str, digest: bytes) -> Raw | None:
+        """What was said to the question under this key. What was taken once stays: a later round may rest on it."""
+        given = self.answers.get(key)
+        if given is not None and given.digest == digest:
+            return given.raw
+        return self.inputs.get(key) if self.round == 0 or digest in self.asked else None
+
+    def _is_unasked(self, key: str, digest: bytes) -> bool:
+        return not self.unasked_answers and not self._knows(key, digest)
 
     def recall(self, key: str) -> Raw | None:
         """What `memo` stored under `key` in this or an earlier round."""
@@ -135,15 +206,22 @@ class Rounds(Struct, kw_only=True, eq=False):
             raise TypeError(f"memo({key!r}) needs a JSON value: {error}") from None
         self.memos[key] = encoded
         try:
-            self._encode()
+            self._encode(bytes(DIGEST_BYTES))  # A state that is sealed has a question, at least one.
         except ToolError as error:
             del self.memos[key]
             raise ToolError(f"memo({key!r}) does not fit: {error}") from None
         return encoded
 
-    def _encode(self) -> bytes:
+    def _encode(self, asked: bytes) -> bytes:
         state = encode_json(
-            _State(binding=self.binding(), round=self.round + 1, answers=self.answers, memos=self.memos)
+            _State(
+                binding=self.binding(),
+                round=self.round + 1,
+                asked=asked,
+                numbered=self.numbered,
+                answers=self.answers,
+                memos=self.memos,
+            )
         )
         size, limit = sealed_length(len(state)), self.limits.max_request_state_bytes
         if size > limit:
@@ -154,11 +232,19 @@ class Rounds(Struct, kw_only=True, eq=False):
         """The result that puts `questions` to the client. Raises ToolError past a limit."""
         if self.round >= self.limits.max_input_rounds:
             raise ToolError(f"This call asked for input {self.round} times, which is the limit")
-        state = self._encode()
+        most = self.limits.max_input_requests
+        if len(questions) > most:
+            raise ToolError(f"This call has {len(questions)} questions at once; the limit is {most}")
+        asked = (_digest(key, _contents(question.request)) for key, question in questions.items())
+        state = self._encode(b"".join(asked))
         token = self.sealer().seal(state, principal=self.principal, ttl_s=self.limits.request_state_ttl_s)
         return InputRequiredResult(
             input_requests={key: question.request for key, question in questions.items()}, request_state=token
         )
+
+
+def _numbered(number: int) -> str:
+    return f"input-{number}"
 
 
 _REFUSALS: Final = {

@@ -42,6 +42,8 @@ class ToolEntry(msgspec.Struct, frozen=True, kw_only=True):
     takes_context: bool
     header_plan: HeaderPlan
     timeout_s: float
+    unasked_answers: bool = False
+    """Whether answers count that come without the state of a call that asked for them."""
 
 
 class ResourceEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +54,7 @@ class ResourceEntry(msgspec.Struct, frozen=True, kw_only=True):
     read: Callable[[str, dict[str, str], Context], Awaitable[list[ResourceContents] | None]]
     ttl_ms: int
     cache_scope: CacheScope
+    unasked_answers: bool = False
 
 
 class TemplateEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +66,7 @@ class TemplateEntry(msgspec.Struct, frozen=True, kw_only=True):
     read: Callable[[str, dict[str, str], Context], Awaitable[list[ResourceContents] | None]]
     ttl_ms: int
     cache_scope: CacheScope
+    unasked_answers: bool = False
 
 
 class PromptEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +75,7 @@ class PromptEntry(msgspec.Struct, frozen=True, kw_only=True):
     definition: Prompt
     plugin: str
     get: Callable[[dict[str, str], Context], Awaitable[GetPromptResult]]
+    unasked_answers: bool = False
 
 
 class CompletionEntry(msgspec.Struct, frozen=True, kw_only=True):

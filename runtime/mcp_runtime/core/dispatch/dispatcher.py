@@ -147,8 +147,13 @@ class Dispatcher:
         work = Work(self._services, call)
         self._at_work += 1
         try:
-            answer = self._answer(call, await method.serve(work, params))
+            result = await method.serve(work, params)
+            if work.context is not None:
+                await work.context.say_rest()
+            answer = self._answer(call, result)
         except BaseException as error:  # noqa: BLE001  # the one boundary to code that is not ours
+            if work.context is not None and not _passes(error):
+                await work.context.say_rest()
             answer = self._settle(work, error)
         finally:
             self._at_work -= 1

@@ -66,16 +66,19 @@ class Work(Struct, eq=False):
     services: Services
     call: Call
     rounds: Rounds | None = None
+    context: Context | None = None
 
-    def begin(self, params: Any, subject: Callable[[], object], timeout_s: float) -> Context:
+    def begin(self, params: Any, subject: Callable[[], object], timeout_s: float, *, unasked_answers: bool) -> Context:
         """Set the deadline and make the context of a handler that may ask for input. Raises PeerError."""
         call = self.call
         call.time.set(timeout_s)
         inputs: dict[str, Raw] = {} if params.input_responses is UNSET else params.input_responses
-        self.rounds = self._new_rounds(inputs, lambda: bind(call.request.method, subject()))
+        self.rounds = rounds = self._new_rounds(inputs, lambda: bind(call.request.method, subject()))
+        rounds.unasked_answers = unasked_answers
         if params.request_state is not UNSET:
-            self.rounds.resume(params.request_state)
-        return Context(call, self.rounds)
+            rounds.resume(params.request_state)
+        self.context = Context(call, rounds)
+        return self.context
 
     def begin_single(self, timeout_s: float) -> Context:
         """As `begin`, for a method whose handlers cannot ask: it has no second round.
@@ -83,7 +86,8 @@ class Work(Struct, eq=False):
         Spec: 2026-07-28/basic/patterns/mrtr#supported-requests
         """
         self.call.time.set(timeout_s)
-        return Context(self.call, self._new_rounds({}, lambda: b""))
+        self.context = Context(self.call, self._new_rounds({}, lambda: b""))
+        return self.context
 
     def _new_rounds(self, inputs: dict[str, Raw], binding: Callable[[], bytes]) -> Rounds:
         services = self.services
@@ -153,7 +157,12 @@ async def call_tool(work: Work, params: CallToolRequestParams) -> Result:
     if not entry.takes_context and params.request_state is UNSET:
         call.time.set(entry.timeout_s)  # It cannot ask for anything, and nothing was asked before.
         return entry.convert(await entry.invoke(entry.parse(arguments), None))
-    context = work.begin(params, lambda: (params.name, decode_arguments(arguments)), entry.timeout_s)
+    context = work.begin(
+        params,
+        lambda: (params.name, decode_arguments(arguments)),
+        entry.timeout_s,
+        unasked_answers=entry.unasked_answers,
+    )
     try:
         return entry.convert(await entry.invoke(entry.parse(arguments), context))
     finally:
@@ -174,7 +183,12 @@ async def read_resource(work: Work, params: ReadResourceRequestParams) -> ReadRe
     found = services.catalog.find_resource(params.uri)
     contents = None
     if found is not None:
-        context = work.begin(params, lambda: params.uri, services.limits.handler_timeout_s)
+        context = work.begin(
+            params,
+            lambda: params.uri,
+            services.limits.handler_timeout_s,
+            unasked_answers=found.entry.unasked_answers,
+        )
         try:
             contents = await found.entry.read(params.uri, found.variables, context)
         finally:
@@ -190,7 +204,12 @@ async def get_prompt(work: Work, params: GetPromptRequestParams) -> GetPromptRes
     entry = services.catalog.prompts.get_entry(params.name)
     if entry is None:
         raise PeerError(INVALID_PARAMS, f"Unknown prompt: {params.name}")
-    context = work.begin(params, lambda: (params.name, params.arguments), services.limits.handler_timeout_s)
+    context = work.begin(
+        params,
+        lambda: (params.name, params.arguments),
+        services.limits.handler_timeout_s,
+        unasked_answers=entry.unasked_answers,
+    )
     try:
         return await entry.get(params.arguments, context)
     finally:

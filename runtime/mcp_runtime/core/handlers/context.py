@@ -17,12 +17,12 @@ from mcp_runtime.core.calls.call import Call
 from mcp_runtime.core.calls.errors import PluginError
 from mcp_runtime.core.calls.rounds import Question, Rounds
 from mcp_runtime.core.handlers.elicitation_forms import Elicitation, Form, form_of_schema, form_of_type, read_url_answer
+from mcp_runtime.core.handlers.notices import Notices
 from mcp_runtime.core.handlers.request_facts import RequestFacts
 from mcp_runtime.core.handlers.sampling import CreateMessageRequestParams, SamplingOptions, check_conversation
 from mcp_runtime.protocol.content import CreateMessageResult, ListRootsResult, Root, SamplingMessage, TextContent
 from mcp_runtime.protocol.errors import missing_capability
 from mcp_runtime.protocol.json_types import is_object
-from mcp_runtime.protocol.jsonrpc import encode_notification
 from mcp_runtime.protocol.messages import LoggingMessageNotificationParams, ProgressNotificationParams
 from mcp_runtime.protocol.meta import LOGGING_LEVELS, LoggingLevel
 
@@ -62,10 +62,12 @@ class Context(RequestFacts):
         self._progress = float("-inf")
         self._keys: set[str] = set()
         self._finished = False
+        self._notices: Notices | None = None
 
     async def progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
         """Tell the client how far the work is. Sent only if it asked, and only when `progress` grew.
 
+        Past `limits.max_notifications_per_second` the latest is held until there is room, or the call is over.
         Spec: 2026-07-28/basic/patterns/progress#progress-flow
         """
         token = self._call.meta.progress_token
@@ -80,11 +82,13 @@ class Context(RequestFacts):
             total=UNSET if total is None or not math.isfinite(total) else total,
             message=UNSET if message is None else message,
         )
-        await self._call.tell(encode_notification("notifications/progress", params))
+        if not await self._noticed.progress(params):
+            await anyio.lowlevel.checkpoint()
 
     async def message(self, level: LoggingLevel, data: object, logger: str | None = None) -> None:
         """Send the client a log message: any JSON `data`. Sent only if it asked for this level or a lower one.
 
+        Past `limits.max_notifications_per_second` it is left out, and the client is told how many were.
         Spec: 2026-07-28/server/utilities/logging#per-request-log-level
         """
         wanted = self._call.meta.log_level
@@ -92,7 +96,15 @@ class Context(RequestFacts):
             await anyio.lowlevel.checkpoint()  # As in `progress`.
             return
         params = LoggingMessageNotificationParams(level=level, data=data, logger=UNSET if logger is None else logger)
-        await self._call.tell(encode_notification("notifications/message", params))
+        if not await self._noticed.message(params):
+            await anyio.lowlevel.checkpoint()
+
+    @property
+    def _noticed(self) -> Notices:
+        """Made for calls that report."""
+        if self._notices is None:
+            self._notices = Notices(self._call, self._rounds.limits.max_notifications_per_second)
+        return self._notices
 
     async def close_stream(self) -> None:
         """Let the connection go while the work goes on; the client comes back for what it missed, and the result.
@@ -116,8 +128,9 @@ class Context(RequestFacts):
     def elicit(self, message: str, form: Any, *, key: str | None = None) -> "Ask[Elicitation[Any]]":
         """Ask the user to fill in a form: a flat pydantic model, dataclass or TypedDict, or a `requestedSchema`.
 
-        `key` names the question in `inputRequests`; by default they are numbered. Raises PeerError -32021 where the
-        client cannot ask, PluginError where the form is not flat. Never ask for secrets this way: use `elicit_url`.
+        `key` names the question in `inputRequests`; by default they are numbered. An answer counts for this message
+        and form alone: keep in a `memo` what in them would be another in the next round. Raises PeerError -32021 where
+        the client cannot ask, PluginError where the form is not flat. Never ask for secrets this way: use `elicit_url`.
         Spec: 2026-07-28/client/elicitation#form-mode-elicitation-requests
         """
         self.require(elicitation=True)
@@ -170,7 +183,8 @@ class Context(RequestFacts):
         return self._ask(key, "roots/list", {}, lambda raw: _roots_decoder.decode(raw).roots)
 
     def _ask(self, key: str | None, method: str, params: object, read: Callable[[msgspec.Raw], T]) -> Ask[T]:
-        name = key if key is not None else f"input-{len(self._keys) + 1}"
+        request = {"method": method, "params": params}
+        name = self._rounds.key_of(request, self._keys) if key is None else key
         if name in self._keys:
             raise PluginError(f"two questions of one call share the key {name!r}")
         self._keys.add(name)
@@ -181,7 +195,7 @@ class Context(RequestFacts):
             self._call.answered.append(getattr(value, "action", "answered"))
             return value
 
-        return Ask(self._rounds, Question(key=name, request={"method": method, "params": params}, read=noted))
+        return Ask(self._rounds, Question(key=name, request=request, read=noted))
 
     @overload
     async def gather(self, a: Ask[A], /) -> tuple[A]: ...
@@ -218,6 +232,11 @@ class Context(RequestFacts):
     def _is_over(self) -> bool:
         """Whether nothing may be sent for this call any more. Spec: 2026-07-28/basic/patterns/cancellation"""
         return self._finished or self._call.abandoned
+
+    async def say_rest(self) -> None:
+        """Send what was held back of progress and log messages, before the answer. Called by the runtime."""
+        if self._notices is not None:
+            await self._notices.say_rest()
 
     def finish(self) -> None:
         """The handler returned: nothing may be sent for this call any more. Called by the runtime."""

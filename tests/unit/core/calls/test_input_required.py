@@ -2,6 +2,7 @@
 
 import json
 from bisect import bisect_left
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -66,6 +67,13 @@ class Server:
         return rounds
 
 
+def answered(server: Server, state: str | None, answers: dict[str, Any]) -> Rounds:
+    """As `Server.call`, for keys that are no names of Python."""
+    rounds = server.call(state)
+    rounds.inputs.update({key: Raw(json.dumps(value).encode()) for key, value in answers.items()})
+    return rounds
+
+
 def read_name(raw: Raw) -> str:
     answer = msgspec.json.decode(raw, type=ElicitResult)
     if not isinstance(answer.content, dict) or "name" not in answer.content:
@@ -73,9 +81,9 @@ def read_name(raw: Raw) -> str:
     return str(answer.content["name"])
 
 
-def question(key: str) -> Question[str]:
-    request = {"method": "elicitation/create", "params": {"message": f"{key}?"}}
-    return Question(key=key, request=request, read=read_name)
+def question(key: str, message: str | None = None, **more: Any) -> Question[str]:
+    params = {"message": message or f"{key}?", **more}
+    return Question(key=key, request={"method": "elicitation/create", "params": params}, read=read_name)
 
 
 def accepted(name: object) -> dict[str, Any]:
@@ -123,8 +131,32 @@ def test_the_retry_has_the_answer() -> None:
     assert server.call(state, name=accepted("Ada")).answer(question("name")) == "Ada"
 
 
-def test_an_answer_needs_no_state_when_none_was_asked_for() -> None:
-    assert Server().call(name=accepted("Ada")).answer(question("name")) == "Ada"
+def test_an_answer_to_what_was_not_asked_yet_is_unused_and_the_question_is_put() -> None:
+    server = Server()
+    first = server.call(name=accepted("Mallory"))
+    state = state_of(asked(first, "name"))
+    assert keys_of(asked(server.call(state), "name")) == ["name"]
+    assert server.call(state, name=accepted("Ada")).answer(question("name")) == "Ada"
+
+
+def test_an_answer_to_what_another_round_asked_is_unused() -> None:
+    server = Server()
+    state = state_of(asked(server.call(), "first"))
+    second = server.call(state, first=accepted("A"), second=accepted("Mallory"))
+    assert second.answer(question("first")) == "A"
+    assert keys_of(asked(second, "second")) == ["second"]
+
+
+def test_where_its_author_says_so_an_answer_needs_no_state() -> None:
+    server = Server()
+    first = server.call(name=accepted("Ada"))
+    first.unasked_answers = True
+    assert first.answer(question("name")) == "Ada"
+    again = server.call(state_of(asked(first, "other")), other=accepted("O"), third=accepted("Mallory"))
+    again.unasked_answers = True
+    assert [again.answer(question(key)) for key in ("name", "other")] == ["Ada", "O"]
+    with pytest.raises(InputNeeded):  # A state says what was asked, and that holds.
+        again.answer(question("third"))
 
 
 @ERRORS
@@ -150,14 +182,16 @@ def test_answers_of_all_rounds_are_remembered() -> None:
         answers = {f"q{number}": accepted(f"A{number}")}
 
 
-def test_an_answer_sent_again_replaces_the_one_before() -> None:
+def test_an_answer_that_was_taken_stays() -> None:
+    # What came after may rest on it: a memo, or what the user was told when they agreed.
     server = Server()
-    first = server.call(a=accepted("old"))
-    assert first.answer(question("a")) == "old"
-    retry = server.call(state_of(asked(first, "b")), a=accepted("new"), b=accepted("B"))
-    assert retry.answer(question("a")) == "new"
-    third = server.call(state_of(asked(retry, "c")))
-    assert third.answer(question("a")) == "new"
+    state = state_of(asked(server.call(), "a"))
+    second = server.call(state, a=accepted("pen"))
+    assert second.answer(question("a")) == "pen"
+    retry = server.call(state_of(asked(second, "b")), a=accepted("gold"), b=accepted("B"))
+    assert retry.answer_all({key: question(key) for key in "ab"}) == {"a": "pen", "b": "B"}
+    third = server.call(state_of(asked(retry, "c")), a={"action": "accept"})
+    assert third.answer(question("a")) == "pen"
 
 
 @ERRORS
@@ -180,9 +214,16 @@ def test_an_answer_that_does_not_fit_is_asked_for_again(answer: dict[str, Any]) 
 
 def test_an_answer_that_stopped_fitting_is_forgotten() -> None:
     server = Server()
-    first = server.call(a=accepted("A"))
-    first.answer(question("a"))
-    again = asked(server.call(state_of(asked(first, "b")), a={"action": "accept"}), "a")
+
+    def picky(raw: Raw) -> str:
+        raise UnusableAnswerError(f"{bytes(raw)!r} fits no longer")
+
+    rounds = server.call(state_of(asked(server.call(), "a")), a=accepted("A"))
+    rounds.answer(question("a"))
+    later = server.call(state_of(asked(rounds, "b")))
+    with pytest.raises(InputNeeded) as needed:
+        later.answer(Question(key="a", request=question("a").request, read=picky))
+    again = later.require_input(needed.value.questions)
     with pytest.raises(InputNeeded):
         server.call(state_of(again)).answer(question("a"))
 
@@ -215,7 +256,118 @@ def test_the_answer_of_a_model_is_read_by_its_own_question() -> None:
     capital: Question[CreateMessageResult] = Question(
         key="capital", request={}, read=msgspec.json.Decoder(CreateMessageResult).decode
     )
-    assert Server().call(capital=sampled).answer(capital).text == "Paris"
+    server = Server()
+    state = state_of(server.call().require_input({"capital": capital}))
+    assert server.call(state, capital=sampled).answer(capital).text == "Paris"
+
+
+# Answers and their questions
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        question("pay", "Pay 1000?"),
+        question("pay", requestedSchema={"type": "object"}),
+        question("pay", "pay?", mode="url"),
+        Question(key="pay", request={"method": "roots/list", "params": {"message": "pay?"}}, read=read_name),
+    ],
+    ids=["message", "schema", "mode", "method"],
+)
+def test_an_answer_counts_for_no_other_question_under_its_key(changed: Question[str]) -> None:
+    server = Server()
+    state = state_of(asked(server.call(), "pay"))
+    for rounds in (server.call(state, pay=accepted("yes")), after_an_answer(server, "pay")):
+        with pytest.raises(InputNeeded) as needed:
+            rounds.answer(changed)
+        again = server.call(state_of(rounds.require_input(needed.value.questions)), pay=accepted("fine"))
+        assert again.answer(changed) == "fine"
+
+
+def after_an_answer(server: Server, key: str) -> Rounds:
+    """A round in which the state has the answer to `key`."""
+    second = answered(server, state_of(asked(server.call(), key)), {key: accepted("yes")})
+    second.answer(question(key))
+    return server.call(state_of(asked(second, "more")))
+
+
+def test_what_is_no_answer_to_the_new_question_is_unused_as_well() -> None:
+    # The client answered what it was asked: the model, when now it is the user.
+    server = Server()
+    model: Question[CreateMessageResult] = Question(
+        key="who", request={"method": "m"}, read=msgspec.json.Decoder(CreateMessageResult).decode
+    )
+    state = state_of(server.call().require_input({"who": model}))
+    sampled = {"role": "assistant", "model": "m", "content": {"type": "text", "text": "Ada"}}
+    assert keys_of(asked(server.call(state, who=sampled), "who")) == ["who"]
+
+
+def unkeyed(rounds: Rounds, messages: Iterable[str]) -> dict[str, Question[str]]:
+    """Questions without keys of their own, in the order in which a handler comes to them."""
+    found: dict[str, Question[str]] = {}
+    for message in messages:
+        made = question("", message)
+        key = rounds.key_of(made.request, found)
+        found[key] = Question(key=key, request=made.request, read=read_name)
+    return found
+
+
+@given(st.permutations("ABC"), st.permutations("ABCD"))
+def test_without_keys_answers_find_their_questions_in_any_order(first: list[str], second: list[str]) -> None:
+    server = Server()
+    begun = server.call()
+    put = unkeyed(begun, first)
+    assert list(put) == ["input-1", "input-2", "input-3"]
+    state = state_of(begun.require_input(put))
+    answers = {key: accepted(made.request["params"]["message"]) for key, made in put.items()}
+    retry = answered(server, state, answers)
+    questions = unkeyed(retry, second)
+    with pytest.raises(InputNeeded) as needed:
+        retry.answer_all(questions)
+    assert [made.request["params"]["message"] for made in needed.value.questions.values()] == ["D"]
+    third = answered(server, state_of(retry.require_input(needed.value.questions)), {"input-4": accepted("D")})
+    found = third.answer_all(again := unkeyed(third, reversed(second)))
+    assert {made.request["params"]["message"]: found[key] for key, made in again.items()} == {m: m for m in "ABCD"}
+
+
+def test_a_changed_question_without_a_key_takes_no_other_ones_place() -> None:
+    server = Server()
+    begun = server.call()
+    state = state_of(begun.require_input(unkeyed(begun, ["It is 12:00. Go?", "Where?"])))
+    retry = answered(server, state, {"input-1": accepted("go"), "input-2": accepted("home")})
+    questions = unkeyed(retry, ["It is 12:01. Go?", "Where?"])
+    assert list(questions) == ["input-3", "input-2"]
+    with pytest.raises(InputNeeded) as needed:
+        retry.answer_all(questions)
+    assert list(needed.value.questions) == ["input-3"]
+
+
+def test_the_same_question_asked_again_has_an_answer_of_its_own() -> None:
+    server = Server()
+    state: str | None = None
+    answers: dict[str, Any] = {}
+    for number in range(4):
+        rounds = answered(server, state, answers)
+        questions = unkeyed(rounds, ["Next?"] * (number + 1))
+        with pytest.raises(InputNeeded) as needed:
+            rounds.answer_all(questions)
+        assert list(needed.value.questions) == [f"input-{number + 1}"]
+        state = state_of(rounds.require_input(needed.value.questions))
+        answers = {f"input-{number + 1}": accepted(f"A{number}")}
+    last = answered(server, state, answers)
+    assert list(last.answer_all(unkeyed(last, ["Next?"] * 4)).values()) == ["A0", "A1", "A2", "A3"]
+
+
+def test_a_state_that_an_earlier_version_sealed_has_the_questions_asked_again() -> None:
+    server = Server()
+    rounds = server.call()
+    kept = {"b": rounds.binding(), "r": 1, "a": {"name": accepted("Ada")}, "m": {"m": 7}}
+    state = server.sealer.seal(msgspec.json.encode(kept), principal="alice", ttl_s=60)
+    retry = server.call(state, name=accepted("Ada"))
+    kept_memo = retry.recall("m")
+    assert kept_memo is not None
+    assert bytes(kept_memo) == b"7"
+    assert keys_of(asked(retry, "name")) == ["name"]
 
 
 # Memos
@@ -308,6 +460,7 @@ def test_a_memo_that_did_not_fit_is_forgotten() -> None:
 
 def test_answers_count_towards_the_limit_too() -> None:
     rounds = Server(max_request_state_bytes=1024).call(a=accepted("x" * 2000))
+    rounds.unasked_answers = True
     rounds.answer(question("a"))
     with pytest.raises(InputNeeded) as needed:
         rounds.answer(question("b"))
@@ -327,6 +480,24 @@ def test_a_call_asks_no_more_often_than_the_limit(limit: int) -> None:
     with pytest.raises(ToolError, match=f"asked for input {limit} times"):
         last.require_input(needed.value.questions)
     assert server.call(state, name=accepted("Ada")).answer(question("name")) == "Ada"
+
+
+@pytest.mark.parametrize("limit", [1, 64])
+def test_a_call_asks_no_more_at_once_than_the_limit(limit: int) -> None:
+    server = Server(max_input_requests=limit)
+    assert len(keys_of(asked(server.call(), *map(str, range(limit))))) == limit
+    more = server.call()
+    with pytest.raises(InputNeeded) as needed:
+        more.answer_all({str(number): question(str(number)) for number in range(limit + 1)})
+    with pytest.raises(ToolError, match=f"has {limit + 1} questions at once; the limit is {limit}"):
+        more.require_input(needed.value.questions)
+
+
+def test_questions_count_towards_the_limit_of_the_state_too() -> None:
+    server = Server(max_request_state_bytes=1024)
+    assert len(state_of(asked(server.call(), *map(str, range(30))))) <= 1024
+    with pytest.raises(ToolError, match="the limit is 1024"):
+        asked(server.call(), *map(str, range(60)))
 
 
 @REQUIREMENTS

@@ -1,6 +1,7 @@
 """A handler tells, asks and remembers through its context, and of that the client gets what it asked for."""
 
 import json
+import random
 from dataclasses import dataclass
 from typing import Any
 
@@ -156,6 +157,50 @@ async def test_answers_of_a_gather_come_in_the_order_of_its_questions() -> None:
     assert text_of(await client.request("tools/call", retry)) == "Ada file:///a Hello"
 
 
+@pytest.mark.parametrize("seed", range(20))
+async def test_questions_of_one_nursery_get_their_own_answers_whoever_runs_first(seed: int) -> None:
+    shuffled = random.Random(seed)
+    messages = ["Account?", "Amount?", "Really?"]
+
+    async def tool(ctx: Context) -> dict[str, str]:
+        found: dict[str, str] = {}
+
+        async def ask(message: str) -> None:
+            found[message] = (await ctx.elicit(message, FORM)).data["name"]
+
+        async with anyio.create_task_group() as tasks:
+            for message in shuffled.sample(messages, 3):
+                tasks.start_soon(ask, message)
+        return found
+
+    client = serving(tool)
+    result = await client.request("tools/call", params())
+    asked: list[str] = []
+    while "inputRequests" in result:
+        put = {key: one["params"]["message"] for key, one in result["inputRequests"].items()}
+        asked += put.values()
+        answers = {key: {"action": "accept", "content": {"name": f"{text} Yes"}} for key, text in put.items()}
+        retry = params(requestState=result["requestState"], inputResponses=answers)
+        result = await client.request("tools/call", retry)
+    assert json.loads(text_of(result)) == {message: f"{message} Yes" for message in messages}
+    assert sorted(asked) == messages
+
+
+async def test_a_question_whose_text_has_changed_is_put_again() -> None:
+    price = iter([10, 1000])
+
+    async def tool(ctx: Context) -> str:
+        amount = next(price)
+        await ctx.elicit(f"Pay {amount}?", FORM, key="pay")
+        return f"paid {amount}"
+
+    client = serving(tool)
+    asked = await client.request("tools/call", params())
+    retry = params(requestState=asked["requestState"], inputResponses={"pay": {"action": "accept", "content": {}}})
+    again = await client.request("tools/call", retry)
+    assert again["inputRequests"]["pay"]["params"]["message"] == "Pay 1000?"
+
+
 @pytest.mark.spec("client/sampling#creating-messages")
 async def test_a_model_is_asked_with_just_the_options_given() -> None:
     async def tool(ctx: Context) -> None:
@@ -205,7 +250,10 @@ async def test_who_declines_ends_the_call_with_a_readable_error() -> None:
         return str((await ctx.elicit("Name?", FORM, key="n")).data)
 
     client = serving(tool)
-    found = await client.request("tools/call", params(inputResponses={"n": {"action": "decline"}}))
+    declined = {"n": {"action": "decline"}}
+    asked = await client.request("tools/call", params(inputResponses=declined))
+    retry = params(inputResponses=declined, requestState=asked["requestState"])
+    found = await client.request("tools/call", retry)
     assert (found["isError"], text_of(found)) == (True, "The user declined to answer")
 
 
