@@ -17,6 +17,7 @@ from mcp_runtime.core.calls.time_limit import Cutter, TimeLimit
 from mcp_runtime.core.dispatch.dispatcher import Dispatcher
 from mcp_runtime.protocol.errors import INVALID_REQUEST, PeerError, unsupported_version
 from mcp_runtime.protocol.headers import PROTOCOL_VERSION, read_headers, version_of
+from mcp_runtime.protocol.json_values import check_values
 from mcp_runtime.protocol.jsonrpc import (
     MalformedMessageError,
     Message,
@@ -225,6 +226,7 @@ class StreamableHttp:
 
     def _sort(self, exchange: Exchange, body: bytes) -> Call | _Conclusion:
         """The call that `body` is, where it is a request of this revision; otherwise what is to be done about it."""
+        check_values(body, self._limits.max_json_values)
         try:
             message = read_message(body)
         except MalformedMessageError:
