@@ -48,6 +48,7 @@ def changed(state: SessionState, change: Change, limits: Limits) -> SessionState
             check_uri(uri, limits)
             return replace(state, uris=_with(state.uris, uri, limits))
         case Unsubscribe(uri):
+            check_uri(uri, limits)
             return replace(state, uris=tuple(one for one in state.uris if one != uri))
         case _:
             assert_never(change)
