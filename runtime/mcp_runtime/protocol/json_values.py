@@ -12,10 +12,7 @@ from mcp_runtime.protocol.jsonrpc import MalformedMessageError, salvage_id
 
 # One separator, and before it what is none, texts whole; or the rest. Possessive, and ending where the bytes do: each
 # byte is looked at once, whatever the text.
-_SEPARATED: Final = re.compile(
-    rb'(?:[^",\[{]++|"[^"\\]*+(?:\\.[^"\\]*+)*+"?)*+(?:[,\[{]|\Z)',
-    re.DOTALL,
-)
+_SEPARATED: Final = rb'(?s:(?:[^",\[{]++|"[^"\\]*+(?:\\.[^"\\]*+)*+"?)*+(?:[,\[{]|\Z))'
 _SEPARATORS: Final = (b",", b"[", b"{")
 
 
@@ -33,7 +30,7 @@ def check_values(data: bytes, max_values: int) -> None:
 def values_in(data: bytes, most: int) -> int:
     """The number of values in the JSON text `data`, at most one more than `most`; an empty list or object is two."""
     # The last two that are found are the rest behind the last separator, and the nothing behind that.
-    return sum(1 for _ in islice(_SEPARATED.finditer(data), most + 2)) - 1
+    return sum(1 for _ in islice(re.finditer(_SEPARATED, data), most + 2)) - 1
 
 
 def _separators(data: bytes) -> int:

@@ -16,10 +16,10 @@ from pydantic_core import SchemaValidator as CoreValidator
 from mcp_runtime.authoring.registration.signatures import Signature
 from mcp_runtime.config.limits import Limits
 from mcp_runtime.core.calls.errors import ArgumentsError, PluginError
-from mcp_runtime.core.schemas.explanation import MAX_PROBLEM_CHARS, MAX_REPORTED_ERRORS, cut
+from mcp_runtime.core.schemas.explanation import MAX_PROBLEM_CHARS, cut
 from mcp_runtime.core.schemas.frugal_reader import branches, forbids_members, frugal_reader
 from mcp_runtime.core.schemas.pydantic_types import PYDANTIC_REFUSALS, TypeRefusedError, adapter_of, schema_of
-from mcp_runtime.core.schemas.validator import SchemaValidator
+from mcp_runtime.core.schemas.validator import MAX_REPORTED_ERRORS, SchemaValidator
 
 _SMALL_BYTES: Final = 1024
 """Of arguments: what is wrong with so few is collected whole. That takes hundreds of errors, and a few milliseconds."""

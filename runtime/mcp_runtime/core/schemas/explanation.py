@@ -12,10 +12,8 @@ import msgspec
 from msgspec import Struct
 
 from mcp_runtime.core.schemas.reading_cost import chosen_by_discriminator, may_be, resolve
+from mcp_runtime.core.schemas.validator import MAX_REPORTED_ERRORS
 from mcp_runtime.protocol.json_types import is_array, is_object
-
-MAX_REPORTED_ERRORS: Final = 5
-"""How many problems one refusal names: enough to fix a call, short enough to read."""
 
 MAX_PROBLEM_CHARS: Final = 300
 """Of one problem, which may repeat what the client sent: enough for a line on a screen or two."""

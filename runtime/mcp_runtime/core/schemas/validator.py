@@ -13,14 +13,14 @@ from urllib.parse import quote
 
 from mcp_runtime.config.limits import Limits
 from mcp_runtime.core.calls.errors import ArgumentsError
-from mcp_runtime.core.schemas.explanation import MAX_REPORTED_ERRORS, Explanation, problem
-from mcp_runtime.core.schemas.reading_cost import size_of, visits_of
 from mcp_runtime.protocol.json_types import is_array, is_object
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 DIALECTS: Final = frozenset({_DIALECT, f"{_DIALECT}#"})
 _MAPS: Final = frozenset({"properties", "$defs", "definitions", "patternProperties", "dependentSchemas"})
 _DATA_KEYWORDS: Final = frozenset({"const", "default", "enum", "examples"})
+MAX_REPORTED_ERRORS: Final = 5
+"""How many problems one refusal names: enough to fix a call, short enough to read."""
 
 _COLLECTED_CHARS: Final = 200_000
 """Of all problems collected at once, if each repeats the whole value: some megabytes, and some milliseconds."""
@@ -55,6 +55,8 @@ class SchemaValidator:
         """Problems of `value`: a line each, with its place, at most MAX_REPORTED_ERRORS; none if it fits."""
         if self.accepts(value):
             return []
+        from mcp_runtime.core.schemas.explanation import Explanation, problem  # for a server that has to explain
+
         if not self._is_cheap(value):
             return Explanation(self._schema, self._parts()).problems(value)
         found: list[str] = []
@@ -71,11 +73,15 @@ class SchemaValidator:
 
     def is_read_within(self, value: object, visits_per_char: int) -> bool:
         """Whether one that remembers nothing reads `value` by the schema in time in proportion to its size."""
+        from mcp_runtime.core.schemas.reading_cost import size_of, visits_of  # as above
+
         most = 10_000 + visits_per_char * size_of(value, sys.maxsize)
         return visits_of(self._schema, value, most) <= most
 
     def _is_cheap(self, value: object) -> bool:
         """Whether to collect all problems takes little: the validator collects them before it names the first."""
+        from mcp_runtime.core.schemas.reading_cost import size_of, visits_of  # as above
+
         most = _COLLECTED_CHARS // size_of(value, _COLLECTED_CHARS)
         return visits_of(self._schema, value, most) <= most
 

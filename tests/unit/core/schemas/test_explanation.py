@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from mcp_runtime.config.limits import Limits
-from mcp_runtime.core.schemas.explanation import MAX_PROBLEM_CHARS, MAX_REPORTED_ERRORS, Explanation
+from mcp_runtime.core.schemas.explanation import MAX_PROBLEM_CHARS, Explanation
 from mcp_runtime.core.schemas.reading_cost import size_of, visits_of
-from mcp_runtime.core.schemas.validator import SchemaValidator
+from mcp_runtime.core.schemas.validator import MAX_REPORTED_ERRORS, SchemaValidator
 
 LIMITS = Limits()
 LONG = "x" * 300_000
