@@ -16,6 +16,7 @@ pytestmark = pytest.mark.process
 
 KINDS: Final = str(Path(__file__).parent / "plugins" / "argument_kinds.py")
 MIB: Final = 1024 * 1024
+MANY: Final[dict[str, Any]] = {"numbers": [], **{f"a{number}": 0 for number in range(100_000)}}
 LONG_URI: Final = "parts://" + "-" * 1_000_000
 
 
@@ -61,7 +62,7 @@ def refused(server: ServerProcess, message: Message) -> str:
         pytest.param(call("closed", models=[{}] * 60_000), id="models"),
         pytest.param(call("closed", models=[{f"a{i}": 0 for i in range(100_000)}]), id="members of a model"),
         pytest.param(call("identified", ids=["x"] * 200_000), id="texts that no schema judges"),
-        pytest.param(call("total", numbers=[], **{f"a{i}": 0 for i in range(100_000)}), id="unknown arguments"),
+        pytest.param(call("total", **MANY), id="unknown arguments"),
         pytest.param(call("raw_tree", node=[""] * 200_000), id="a raw schema"),
         pytest.param(
             request("prompts/get", {"name": "counted", "arguments": {f"a{i}": "" for i in range(100_000)}}), id="texts"

@@ -12,7 +12,6 @@ import msgspec
 from msgspec import Struct
 
 from mcp_runtime.core.schemas.reading_cost import chosen_by_discriminator, may_be, resolve
-from mcp_runtime.core.schemas.validator import MAX_REPORTED_ERRORS
 from mcp_runtime.protocol.json_types import is_array, is_object
 
 MAX_PROBLEM_CHARS: Final = 300
@@ -22,6 +21,8 @@ _MAX_LOOKS: Final = 5000
 """Parts of a value that one explanation decides on: a few milliseconds, and less than a long refusal takes to send."""
 
 _SHOWN_CHARS: Final = 80
+_NAMED: Final = 5
+"""Members that one problem names."""
 _ASSERTIONS: Final = (
     "type",
     "enum",
@@ -57,18 +58,19 @@ class _Look(Struct, frozen=True):
 
 
 class Explanation:
-    """The explanation of one value. `compiled` decides by the part of `schema` at a JSON pointer."""
+    """The explanation of one value in `most` problems. `compiled` decides by the part of `schema` at a JSON pointer."""
 
-    def __init__(self, schema: dict[str, Any], compiled: Callable[[str], Accepts]) -> None:
+    def __init__(self, schema: dict[str, Any], compiled: Callable[[str], Accepts], *, most: int) -> None:
         self._schema = schema
+        self._most = most
         self._compiled = compiled
         self._left = _MAX_LOOKS
         self._problems: list[str] = []
 
     def problems(self, value: object) -> list[str]:
-        """Some problems of `value`, which does not fit: at least one, at most MAX_REPORTED_ERRORS."""
+        """Some problems of `value`, which does not fit: at least one, at most `most`."""
         stack = [_Look("", value, ())]
-        while stack and len(self._problems) < MAX_REPORTED_ERRORS and self._left > 0:
+        while stack and len(self._problems) < self._most and self._left > 0:
             look = stack.pop()
             part = self._part(look.pointer)
             inner = self._failing(part, look)
@@ -78,7 +80,7 @@ class Explanation:
             if not inner and not own:
                 self._problems.append(problem(look.path, f"{shown(look.value)} is not what the schema allows"))
         found = self._problems or [problem((), f"{shown(value)} is not what the schema allows")]
-        return found[:MAX_REPORTED_ERRORS]
+        return found[: self._most]
 
     def _part(self, pointer: str) -> dict[str, Any]:
         found = resolve(self._schema, f"#{pointer}") if pointer else self._schema
@@ -89,7 +91,7 @@ class Explanation:
         failing: list[_Look] = []
         for inner in self._inside(part, look):
             self._left -= 1
-            if self._left <= 0 or len(failing) == MAX_REPORTED_ERRORS:
+            if self._left <= 0 or len(failing) == self._most:
                 break
             if not self._compiled(inner.pointer)(inner.value):
                 failing.append(inner)
@@ -133,8 +135,8 @@ class Explanation:
             known = part.get("properties", {})
             unknown = [name for name in look.value if name not in known]
             if unknown:
-                names = ", ".join(map(shown, unknown[:MAX_REPORTED_ERRORS]))
-                more = "" if len(unknown) <= MAX_REPORTED_ERRORS else f" and {len(unknown) - MAX_REPORTED_ERRORS} more"
+                names = ", ".join(map(shown, unknown[:_NAMED]))
+                more = "" if len(unknown) <= _NAMED else f" and {len(unknown) - _NAMED} more"
                 yield problem(look.path, f"{names}{more}: no such property")
         for keyword in ("anyOf", "oneOf"):
             options = _list(part.get(keyword))
@@ -192,7 +194,7 @@ def shown(value: object) -> str:
 def _text(keyword: str, wanted: Any, value: object) -> str:
     if keyword == "required" and is_object(value):
         missing = [name for name in wanted if name not in value]
-        return ", ".join(map(shown, missing[:MAX_REPORTED_ERRORS])) + " is missing"
+        return ", ".join(map(shown, missing[:_NAMED])) + " is missing"
     if keyword == "type":
         kinds = " or ".join(f'"{kind}"' for kind in (wanted if is_array(wanted) else [wanted]))
         return f"{shown(value)} is not of type {kinds}"

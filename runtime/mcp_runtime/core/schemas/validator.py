@@ -58,7 +58,7 @@ class SchemaValidator:
         from mcp_runtime.core.schemas.explanation import Explanation, problem  # for a server that has to explain
 
         if not self._is_cheap(value):
-            return Explanation(self._schema, self._parts()).problems(value)
+            return Explanation(self._schema, self._parts(), most=MAX_REPORTED_ERRORS).problems(value)
         found: list[str] = []
         for error in self._compiled.iter_errors(value):
             found.append(problem(error.instance_path, error.message))
