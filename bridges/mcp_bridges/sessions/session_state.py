@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from mcp_bridges.sessions.session import Change, Session, SetLevel, Subscribe, Unsubscribe
 from mcp_runtime.config.limits import Limits
 from mcp_runtime.core.calls.subscriptions import too_much_of
+from mcp_runtime.core.calls.uris import check_uri
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, INVALID_PARAMS, PeerError
 from mcp_runtime.protocol.meta import LoggingLevel
 from mcp_runtime.state.port import StateError, Store
@@ -39,13 +40,15 @@ _decoder: Final = msgspec.json.Decoder(SessionState)
 
 
 def changed(state: SessionState, change: Change, limits: Limits) -> SessionState:
-    """`state` after `change`. Raises PeerError -32602 for more subscriptions than one client may have."""
+    """`state` after `change`. Raises PeerError -32602 for more subscriptions, or a longer URI, than may be."""
     match change:
         case SetLevel(level):
             return replace(state, log_level=level)
         case Subscribe(uri):
+            check_uri(uri, limits)
             return replace(state, uris=_with(state.uris, uri, limits))
         case Unsubscribe(uri):
+            check_uri(uri, limits)
             return replace(state, uris=tuple(one for one in state.uris if one != uri))
         case _:
             assert_never(change)

@@ -24,6 +24,7 @@ from mcp_bridges.sessions.session import Opening, Session
 from mcp_bridges.sessions.session_ids import SessionGoneError, SessionIds, session_gone
 from mcp_bridges.wires.conversation import Conversation
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, INVALID_REQUEST, PeerError
+from mcp_runtime.protocol.json_values import check_values
 from mcp_runtime.protocol.jsonrpc import (
     MalformedMessageError,
     Message,
@@ -186,6 +187,7 @@ class HttpSse:
         try:
             session = self._session(exchange)
             body = await read_body_in_time(exchange.request_headers, exchange.incoming, self._services.config.limits)
+            check_values(body, self._services.config.limits.max_json_values)
             message = None if is_batch(body) else read_message(body)
             request_id = message.id if isinstance(message, Request) else None
             stream = self._open.get(session.id)

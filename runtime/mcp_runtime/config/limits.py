@@ -14,6 +14,17 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_line_bytes: Annotated[
         int, Meta(ge=1024, description="Longest line on stdin; a longer one is skipped and answered with an error.")
     ] = 4_194_304
+    max_json_values: Annotated[
+        int,
+        Meta(
+            ge=1000,
+            description="Values in one message, empty lists and objects twice; one with more is answered 413. Decoded, "
+            "each takes up to 150 bytes.",
+        ),
+    ] = 500_000
+    max_uri_chars: Annotated[
+        int, Meta(ge=64, description="Longest URI that a client may name; a longer one is refused with -32602.")
+    ] = 8192
     body_timeout_s: Annotated[
         float, Meta(gt=0, description="How long a client may take to send a request body before it gets 408.")
     ] = 30.0

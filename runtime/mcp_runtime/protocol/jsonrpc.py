@@ -91,8 +91,10 @@ _encoder: Final = msgspec.json.Encoder()
 class MalformedMessageError(PeerError):
     """A message that is no JSON-RPC. `id` is the request id where one could still be read, else None."""
 
-    def __init__(self, code: int, message: str, request_id: RequestId | None) -> None:
-        super().__init__(code, message)
+    def __init__(
+        self, code: int, message: str, request_id: RequestId | None, *, http_status: int | None = None
+    ) -> None:
+        super().__init__(code, message, http_status=http_status)
         self.id = request_id
 
 
@@ -144,10 +146,10 @@ def _explain(data: bytes, error: msgspec.ValidationError) -> str:
 
 
 def _invalid(data: bytes, message: str) -> MalformedMessageError:
-    return MalformedMessageError(INVALID_REQUEST, message, _salvage_id(data))
+    return MalformedMessageError(INVALID_REQUEST, message, salvage_id(data))
 
 
-def _salvage_id(data: bytes) -> RequestId | None:
+def salvage_id(data: bytes) -> RequestId | None:
     """The id of a message that failed to decode, so that its sender can correlate the error."""
     try:
         found = _id_decoder.decode(data).id

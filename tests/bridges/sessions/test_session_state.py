@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from mcp_bridges.sessions.session import Session, SetLevel, Subscribe, Unsubscribe
-from mcp_bridges.sessions.session_state import UNCHANGED, SessionState, SessionStates
+from mcp_bridges.sessions.session_state import UNCHANGED, SessionState, SessionStates, changed
 from mcp_runtime.config.limits import Limits
 from mcp_runtime.protocol.errors import PeerError
 from mcp_runtime.state.engines import open_state
@@ -237,3 +237,12 @@ async def test_a_store_that_breaks_between_two_looks_at_it_fails_one_request_alo
         assert "cannot reach" in reply.refused(503, id_=9, code=-32603)
         assert reply.header("retry-after") == "1"
         assert (await client.use("echo", text="hi")).text == "hi"
+
+
+@pytest.mark.parametrize("change", [Subscribe, Unsubscribe])
+def test_a_uri_is_as_long_as_the_limit_allows_and_no_longer(change: Callable[[str], Subscribe | Unsubscribe]) -> None:
+    limits = Limits(max_uri_chars=100)
+    changed(UNCHANGED, change("x" * 100), limits)
+    with pytest.raises(PeerError, match="longer than 100 characters") as refused:
+        changed(UNCHANGED, change("x" * 101), limits)
+    assert refused.value.code == -32602

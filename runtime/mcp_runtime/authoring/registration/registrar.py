@@ -322,7 +322,7 @@ def _raw_parser(validator: SchemaValidator, parameter: str) -> Parse:
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise ArgumentsError([str(error)]) from None
         if not validator.accepts(value):
-            raise ArgumentsError(validator.problems(value))
+            raise validator.refusal(value)
         return {parameter: value}
 
     return parse

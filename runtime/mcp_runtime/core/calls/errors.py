@@ -14,8 +14,13 @@ class PluginError(ValueError):
 
 
 class ArgumentsError(Exception):
-    """Arguments that do not fit: `problems` is one line each, naming the parameter."""
+    """Arguments that do not fit: `problems` is one line each, naming the parameter.
 
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("Invalid arguments: " + "; ".join(problems))
+    `may_be_more` says that nobody looked for others.
+    """
+
+    def __init__(self, problems: list[str], *, may_be_more: bool = False) -> None:
+        super().__init__(
+            "Invalid arguments: " + "; ".join([*problems, "there may be more"] if may_be_more else problems)
+        )
         self.problems = problems

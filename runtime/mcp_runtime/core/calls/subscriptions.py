@@ -14,6 +14,7 @@ import anyio
 from anyio.lowlevel import EventLoopToken, current_token
 
 from mcp_runtime.config.limits import Limits
+from mcp_runtime.core.calls.uris import check_uri
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, INVALID_PARAMS, PeerError
 from mcp_runtime.protocol.jsonrpc import RequestId, encode_notification
 from mcp_runtime.protocol.messages import SubscriptionFilter, SubscriptionsAcknowledgedNotificationParams
@@ -157,6 +158,8 @@ class Subscriptions:
     def listen(self, subscription_id: RequestId, wanted: SubscriptionFilter) -> Subscription:
         """Open a stream. Raises PeerError past the limits, or when the server is stopping."""
         limits = self._limits
+        for uri in wanted.resource_subscriptions:
+            check_uri(uri, limits)
         problem = too_much_of(wanted.resource_subscriptions, limits)
         if problem is not None:
             raise PeerError(

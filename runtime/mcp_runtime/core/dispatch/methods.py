@@ -16,6 +16,7 @@ from mcp_runtime.core.calls.call_rate import CallRate
 from mcp_runtime.core.calls.errors import ToolError
 from mcp_runtime.core.calls.rounds import Rounds, bind
 from mcp_runtime.core.calls.subscriptions import Subscription, Subscriptions
+from mcp_runtime.core.calls.uris import check_uri
 from mcp_runtime.core.catalog.catalog import Catalog
 from mcp_runtime.core.catalog.entries import Reference
 from mcp_runtime.core.handlers.context import Context
@@ -35,6 +36,7 @@ from mcp_runtime.protocol.messages import (
     ReadResourceRequestParams,
     ReadResourceResult,
     RequestParams,
+    ResourceTemplateReference,
     Result,
     SubscriptionsListenRequestParams,
 )
@@ -180,6 +182,7 @@ def decode_arguments(arguments: Raw) -> dict[str, Any]:
 async def read_resource(work: Work, params: ReadResourceRequestParams) -> ReadResourceResult:
     """Spec: 2026-07-28/server/resources#reading-resources"""
     services = work.services
+    check_uri(params.uri, services.limits)
     found = services.catalog.find_resource(params.uri)
     contents = None
     if found is not None:
@@ -221,6 +224,8 @@ async def complete(work: Work, params: CompleteRequestParams) -> CompleteResult:
     services = work.services
     if not services.catalog.completions:
         raise PeerError(METHOD_NOT_FOUND, "Method not found: this server offers no completions")
+    if isinstance(params.ref, ResourceTemplateReference):
+        check_uri(params.ref.uri, services.limits)
     reference = _referenced(services.catalog, params)
     entry = services.catalog.completions.get((reference, params.argument.name))
     if entry is None:

@@ -5,10 +5,14 @@ Rule: a schema that reaches outside itself or past the bounds never gets in.
 Spec: 2026-07-28/basic#json-schema-usage
 """
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any, Final
+from urllib.parse import quote
 
 from mcp_runtime.config.limits import Limits
+from mcp_runtime.core.calls.errors import ArgumentsError
 from mcp_runtime.protocol.json_types import is_array, is_object
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -17,6 +21,10 @@ _MAPS: Final = frozenset({"properties", "$defs", "definitions", "patternProperti
 _DATA_KEYWORDS: Final = frozenset({"const", "default", "enum", "examples"})
 MAX_REPORTED_ERRORS: Final = 5
 """How many problems one refusal names: enough to fix a call, short enough to read."""
+
+_COLLECTED_CHARS: Final = 200_000
+"""Of all problems collected at once, if each repeats the whole value: some megabytes, and some milliseconds."""
+_ROOT: Final = "urn:schema"
 
 
 class SchemaError(ValueError):
@@ -37,26 +45,57 @@ class SchemaValidator:
             self._compiled = jsonschema_rs.Draft202012Validator(schema, offline=True)
         except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
             raise SchemaError(_first_line(error)) from None
+        self._schema = schema
 
     def accepts(self, value: object) -> bool:
-        """Whether `value`, decoded JSON, fits."""
+        """Whether `value`, decoded JSON, fits. Takes time in proportion to it: a part is judged once by each schema."""
         return self._compiled.is_valid(value)
 
     def problems(self, value: object) -> list[str]:
-        """The problems of `value`: a line each, with its place, at most MAX_REPORTED_ERRORS; none if it fits."""
+        """Problems of `value`: a line each, with its place, at most MAX_REPORTED_ERRORS; none if it fits."""
+        if self.accepts(value):
+            return []
+        from mcp_runtime.core.schemas.explanation import Explanation, problem  # for a server that has to explain
+
+        if not self._is_cheap(value):
+            return Explanation(self._schema, self._parts(), most=MAX_REPORTED_ERRORS).problems(value)
         found: list[str] = []
         for error in self._compiled.iter_errors(value):
-            found.append(f"{_place(error.instance_path)}{error.message}")
+            found.append(problem(error.instance_path, error.message))
             if len(found) == MAX_REPORTED_ERRORS:
                 break
         return found
 
+    def refusal(self, arguments: object) -> ArgumentsError:
+        """The error for `arguments`, decoded JSON, which do not fit."""
+        problems = self.problems(arguments)
+        return ArgumentsError(problems, may_be_more=len(problems) >= MAX_REPORTED_ERRORS)
 
-def _place(path: list[str | int]) -> str:
-    if not path:
-        return ""
-    text = str(path[0]) + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path[1:])
-    return f"`{text}`: "
+    def is_read_within(self, value: object, visits_per_char: int) -> bool:
+        """Whether one that remembers nothing reads `value` by the schema in time in proportion to its size."""
+        from mcp_runtime.core.schemas.reading_cost import size_of, visits_of  # as above
+
+        most = 10_000 + visits_per_char * size_of(value, sys.maxsize)
+        return visits_of(self._schema, value, most) <= most
+
+    def _is_cheap(self, value: object) -> bool:
+        """Whether to collect all problems takes little: the validator collects them before it names the first."""
+        from mcp_runtime.core.schemas.reading_cost import size_of, visits_of  # as above
+
+        most = _COLLECTED_CHARS // size_of(value, _COLLECTED_CHARS)
+        return visits_of(self._schema, value, most) <= most
+
+    def _parts(self) -> Callable[[str], Callable[[object], bool]]:
+        import jsonschema_rs  # as above
+
+        registry = jsonschema_rs.Registry([(_ROOT, self._schema)])
+
+        @cache
+        def part(pointer: str) -> Callable[[object], bool]:
+            reference = {"$ref": f"{_ROOT}#{quote(pointer)}"}
+            return jsonschema_rs.Draft202012Validator(reference, registry=registry, offline=True).is_valid
+
+        return part
 
 
 def _check_dialect(schema: dict[str, Any]) -> None:

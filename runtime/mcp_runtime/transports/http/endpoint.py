@@ -18,6 +18,7 @@ from mcp_runtime.core.dispatch.dispatcher import Dispatcher
 from mcp_runtime.platform.lent_scope import LentScope
 from mcp_runtime.protocol.errors import INVALID_REQUEST, PeerError, unsupported_version
 from mcp_runtime.protocol.headers import PROTOCOL_VERSION, read_headers, version_of
+from mcp_runtime.protocol.json_values import check_values
 from mcp_runtime.protocol.jsonrpc import (
     MalformedMessageError,
     Message,
@@ -198,6 +199,7 @@ class StreamableHttp:
 
     def _sort(self, exchange: HttpExchange, body: bytes) -> Call | _Conclusion:
         """The call that `body` is, where it is a request of this revision; otherwise what is to be done about it."""
+        check_values(body, self._limits.max_json_values)
         try:
             exchange.message = message = read_message(body)
         except MalformedMessageError:

@@ -16,6 +16,7 @@ from mcp_runtime.core.calls.subscriptions import Subscription
 from mcp_runtime.core.calls.time_limit import TimeLimit
 from mcp_runtime.core.dispatch.dispatcher import Dispatcher, too_many_requests
 from mcp_runtime.protocol.errors import INVALID_REQUEST, PeerError
+from mcp_runtime.protocol.json_values import check_values
 from mcp_runtime.protocol.jsonrpc import (
     MalformedMessageError,
     Message,
@@ -139,10 +140,11 @@ class Stdio:
             return
         if not line or line.isspace():
             return  # An empty line is no message; some clients end their input with one.
-        if self._bridge is not None and line.lstrip()[:1] == b"[":
-            await self._batch(self._bridge, line)
-            return
         try:
+            check_values(line, self._limits.max_json_values)
+            if self._bridge is not None and line.lstrip()[:1] == b"[":
+                await self._batch(self._bridge, line)
+                return
             message = read_message(line)
         except MalformedMessageError as error:
             await self._write(encode_error(error.id, error))
