@@ -191,7 +191,8 @@ class HttpSse:
         request_id: RequestId | None = None
         try:
             session = self._session(exchange)
-            body = await read_body_in_time(exchange.request_headers, exchange.receive, self._services.config.limits)
+            headers, bodies = exchange.request_headers, self._parts.bodies
+            body = await read_body_in_time(headers, exchange.receive, exchange.scope, bodies)
             message = None if is_batch(body) else read_message(body)
             request_id = message.id if isinstance(message, Request) else None
             stream = self._open.get(session.id)

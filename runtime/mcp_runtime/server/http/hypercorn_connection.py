@@ -4,12 +4,12 @@ Rule: it ends in bounded time, and with whatever is wrong with it raised to whoe
 """
 
 from contextlib import suppress
+from math import inf
 from socket import SHUT_WR
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import trio
-from hypercorn.config import Config as HypercornConfig
-from hypercorn.events import Closed, Event, RawData
+from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.protocol.h11 import H2ProtocolAssumedError
 from hypercorn.trio.tcp_server import MAX_RECV, TCPServer
 from hypercorn.utils import parse_socket_addr  # pyright: ignore[reportUnknownVariableType]  # a tuple of whatever
@@ -19,17 +19,27 @@ from mcp_runtime.server.failures import GONE
 from mcp_runtime.server.http.http2 import CompleteH2Protocol
 from mcp_runtime.server.http.hypercorn_h11 import PlainH11Protocol
 from mcp_runtime.server.http.hypercorn_tasks import ConnectionTasks
-from mcp_runtime.server.http1.connection import LINGER_BYTES, LINGER_S, speaks_http2
+from mcp_runtime.server.http1.connection import LINGER_BYTES, LINGER_S, Http1Config, speaks_http2
 from mcp_runtime.server.http1.wire import ByteStream
+
+_PIECE_BYTES: Final = 65_536
+"""Written at once: a slow client has time for each piece, however long the answer is."""
 
 
 class HypercornConnection(TCPServer):
     """One connection, beginning with what was read already. `run` raises whatever goes wrong."""
 
+    deadline: float
+    """When the client is late with a request (trio's clock); inf while one is at work."""
+
     def __init__(
-        self, app: ASGIApp, config: HypercornConfig, context: Any, state: Any, stream: ByteStream, *, begun: bytes
+        self, app: ASGIApp, config: Http1Config, context: Any, state: Any, stream: ByteStream, *, begun: bytes
     ) -> None:
         super().__init__(cast("Any", app), config, context, state, cast("Any", stream))
+        self.deadline = trio.current_time() + config.keep_alive_timeout
+        self._limits, self._write_timeout_s = config.limits, config.write_timeout_s
+        self._head_deadline = inf
+        self._head: int | None = None
         self._begun = begun
         self._is_tls = isinstance(stream, trio.SSLStream)
         self._socket = (stream.transport_stream if isinstance(stream, trio.SSLStream) else stream).socket
@@ -74,9 +84,14 @@ class HypercornConnection(TCPServer):
                     dropped += len(data)
                 elif data:
                     await self.protocol.handle(RawData(data))
+                    self._time_head()
                 try:
-                    data = bytes(await self.stream.receive_some(MAX_RECV))
+                    with trio.CancelScope(deadline=self._head_deadline) as waiting:
+                        data = bytes(await self.stream.receive_some(MAX_RECV))
                 except GONE:
+                    break
+                if waiting.cancelled_caught:
+                    await cast("Any", self.protocol).be_late()
                     break
                 if not data:
                     if not self._lingers:
@@ -84,13 +99,45 @@ class HypercornConnection(TCPServer):
                     break
         await self.protocol.handle(Closed())
 
+    def _time_head(self) -> None:
+        """Give a head that begins its time."""
+        head = cast("Any", self.protocol).unfinished
+        if head is None or self._lingers:
+            self._head_deadline = inf
+        elif head != self._head or self._head_deadline == inf:
+            self._head_deadline = trio.current_time() + self._limits.header_timeout_s
+        self._head = head
+
     async def protocol_send(self, event: Event) -> None:
         """Send what the protocol says, or end the connection."""
+        if isinstance(event, RawData):
+            await self._write(event.data)
+            return
+        if isinstance(event, Updated):
+            self.deadline = trio.current_time() + self.config.keep_alive_timeout if event.idle else inf
         if isinstance(event, Closed) and cast("Any", self.protocol).expects_more:
             self._linger()
             await self.protocol.handle(Closed())
         else:
             await super().protocol_send(event)
+
+    async def _write(self, data: bytes) -> None:
+        """As Hypercorn, which waits for good: a client that takes nothing for too long has left."""
+        async with self.send_lock:
+            try:
+                for begin in range(0, len(data), _PIECE_BYTES):
+                    with trio.CancelScope(shield=True, deadline=trio.current_time() + self._write_timeout_s) as writing:
+                        await self.stream.send_all(
+                            data[begin : begin + _PIECE_BYTES] if begin or len(data) > _PIECE_BYTES else data
+                        )
+                    if writing.cancelled_caught:
+                        self._socket.close()
+                        break
+                else:
+                    return
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                pass
+            await self.protocol.handle(Closed())
 
     def _linger(self) -> None:
         """Say that nothing more comes, and drop what the client still sends: a close now may lose what it was sent."""
@@ -127,6 +174,13 @@ class _Protocol:
     @property
     def expects_more(self) -> bool:
         return bool(self._current.expects_more)
+
+    @property
+    def unfinished(self) -> int | None:
+        return cast("int | None", self._current.unfinished)
+
+    async def be_late(self) -> None:
+        await self._current.be_late()
 
     async def initiate(self) -> None:
         await self._current.initiate()

@@ -17,6 +17,7 @@ from hypercorn.utils import parse_socket_addr  # pyright: ignore[reportUnknownVa
 from msgspec import Struct
 from starlette.types import ASGIApp, Scope
 
+from mcp_runtime.config import HttpConfig
 from mcp_runtime.config.limits import Limits
 from mcp_runtime.platform.lent_scope import LentScope
 from mcp_runtime.server.failures import GONE, ClientLeftError
@@ -92,6 +93,8 @@ class Http1Config(HypercornConfig):
     """Hypercorn's configuration, and what serves HTTP/1.1: None is Hypercorn itself."""
 
     http1: Http1Server | None = None
+    limits: Limits = Limits()
+    write_timeout_s: float = HttpConfig().write_timeout_s
 
 
 def speaks_http2(config: HypercornConfig) -> bool:

@@ -30,6 +30,7 @@ from mcp_runtime.protocol.legacy import refusal
 from mcp_runtime.protocol.messages import read_message
 from mcp_runtime.protocol.revisions import LEGACY_REVISIONS, MODERN_REVISIONS, Era, classify
 from mcp_runtime.telemetry.metrics import Meter
+from mcp_runtime.transports.http.body_budget import BodyBudget
 from mcp_runtime.transports.http.bridge_port import HttpBridge, LegacyExchange
 from mcp_runtime.transports.http.direct import direct_of
 from mcp_runtime.transports.http.event_stream import Events, serve_event_stream
@@ -72,6 +73,7 @@ class StreamableHttp:
         guard: Guard,
         limits: Limits,
         patience: Patience,
+        bodies: BodyBudget,
         bridge: HttpBridge | None = None,
         observer: Observer | None = None,
         meter: Meter | None = None,
@@ -80,6 +82,7 @@ class StreamableHttp:
         self._path = path
         self._guard = guard
         self._limits = limits
+        self._bodies = bodies
         self._patience = patience
         self._bridge = bridge
         self._observer = observer
@@ -201,7 +204,7 @@ class StreamableHttp:
         body = None if exchange.direct is None else exchange.direct.take_body()
         if body is None:
             exchange.time.set(self._limits.body_timeout_s)
-            body = await read_body(exchange.headers, exchange.incoming, self._limits)
+            body = await read_body(exchange.headers, exchange.incoming, exchange.scope, self._bodies)
             exchange.time.lift()
         elif len(body) > self._limits.max_body_bytes:
             raise too_large(self._limits)
