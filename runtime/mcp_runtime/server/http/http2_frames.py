@@ -115,9 +115,11 @@ class _BoundedEncoder(Encoder):
             self.table_size_changes.append(size)
 
 
-def bound(connection: H2Connection, limits: Limits) -> tuple[BoundedFrames, ControlFrames]:
+def bound(
+    connection: H2Connection, limits: Limits, now: Callable[[], float] = trio.current_time
+) -> tuple[BoundedFrames, ControlFrames]:
     """Have the bounds hold on `connection`, which has not begun. Returns its frames, and how many it may send."""
-    control = ControlFrames(limits.max_control_frames_per_minute)
+    control = ControlFrames(limits.max_control_frames_per_minute, now)
     frames = BoundedFrames(limits, control)
     connection.incoming_buffer = frames
     connection.encoder = _BoundedEncoder()

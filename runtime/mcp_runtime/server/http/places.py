@@ -78,10 +78,16 @@ class Places:
         """A place for the connection of `sock`; None where there is none to be had."""
         client = self._client_key(_address(sock))
         if not self.shares.take(client):
-            if not self._make_room(client):
+            spared = self._spared_for(client)
+            if spared is None:
                 self._refusals.note(client, self.shares)
                 return None
-            self.shares.take(client)
+            spared.is_held = False
+            # A client's own place passes on as it is: its share may have become smaller than what it holds.
+            if spared.client != client:
+                self.shares.give_back(spared.client)
+                self.shares.take(client)
+            spared.hang_up()
         place = Place(client, sock, Newcomer())
         self.open[place] = None
         return place
@@ -89,31 +95,26 @@ class Places:
     def leave(self, place: Place) -> None:
         """Its connection is closed."""
         del self.open[place]
-        self._give_back(place)
-
-    def _give_back(self, place: Place) -> None:
         if place.is_held:
-            place.is_held = False
             self.shares.give_back(place.client)
 
-    def _make_room(self, client: str | None) -> bool:
-        """End the connection that can be spared best, so that `client` may take a place. Whether there was one."""
-        held = [place for place in self.open if place.is_held and place.server.deadline < inf]
-        spared = [place for place in held if place.client == client]
-        if not spared:
-            if self.shares.held < self.shares.total:  # Its own share is at its end, and no other's is its to take.
-                return False
-            own, others = self.shares.held_by(client), self.shares.held - self.shares.held_by(client)
-            # With one place more than now.
-            if client is not None and own + 1 > max(1, (self.shares.total - others + 1) // 2):
-                return False
-            spared = held
-        if not spared:
-            return False
-        longest = min(spared, key=lambda place: place.server.deadline)
-        self._give_back(longest)
-        longest.hang_up()
-        return True
+    def _spared_for(self, client: str | None) -> Place | None:
+        """The place that `client` may have of those that are held: the one whose connection can be spared best."""
+        waiting = [place for place in self.open if place.is_held and place.server.deadline < inf]
+        own = [place for place in waiting if place.client == client]
+        spared = own or (waiting if self._may_take_anothers(client) else [])
+        return min(spared, key=lambda place: place.server.deadline, default=None)
+
+    def _may_take_anothers(self, client: str | None) -> bool:
+        """Whether its share would allow one more place, if another client had one less."""
+        shares = self.shares
+        if client is None:
+            return True
+        if shares.held < shares.total:
+            return False  # There is room, so its share is what it is at the end of.
+        held = shares.held_by(client)
+        others = shares.held - held - 1
+        return held + 1 <= max(1, (shares.total - others) // 2)
 
 
 class _Refusals:
