@@ -6,11 +6,11 @@ Each case holds or sends more than there is, and another client is served all th
 import json
 import socket
 import ssl
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from select import select
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import pytest
@@ -35,7 +35,8 @@ from tests.support.server_process import COMMAND, PATIENCE_S, PROBES, ServerProc
 pytestmark = pytest.mark.process
 
 BIND: Final = ("--plugin", PROBES, "--bind", "127.0.0.1:0")
-FEW_FILES: Final = ("/bin/sh", "-c", 'ulimit -n 128; exec "$@"', "sh", COMMAND, "serve", "--log-format", "json")
+SERVE: Final = (COMMAND, "serve", "--log-format", "json")
+FEW_FILES: Final = ("/bin/sh", "-c", 'ulimit -n 128; exec "$@"', "sh", *SERVE)
 ECHO: Final = call("echo", text="one")
 POST_HEAD: Final = (
     b"POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
@@ -54,12 +55,11 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 
 @contextmanager
-def serving(directory: Path, *, command: tuple[str, ...] | None = None, **environment: str) -> Iterator[ServerProcess]:
+def serving(directory: Path, command: tuple[str, ...] = SERVE, /, **environment: str) -> Generator[ServerProcess]:
     """A server with an admin bind, its keys in `environment` such as `HTTP_PARSER`; it ends in order."""
     keys = {f"MCP_RUNTIME_{name}": value for name, value in environment.items()}
     keys["MCP_RUNTIME_ADMIN_BIND"] = "127.0.0.1:0"
-    commands: dict[str, Any] = {} if command is None else {"command": command}
-    with ServerProcess(*BIND, directory=directory, environment=keys, **commands) as server:
+    with ServerProcess(*BIND, directory=directory, environment=keys, command=command) as server:
         yield server
         assert "Traceback" not in server.errors.text
         server.signal()
@@ -122,7 +122,7 @@ class TestConnections:
         parser, _, secured = kind.partition(", ")
         tls = certificates.client if secured else None
         keys = {name.removeprefix("MCP_RUNTIME_"): value for name, value in certificates.environment.items()}
-        with serving(tmp_path, command=FEW_FILES, HTTP_PARSER=parser, **(keys if secured else {})) as server:
+        with serving(tmp_path, FEW_FILES, HTTP_PARSER=parser, **(keys if secured else {})) as server:
             assert is_served(server.url, tls)
             [admin] = server.event("listening")["admin_urls"]
             before = server.descriptors()

@@ -20,9 +20,11 @@ from hyperframe.frame import ContinuationFrame, DataFrame, Frame, HeadersFrame
 from mcp_runtime.config.limits import Limits
 
 _FRAME_HEAD_BYTES: Final = 9
+_TYPE_AT: Final = 3
 _GREETING_BYTES: Final = 24
 """RFC 9113 3.4"""
-_DATA: Final = DataFrame.type
+_DATA: Final = 0
+"""The type of the frames of a body. RFC 9113 6.1"""
 _TABLE_BYTES: Final = 4096
 """Of HPACK's table, as both ends have it at first; it is searched from end to end for each field. RFC 7541 4.2"""
 _BYTES_A_FRAME: Final = 1024
@@ -76,7 +78,9 @@ class BoundedFrames(FrameBuffer):
             return None if greeting == _GREETING_BYTES else self._taken
         if self._headers_buffer:
             return self._taken
-        return self._taken if self._data and self._data[3:4] != bytes((_DATA,)) else None
+        data = self._data
+        is_body = len(data) > _TYPE_AT and data[_TYPE_AT] == _DATA
+        return self._taken if data and not is_body else None
 
     def __next__(self) -> Frame:
         if len(self._data) >= _FRAME_HEAD_BYTES:

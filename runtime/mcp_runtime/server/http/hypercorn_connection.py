@@ -127,9 +127,7 @@ class HypercornConnection(TCPServer):
             try:
                 for begin in range(0, len(data), _PIECE_BYTES):
                     with trio.CancelScope(shield=True, deadline=trio.current_time() + self._write_timeout_s) as writing:
-                        await self.stream.send_all(
-                            data[begin : begin + _PIECE_BYTES] if begin or len(data) > _PIECE_BYTES else data
-                        )
+                        await self.stream.send_all(data[begin : begin + _PIECE_BYTES])
                     if writing.cancelled_caught:
                         self._socket.close()
                         break

@@ -24,6 +24,7 @@ class PlainH11Protocol(H11Protocol):
     """HTTP/1.1 on one connection, or HTTP/2 if that is what it begins with and `speaks_http2`."""
 
     speaks_http2 = False
+    _requests = 0
 
     @property
     def expects_more(self) -> bool:
@@ -34,7 +35,7 @@ class PlainH11Protocol(H11Protocol):
     def unfinished(self) -> int | None:
         """The number of the request whose head has begun and is not complete; None where there is none."""
         is_head = self.connection.their_state is h11.IDLE and self.connection.trailing_data[0]
-        return self.keep_alive_requests if is_head else None
+        return self._requests if is_head else None
 
     async def be_late(self) -> None:
         """Answer a client that does not finish its head."""
@@ -72,6 +73,7 @@ class PlainH11Protocol(H11Protocol):
                 state=self.connection_state,
             )
         )
+        self._requests += 1
         self.keep_alive_requests += 1
         await self.context.mark_request()
 

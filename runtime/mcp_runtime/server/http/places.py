@@ -12,7 +12,7 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from math import inf
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 import trio
 from msgspec import Struct
@@ -164,4 +164,4 @@ def _address(sock: Any) -> str | None:
         address = sock.getpeername()
     except OSError:
         return None
-    return str(address[0]) if isinstance(address, tuple) else None
+    return str(cast("tuple[object, ...]", address)[0]) if isinstance(address, tuple) else None
