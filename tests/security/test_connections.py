@@ -313,7 +313,7 @@ FLOODS: Final[dict[str, bytes]] = {
     + ContinuationFrame(1, bytes(16_000), flags=[]).serialize() * 6,
     "a head that unfolds": bomb(),
     "more streams than there may be": b"".join(headers(number, ECHO_HTTP2) for number in range(1, 303, 2)),
-    "the beginning of a frame that is too long": (16_385).to_bytes(3) + b"\0\0" + bytes(4),
+    "the beginning of a frame that is too long": (16_385).to_bytes(3) + b"\x01\0" + (1).to_bytes(4),
 }
 
 
