@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mcp_bridges.wires.stdio import HandshakeStdio
     from mcp_runtime.core.calls.observers import Observer
     from mcp_runtime.state.engines import State
+    from mcp_runtime.transports.http.body_budget import BodyBudget
     from mcp_runtime.transports.http.patience import Patience
 
 _ANONYMOUS: Final[dict[str, Any]] = {"name": "server", "version": "0"}
@@ -89,14 +90,14 @@ class AttachedBridges:
         self._in_use = anyio.Event()
         """Set once there is a bridge that old clients can come to."""
 
-    def http(self, patience: "Patience") -> "HttpBridges":
+    def http(self, patience: "Patience", bodies: "BodyBudget") -> "HttpBridges":
         """As the port says. Before `running`, which runs it too."""
         from mcp_bridges.calls.http_parts import HttpParts
         from mcp_bridges.http_bridge import HttpBridges
         from mcp_runtime.state.engines import open_state
 
         state = self._state or open_state(self._core.config)
-        parts = HttpParts(services=self._services, state=state, patience=patience)
+        parts = HttpParts(services=self._services, state=state, patience=patience, bodies=bodies)
         self._http = HttpBridges(parts, now=self._now)
         self._in_use.set()
         return self._http

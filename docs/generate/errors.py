@@ -51,6 +51,8 @@ REFUSALS: Final = MappingProxyType(
         413: "The body is longer than `limits.max_body_bytes`. The connection is closed.",
         415: "`Content-Type` is not `application/json` in UTF-8, or there is a `Content-Encoding`.",
         421: "`Host` is not served here. The operator can add it to `http.allowed_hosts`.",
+        503: "Bodies on their way have taken `limits.max_body_bytes_in_flight`. `Retry-After` is set. The connection "
+        "is closed.",
     }
 )
 """HTTP requests that are refused before the message in them is read, by status."""

@@ -19,7 +19,7 @@ from mcp_bridges.deprecation.reports.evidence import read_evidence
 from mcp_bridges.gate.port import SERVE, Sighting, Verdict
 from mcp_bridges.wires.stdio import HandshakeStdio
 from mcp_runtime.assembly.compose import build_runtime
-from mcp_runtime.config import AdminConfig, BridgesConfig, ConfigError, LedgerConfig
+from mcp_runtime.config import AdminConfig, BridgesConfig, ConfigError, LedgerConfig, Limits
 from mcp_runtime.config.sections import (
     HttpSessionsConfig,
     HttpSseConfig,
@@ -27,6 +27,7 @@ from mcp_runtime.config.sections import (
     StdioHandshakeConfig,
 )
 from mcp_runtime.protocol.messages import read_message
+from mcp_runtime.transports.http.body_budget import BodyBudget
 from mcp_runtime.transports.http.patience import Patience
 from mcp_runtime.transports.stdio.bridge_port import StdioWire
 from tests.support.legacy_messages import opening
@@ -144,7 +145,7 @@ async def test_a_process_without_http_has_nothing_to_run_or_close() -> None:
 
 async def test_what_http_runs_ends_with_the_block() -> None:
     bridges = runtime().bridges
-    bridges.http(Patience(after_s=1, keep_alive_interval_s=1))
+    bridges.http(Patience(after_s=1, keep_alive_interval_s=1), BodyBudget(Limits()))
     async with bridges.running():
         await trio.lowlevel.checkpoint()
         bridges.close()
@@ -160,7 +161,7 @@ async def test_whatever_is_asked_for_first_the_past_is_kept_once(order: tuple[st
     made = runtime(ledger=ledger, admin=AdminConfig(bind=("127.0.0.1:0",)))
     assert made.bridges is not None
     asks = {
-        "http": lambda: made.bridges.http(Patience(after_s=1, keep_alive_interval_s=1)),
+        "http": lambda: made.bridges.http(Patience(after_s=1, keep_alive_interval_s=1), BodyBudget(Limits())),
         "stdio": lambda: made.bridges.stdio(StdioWire(send=_drop, start=started.append)),
         "observer": made.bridges.observer,
         "admin_routes": made.bridges.admin_routes,
@@ -223,7 +224,7 @@ class Everybody:
 
 async def test_with_a_gate_of_ones_own_they_run_all_the_same() -> None:
     bridges = AttachedBridges(runtime().core, gate=Everybody())
-    bridges.http(Patience(after_s=1, keep_alive_interval_s=1))
+    bridges.http(Patience(after_s=1, keep_alive_interval_s=1), BodyBudget(Limits()))
     async with bridges.running():
         await trio.lowlevel.checkpoint()
     assert isinstance(bridges.stdio(WIRE), HandshakeStdio)

@@ -4,6 +4,7 @@ While each row is played, a call of another client is at work; it finishes after
 serves all rows of a configuration, on its endpoint and on its admin bind.
 """
 
+import resource
 import shutil
 import socket
 import ssl
@@ -32,7 +33,7 @@ from tests.support.blocking_http import Connection, ask
 from tests.support.certificates import make_certificates
 from tests.support.messages import call, text
 from tests.support.raw_http2 import PREFACE, RawHttp2, data, get, headers
-from tests.support.server_process import COMMAND, PATIENCE_S, PROBES, ServerProcess
+from tests.support.server_process import PATIENCE_S, PROBES, ServerProcess
 
 pytestmark = pytest.mark.process
 
@@ -366,15 +367,15 @@ def test_http_2_is_not_served_where_it_is_switched_off(parser: str, tmp_path: Pa
         assert server.exit_code() == 0
 
 
-OUT_OF_DESCRIPTORS: Final = ("/bin/sh", "-c", 'ulimit -n 64; exec "$@"', "sh", COMMAND, "serve", "--log-format", "json")
-
-
 def test_where_descriptors_are_out_it_says_so_once_and_goes_on_when_there_are_some(tmp_path: Path) -> None:
     bind = ("--plugin", PROBES, "--bind", "127.0.0.1:0")
-    with ServerProcess(*bind, directory=tmp_path, command=OUT_OF_DESCRIPTORS) as server:
+    with ServerProcess(*bind, directory=tmp_path) as server:
         with closing(Connection(server.url)) as honest, ExitStack() as many:
             honest.send(call("hold", name="honest"))
             server.said("honest started")
+            # At its start a process sees to it that it has enough for its connections; here somebody else takes them.
+            few = server.descriptors() + 20
+            resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (few, few))
             port = urlsplit(server.url).port
             for _ in range(100):
                 many.enter_context(socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S))

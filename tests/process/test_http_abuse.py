@@ -21,6 +21,8 @@ LIMITS: Final = {
     "MCP_RUNTIME_HTTP_IDLE_TIMEOUT_S": "0.5",
 }
 MIB: Final = 1024 * 1024
+FRAME_SIZE_ERROR: Final = (6).to_bytes(4)
+"""RFC 9113 7"""
 HEAD: Final = (
     b"POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
     b"accept: application/json, text/event-stream\r\n"
@@ -161,8 +163,7 @@ class TestNonsense:
         [
             pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500), 400, 400, id="a TLS hello"),
             pytest.param(b"GET\r\n\r\n", 400, 400, id="a bare word"),
-            # h11 takes any version, and what it lets through is a request that accepts nothing.
-            pytest.param(b"POST /mcp HTTP/9.9\r\nhost: localhost\r\n\r\n", 400, 406, id="an unknown version"),
+            pytest.param(b"POST /mcp HTTP/9.9\r\nhost: localhost\r\n\r\n", 400, 400, id="an unknown version"),
             pytest.param(b"POST /mcp HTTP/1.1\r\n\r\n", 400, 400, id="no host"),
             pytest.param(b"POST /mcp HTTP/1.1\r\nhost: localhost\r\nhost: localhost\r\n\r\n", 400, 400, id="two hosts"),
             pytest.param(HEAD + b"content-length: -1\r\n\r\n", 400, 400, id="a negative length"),
@@ -182,16 +183,17 @@ class TestNonsense:
             status = _status(connection.socket)
         assert status == (httptools if parser == "httptools" else h11)
 
-    def test_http2_that_is_none_is_cut_without_an_answer(self, server: ServerProcess) -> None:
+    def test_http2_that_is_none_is_cut_without_a_response(self, server: ServerProcess) -> None:
         with Connection(server.url) as connection:
             connection.socket.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\xff" * 100)
             received = b""
             with suppress(ConnectionError):
                 while chunk := connection.socket.recv(4096):
                     received += chunk
-        # Its settings (RFC 9113, 6.5), which every HTTP/2 server sends before it reads, and nothing after them.
+        # Its settings (RFC 9113, 6.5), which every HTTP/2 server sends before it reads, and then its goodbye.
         (length, kind) = int.from_bytes(received[:3]), received[3]
-        assert (kind, len(received)) == (4, 9 + length)
+        goodbye = received[9 + length :]
+        assert (kind, goodbye[3], goodbye[13:]) == (4, 7, FRAME_SIZE_ERROR)
 
     def test_random_bytes_are_refused(self, server: ServerProcess) -> None:
         chance = random.Random(20_260_728)

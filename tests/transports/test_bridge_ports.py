@@ -14,6 +14,7 @@ from mcp_runtime.assembly.compose import build_runtime
 from mcp_runtime.protocol.errors import INVALID_REQUEST, PeerError
 from mcp_runtime.protocol.jsonrpc import Message as Decoded
 from mcp_runtime.protocol.jsonrpc import Request
+from mcp_runtime.transports.http.body_budget import BodyBudget
 from mcp_runtime.transports.http.bridge_port import LegacyExchange
 from mcp_runtime.transports.http.endpoint import StreamableHttp
 from mcp_runtime.transports.http.guard import Guard
@@ -62,6 +63,7 @@ async def bridged(bridge: ToyHttpBridge) -> AsyncGenerator[HttpClient, None]:
         guard=Guard(allowed_hosts=(), bind_hosts=(), allowed_origins=(), cors=False),
         limits=runtime.config.limits,
         patience=patience,
+        bodies=BodyBudget(runtime.config.limits),
         bridge=bridge,
     )
     async with runtime.running(), patience.running(), anyio.create_task_group() as tasks:

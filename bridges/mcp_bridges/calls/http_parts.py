@@ -12,6 +12,7 @@ from mcp_runtime.protocol.errors import PeerError
 from mcp_runtime.protocol.jsonrpc import RequestId, encode_error
 from mcp_runtime.state.engines import State
 from mcp_runtime.telemetry.labels import TransportName
+from mcp_runtime.transports.http.body_budget import BodyBudget
 from mcp_runtime.transports.http.bridge_port import LegacyExchange
 from mcp_runtime.transports.http.direct import Fields
 from mcp_runtime.transports.http.patience import Patience
@@ -22,11 +23,12 @@ _JSON: Final = (b"content-type", b"application/json")
 
 
 class HttpParts(msgspec.Struct, frozen=True, kw_only=True):
-    """The services of a bridge over HTTP, with what processes share, and who looks after what takes long."""
+    """The services of a bridge over HTTP, with what processes share, room for bodies, and who is patient."""
 
     services: LegacyServices
     state: State
     patience: Patience
+    bodies: BodyBudget
 
 
 def client_of(exchange: LegacyExchange, transport: TransportName) -> LegacyClient:

@@ -186,8 +186,9 @@ class HttpSse:
         request_id: RequestId | None = None
         try:
             session = self._session(exchange)
-            body = await read_body_in_time(exchange.request_headers, exchange.incoming, self._services.config.limits)
-            check_values(body, self._services.config.limits.max_json_values)
+            headers, bodies = exchange.request_headers, self._parts.bodies
+            body = await read_body_in_time(headers, exchange.incoming, exchange.scope, bodies)
+            check_values(body, bodies.limits.max_json_values)
             message = None if is_batch(body) else read_message(body)
             request_id = message.id if isinstance(message, Request) else None
             stream = self._open.get(session.id)

@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from mcp_runtime.assembly.runtime import Runtime
 from mcp_runtime.authoring.plugin_loading import LifespanError
 from mcp_runtime.platform.garbage import freeze_what_is_there
+from mcp_runtime.transports.http.body_budget import BodyBudget
 from mcp_runtime.transports.http.endpoint import StreamableHttp
 from mcp_runtime.transports.http.event_stream import end_with_uvicorn
 from mcp_runtime.transports.http.guard import Guard
@@ -39,6 +40,7 @@ class HttpApp:
         self.runtime = runtime
         self._is_hosted = is_hosted
         self._patience = Patience(after_s=http.watch_after_s, keep_alive_interval_s=http.keep_alive_interval_s)
+        bodies = BodyBudget(runtime.config.limits)
         self._endpoint = StreamableHttp(
             runtime.dispatcher,
             path=http.path,
@@ -50,7 +52,8 @@ class HttpApp:
             ),
             limits=runtime.config.limits,
             patience=self._patience,
-            bridge=None if runtime.bridges is None else runtime.bridges.http(self._patience),
+            bodies=bodies,
+            bridge=None if runtime.bridges is None else runtime.bridges.http(self._patience, bodies),
             observer=runtime.observer(),
             meter=runtime.metrics,
         )

@@ -11,6 +11,15 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_body_bytes: Annotated[
         int, Meta(ge=1024, description="Longest HTTP request body; a longer one is answered 413.")
     ] = 4_194_304
+    max_body_bytes_in_flight: Annotated[
+        int,
+        Meta(
+            ge=1024,
+            description="Bytes of HTTP request bodies on their way at the same time, over all clients, and never less "
+            "than two of max_body_bytes; one client address gets half of what the others leave. More: 503 with "
+            "Retry-After.",
+        ),
+    ] = 134_217_728
     max_line_bytes: Annotated[
         int, Meta(ge=1024, description="Longest line on stdin; a longer one is skipped and answered with an error.")
     ] = 4_194_304
@@ -29,14 +38,14 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         float, Meta(gt=0, description="How long a client may take to send a request body before it gets 408.")
     ] = 30.0
     max_request_line_bytes: Annotated[
-        int, Meta(ge=256, description="Longest HTTP/1.1 request line; a longer one is answered 414.")
+        int, Meta(ge=256, description="Longest HTTP request line, over HTTP/2 its path; a longer one is answered 414.")
     ] = 8192
     max_header_bytes: Annotated[
         int, Meta(ge=1024, description="Longest head of an HTTP request; a longer one is answered 431.")
     ] = 32_768
-    max_headers: Annotated[
-        int, Meta(ge=16, description="Header fields of an HTTP/1.1 request; more are answered 431.")
-    ] = 128
+    max_headers: Annotated[int, Meta(ge=16, description="Header fields of an HTTP request; more are answered 431.")] = (
+        128
+    )
     max_unread_bytes: Annotated[
         int,
         Meta(
@@ -46,8 +55,21 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = 268_435_456
     header_timeout_s: Annotated[
-        float, Meta(gt=0, description="How long a client may take to send the head of an HTTP/1.1 request: 408.")
+        float,
+        Meta(
+            gt=0,
+            description="How long a client may take for a TLS handshake, and to send the head of an HTTP request once "
+            "it has begun: 408, or the end of the connection.",
+        ),
     ] = 10.0
+    max_control_frames_per_minute: Annotated[
+        int,
+        Meta(
+            ge=100,
+            description="HTTP/2 frames that a connection may send beside heads, bodies and the credit that answers "
+            "need: pings, settings, resets and the like. More end it.",
+        ),
+    ] = 6000
     max_concurrent_requests: Annotated[
         int,
         Meta(

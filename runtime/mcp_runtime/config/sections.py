@@ -65,6 +65,18 @@ class HttpConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         HttpParser,
         Meta(description='What serves HTTP/1.1: "httptools" is fast and strict, "h11" is lenient, for old clients.'),
     ] = "httptools"
+    max_connections: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Connections at the same time; fewer where the process may open fewer files. One client "
+            "address gets half of what the others leave. Past it the one that waited longest for its client is "
+            "closed; where all are at work, a new one is answered 503.",
+        ),
+    ] = 4096
+    max_streams: Annotated[
+        int, Meta(ge=1, description="HTTP/2 requests at the same time on one connection; more end it.")
+    ] = 100
     keep_alive_interval_s: Annotated[
         float, Meta(gt=0, description="Time between the comments that keep a quiet stream open through proxies.")
     ] = 15.0
@@ -73,7 +85,11 @@ class HttpConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     )
     write_timeout_s: Annotated[
         float,
-        Meta(gt=0, description="How long a client may take nothing of what it is sent before its connection is reset."),
+        Meta(
+            gt=0,
+            description="How long a client may take nothing of what it is sent before its connection is reset, over "
+            "HTTP/2 its stream.",
+        ),
     ] = 60.0
     drain_grace_s: Annotated[
         float, Meta(ge=0, description="How long running calls may take to finish after SIGTERM.")

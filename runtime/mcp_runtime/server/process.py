@@ -190,6 +190,7 @@ async def _serve_endpoints(
     from mcp_runtime.assembly.http_app import HttpApp
     from mcp_runtime.platform.heap import keep_freed_memory
     from mcp_runtime.server.http.http_server import serve_http
+    from mcp_runtime.server.http.places import places_of_this_process
     from mcp_runtime.server.http.sockets import BindError, listen_on
 
     runtime, asked = server.runtime, server.progress.asked
@@ -209,7 +210,10 @@ async def _serve_endpoints(
         except BindError as error:
             refused = error
         else:
-            await serving.start(partial(serve_http, app, listeners, http, limits=config.limits, tls=tls, drain=drain))
+            # Counted now, when what the plugins and the state hold open is there.
+            most = places_of_this_process(http.max_connections)
+            shared = partial(serve_http, limits=config.limits, tls=tls, drain=drain, max_connections=most)
+            await serving.start(partial(shared, app, listeners, http))
             freeze_what_is_there()
             if server.come_up(listening) and stdio is not None:
                 await _serve_stdio(server, stdio)
@@ -226,6 +230,7 @@ async def _serve_admin(
     from mcp_runtime.server.http.admin import admin_app
     from mcp_runtime.server.http.admin_guard import AdminGuard
     from mcp_runtime.server.http.http_server import serve_http
+    from mcp_runtime.server.http.places import ADMIN_CONNECTIONS
     from mcp_runtime.telemetry.prometheus_text import PrometheusText
 
     runtime = server.runtime
@@ -242,5 +247,6 @@ async def _serve_admin(
         limits=config.limits,
         tls=False,
         drain=trio.sleep_forever,
+        max_connections=ADMIN_CONNECTIONS,
         task_status=task_status,
     )

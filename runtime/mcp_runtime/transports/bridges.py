@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # stdio reads this file too, and has no use for starlette
     from starlette.routing import BaseRoute
 
     from mcp_runtime.core.calls.observers import Observer
+    from mcp_runtime.transports.http.body_budget import BodyBudget
     from mcp_runtime.transports.http.bridge_port import HttpBridge
     from mcp_runtime.transports.http.patience import Patience
     from mcp_runtime.transports.stdio.bridge_port import StdioBridge, StdioWire
@@ -19,8 +20,8 @@ if TYPE_CHECKING:  # stdio reads this file too, and has no use for starlette
 class Bridges(Protocol):
     """All bridges of a server. A server without them serves 2026-07-28 alone."""
 
-    def http(self, patience: "Patience") -> "HttpBridge":
-        """The bridge for HTTP; `patience` looks after its calls."""
+    def http(self, patience: "Patience", bodies: "BodyBudget") -> "HttpBridge":
+        """The bridge for HTTP; `patience` looks after its calls, `bodies` has room for what it reads."""
         ...
 
     def stdio(self, wire: "StdioWire") -> "StdioBridge | None":

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcp_runtime.config.limits import Limits
+from mcp_runtime.transports.http.body_budget import BodyBudget
 from mcp_runtime.transports.http.request import (
     ClientGoneError,
     HttpRefusalError,
@@ -205,7 +206,7 @@ def chunks(*parts: bytes, end: str = "complete") -> Receive:
 
 
 async def body_of(receive: Receive, *headers: tuple[bytes, bytes], **limits: Any) -> bytes:
-    return await read_body_in_time(headers_of(scope(*headers)), receive, Limits(**limits))
+    return await read_body_in_time(headers_of(scope(*headers)), receive, scope(*headers), BodyBudget(Limits(**limits)))
 
 
 async def refusal(receive: Receive, *headers: tuple[bytes, bytes], **limits: Any) -> HttpRefusalError:

@@ -1,13 +1,16 @@
 """The connections of one server: who serves each, and what becomes of one that fails.
 
-Rule: a connection never ends the server. Whatever it raises is logged, it is closed, and all others go on.
+Rule: a connection never ends the server. Whatever it raises is logged, it is closed, and all others go on. One that
+has no place is turned away before a byte of it is read.
 
 HTTP/1.1 is ours; HTTP/2, and HTTP/1.1 where `http.parser` says so, are Hypercorn's protocol classes. ADR 0011.
 """
 
-import socket
+import os
 import ssl
 from contextlib import suppress
+from socket import SHUT_WR
+from typing import Final
 
 import trio
 from hypercorn.trio.worker_context import WorkerContext
@@ -16,26 +19,35 @@ from starlette.types import ASGIApp
 
 from mcp_runtime.server.failures import GONE, ConnectionFailures, split
 from mcp_runtime.server.http.hypercorn_connection import HypercornConnection
+from mcp_runtime.server.http.places import Place, Places
 from mcp_runtime.server.http1.connection import Connection, Http1Config
 from mcp_runtime.server.http1.wire import ByteStream
+
+_FULL: Final = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_DISCARDED_BYTES: Final = 65_536
+"""Of a request that is turned away: with some of it unread, a close could take the answer back."""
 
 
 class Connections:
     """All connections that are open. `app` is what Hypercorn's protocol classes serve."""
 
-    def __init__(self, app: ASGIApp, config: Http1Config) -> None:
+    def __init__(self, app: ASGIApp, config: Http1Config, places: Places) -> None:
         self.failures = ConnectionFailures()
         self._app = app
         self._config = config
         self._context = WorkerContext(None)
         self._state = ConnectionState({})
-        self._open: set[trio.SocketStream] = set()
+        self._places = places
 
     async def serve(self, transport: trio.SocketStream, tls: ssl.SSLContext | None) -> None:
         """Serve one until it is closed. Raises nothing but cancellation and the end of the process."""
-        self._open.add(transport)
+        place = self._places.enter(transport.socket)
         try:
-            await self._serve(_secured(transport, tls))
+            if place is None:
+                if tls is None:  # Under TLS nothing can be said before a handshake, which costs more than the answer.
+                    _turn_away(transport.socket.fileno(), transport)
+            else:
+                await self._serve(_secured(transport, tls), place)
         except BaseException as error:  # the seam: also what no library should raise, such as a panic
             failure, passes = split(error)
             if failure is not None:
@@ -45,18 +57,24 @@ class Connections:
             if passes is not None:
                 raise passes from None
         finally:
-            self._open.discard(transport)
-            await trio.aclose_forcefully(transport)  # Does not wait, for TLS neither.
+            try:
+                await trio.aclose_forcefully(transport)  # Does not wait, for TLS neither.
+            finally:
+                if place is not None:
+                    self._places.leave(place)
 
-    async def _serve(self, stream: ByteStream) -> None:
+    async def _serve(self, stream: ByteStream, place: Place) -> None:
         begun: bytes | None = b""
         if self._config.http1 is not None:
+            place.server = connection = Connection(self._config.http1, self._state, self._context, stream)
             try:
-                begun = await Connection(self._config.http1, self._state, self._context, stream).run()
+                begun = await connection.run()
             except GONE:
                 return
         if begun is not None:
-            await HypercornConnection(self._app, self._config, self._context, self._state, stream, begun=begun).run()
+            arguments = self._app, self._config, self._context, self._state, stream
+            place.server = other = HypercornConnection(*arguments, begun=begun)
+            await other.run()
 
     async def drain(self) -> None:
         """Close idle connections now, and the others after the answers that they are at."""
@@ -64,9 +82,16 @@ class Connections:
 
     def hang_up(self) -> None:
         """Shut down all that are open, at the end of a drain: a client that stopped reading would hold its own."""
-        for transport in self._open:
-            with suppress(OSError):  # It closed by itself in the meantime.
-                transport.socket.shutdown(socket.SHUT_RDWR)
+        for place in self._places.open:
+            place.hang_up()
+
+
+def _turn_away(fd: int, transport: trio.SocketStream) -> None:
+    """Say that there is no room, as far as that does not wait."""
+    with suppress(OSError):
+        os.write(fd, _FULL)
+        transport.socket.shutdown(SHUT_WR)
+        os.read(fd, _DISCARDED_BYTES)
 
 
 def _secured(transport: trio.SocketStream, tls: ssl.SSLContext | None) -> ByteStream:

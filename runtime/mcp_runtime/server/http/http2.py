@@ -9,25 +9,31 @@ an answer that was computed for it. It also leaves a response that waits for its
 connection is gone, and lets connections idle for ever that made no request or had their last one reset.
 
 It raises where a client sends on after its answer, asks for a tunnel, for a path or a method that is no text, or sets
-more priorities than it keeps. And it holds all streams of a connection up while the application of one does not read.
+more priorities than it keeps. It holds all streams of a connection up while the application of one does not read. And
+it waits for good for a client that gives no credit for its answer.
 """
 
 import re
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final, cast
 
 import h2.events
+import trio
 from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes
 from hypercorn.events import Closed, Event, Updated
 from hypercorn.protocol.events import Body, EndBody, Request
-from hypercorn.protocol.h2 import BUFFER_LOW_WATER, H2Protocol, StreamBuffer
+from hypercorn.protocol.h2 import BUFFER_HIGH_WATER, BUFFER_LOW_WATER, BufferCompleteError, H2Protocol, StreamBuffer
 from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.utils import filter_pseudo_headers
 from priority.priority import TooManyStreamsError
 
+from mcp_runtime.server.http.http2_frames import bound, head_bytes
 from mcp_runtime.server.http.hypercorn_tasks import ConnectionTasks, StreamTasks
+from mcp_runtime.server.http1.connection import Http1Config
 from mcp_runtime.server.http1.request_head import TOKEN
 
 _METHOD: Final = re.compile(TOKEN)
@@ -37,18 +43,46 @@ _DROPPED_BYTES: Final = 16 * 1024 * 1024
 
 
 class CompleteBuffer(StreamBuffer):
-    """A buffer whose `drain`, once the response is complete, waits for its end to be sent."""
+    """A buffer whose `drain`, once the response is complete, waits for its end to be sent.
 
-    def __init__(self, event_class: Any) -> None:
+    `stalled` is called where something waits for the client, which has taken nothing for `timeout_s`; `earn` is told
+    how much is sent.
+    """
+
+    def __init__(
+        self, event_class: Any, timeout_s: float, *, stalled: Callable[[], Awaitable[None]], earn: Callable[[int], None]
+    ) -> None:
         super().__init__(event_class)
         self.ended = event_class()
+        self._timeout_s = timeout_s
+        self._stalled = stalled
+        self._earn = earn
+        self._is_moving = False
+
+    async def push(self, data: bytes) -> None:
+        """Leave `data` to be sent, and wait where that is much."""
+        if self._complete:
+            raise BufferCompleteError
+        self.buffer.extend(data)
+        await self._is_empty.clear()
+        if len(self.buffer) >= BUFFER_HIGH_WATER:
+            await self._in_time(self._paused)
+            await self._paused.clear()
 
     async def drain(self) -> None:
         """Wait until all that was pushed is sent."""
-        if self._complete:
-            await self.ended.wait()
-        else:
-            await super().drain()
+        await self._in_time(self.ended if self._complete else self._is_empty)
+
+    async def _in_time(self, event: Any) -> None:
+        """Wait for `event`, for as long as the client takes some of the answer now and then."""
+        while True:
+            self._is_moving = False
+            with trio.move_on_after(self._timeout_s):
+                await event.wait()
+                return
+            if not self._is_moving:
+                await self._stalled()
+                return
 
     async def pop(self, max_length: int) -> bytes:
         """Take up to `max_length` bytes to send, and let the response go on once little enough is left.
@@ -57,6 +91,9 @@ class CompleteBuffer(StreamBuffer):
         """
         data = bytes(self.buffer[:max_length])
         del self.buffer[:max_length]
+        if data:
+            self._is_moving = True
+            self._earn(len(data))
         if len(self.buffer) < BUFFER_LOW_WATER:
             await self._paused.set()
         if not self.buffer:
@@ -78,10 +115,23 @@ class CompleteH2Protocol(H2Protocol):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         del self.connection.local_settings[SettingCodes.ENABLE_CONNECT_PROTOCOL]  # There are no WebSockets here.
+        config = cast("Http1Config", self.config)
+        self._limits, self._write_timeout_s = config.limits, config.write_timeout_s
+        self._frames, self._control = bound(self.connection, self._limits)
         self._uncredited: dict[int, int] = {}
         """Bytes that an application has not taken yet, by stream."""
         self._dropped: dict[int, int] = {}
         """Bytes that came for a stream after its answer, while it is open."""
+
+    @property
+    def unfinished(self) -> int | None:
+        """As BoundedFrames has it."""
+        return self._frames.unfinished
+
+    async def be_late(self) -> None:
+        """Say goodbye to a client that does not finish what it has begun."""
+        self.connection.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
+        await self._flush()
 
     async def _send_data(self, stream_id: int) -> None:
         buffer = self.stream_buffers.get(stream_id)
@@ -159,6 +209,8 @@ class CompleteH2Protocol(H2Protocol):
         if self.context.terminated.is_set():
             self.connection.reset_stream(stream_id, ErrorCodes.REFUSED_STREAM)
             self.connection.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: 0})
+        elif (status := self._too_long(path, fields)) is not None:
+            self._refuse(stream_id, status)
         elif method == b"CONNECT":
             self._refuse(stream_id, b"501")
         elif _METHOD.fullmatch(method) is None or _PATH.fullmatch(path) is None:
@@ -167,6 +219,15 @@ class CompleteH2Protocol(H2Protocol):
             await self._begin(stream_id, method, path, fields)
         if self.keep_alive_requests > self.config.keep_alive_max_requests:
             self.connection.close_connection()
+
+    def _too_long(self, path: bytes, fields: Any) -> bytes | None:
+        """The answer to a head that is past a limit."""
+        limits = self._limits
+        if len(path) > limits.max_request_line_bytes:
+            return b"414"
+        pseudo_fields = sum(1 for name, _ in fields if name.startswith(b":"))
+        too_many = len(fields) - pseudo_fields > limits.max_headers
+        return b"431" if too_many or head_bytes(fields) > limits.max_header_bytes else None
 
     def _refuse(self, stream_id: int, status: bytes) -> None:
         fields = [(b":status", status), (b"content-length", b"0"), *self.config.response_headers("h2")]
@@ -179,7 +240,12 @@ class CompleteH2Protocol(H2Protocol):
             await self.send(Closed())
             return
         self.priority.block(stream_id)
-        self.stream_buffers[stream_id] = CompleteBuffer(self.context.event_class)
+        self.stream_buffers[stream_id] = CompleteBuffer(
+            self.context.event_class,
+            self._write_timeout_s,
+            stalled=partial(self._give_up, stream_id),
+            earn=self._control.earn,
+        )
         tasks: Any = StreamTasks(cast("ConnectionTasks", self.task_group), partial(self._taken, stream_id))
         ends = self.ssl, self.client, self.server
         stream = HTTPStream(self.app, self.config, self.context, tasks, *ends, self.stream_send, stream_id)
@@ -195,6 +261,16 @@ class CompleteH2Protocol(H2Protocol):
         await stream.handle(request)
         await self.context.mark_request()
         await self.send(Updated(idle=False))
+
+    async def _give_up(self, stream_id: int) -> None:
+        """Reset a stream whose client does not take its answer."""
+        if self.closed or (buffer := self.stream_buffers.get(stream_id)) is None:
+            return
+        with suppress(ProtocolError):  # It has ended by itself in the meantime.
+            self.connection.reset_stream(stream_id, ErrorCodes.CANCEL)
+        await buffer.close()
+        await self._close_stream(stream_id)
+        await self._window_updated(stream_id)  # so that the task that sends forgets it
 
     async def _take_data(self, event: h2.events.DataReceived) -> None:
         stream_id, data, size = event.stream_id, event.data, event.flow_controlled_length

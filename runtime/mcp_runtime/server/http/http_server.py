@@ -15,6 +15,7 @@ from mcp_runtime.config.limits import Limits
 from mcp_runtime.server.failures import ClientLeftError
 from mcp_runtime.server.http.accepting import serve_listeners
 from mcp_runtime.server.http.connections import Connections
+from mcp_runtime.server.http.places import Places
 from mcp_runtime.server.http.sockets import Listener
 from mcp_runtime.server.http1.backlog import Backlogs
 from mcp_runtime.server.http1.connection import Http1Config, Http1Server
@@ -31,11 +32,13 @@ async def serve_http(
     limits: Limits,
     tls: bool,
     drain: Callable[[], Awaitable[None]],
+    max_connections: int | None = None,
     task_status: "trio.TaskStatus[list[str]]" = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve `app` until `drain` returns; then let running requests finish within `http.drain_grace_s` seconds.
 
-    The caller runs the application's lifespan.
+    `max_connections` is in place of `http.max_connections`, where that is more than there is room for. The caller runs
+    the application's lifespan.
     """
     config = _hypercorn_config(http, limits, tls=tls)
     draining = trio.Event()
@@ -53,7 +56,7 @@ async def serve_http(
 
         secured = config.create_ssl_context()
         await serve_listeners(
-            Connections(_served(app, draining), config),
+            Connections(_served(app, draining), config, Places(max_connections or http.max_connections)),
             [(listener, None if listener.unix_path is not None else secured) for listener in listeners],
             drain=drained,
             grace_s=http.drain_grace_s,
@@ -103,7 +106,10 @@ def _hypercorn_config(http: HttpConfig, limits: Limits, *, tls: bool) -> Http1Co
     config.alpn_protocols = ["h2", "http/1.1"] if http.http2 else ["http/1.1"]
     config.graceful_timeout = http.drain_grace_s
     config.keep_alive_timeout = http.idle_timeout_s
+    config.ssl_handshake_timeout = limits.header_timeout_s
+    config.limits, config.write_timeout_s = limits, http.write_timeout_s
     config.h11_max_incomplete_size = config.h2_max_header_list_size = limits.max_header_bytes
+    config.h2_max_concurrent_streams = http.max_streams
     config.keep_alive_max_requests = _MAX_REQUESTS_PER_CONNECTION
     config.include_server_header = False
     config.accesslog = None

@@ -4,11 +4,12 @@ Rule: it ends in bounded time, and with whatever is wrong with it raised to whoe
 """
 
 from contextlib import suppress
+from math import inf
 from socket import SHUT_WR
 from typing import Any, cast
 
 import trio
-from hypercorn.events import Closed, Event, RawData
+from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.protocol.h11 import H2ProtocolAssumedError
 from hypercorn.trio.tcp_server import MAX_RECV, TCPServer
 from hypercorn.utils import parse_socket_addr  # pyright: ignore[reportUnknownVariableType]  # a tuple of whatever
@@ -25,11 +26,18 @@ from mcp_runtime.server.http1.wire import PIECE_BYTES, ByteStream
 class HypercornConnection(TCPServer):
     """One connection, beginning with what was read already. `run` raises whatever goes wrong."""
 
+    deadline: float
+    """When the client is late with a request (trio's clock); inf while one is at work."""
+
     def __init__(
         self, app: ASGIApp, config: Http1Config, context: Any, state: Any, stream: ByteStream, *, begun: bytes
     ) -> None:
         super().__init__(cast("Any", app), config, context, state, cast("Any", stream))
         self._backlogs = config.backlogs
+        self.deadline = trio.current_time() + config.keep_alive_timeout
+        self._limits = config.limits
+        self._head_deadline = inf
+        self._head: int | None = None
         self._begun = begun
         self._is_tls = isinstance(stream, trio.SSLStream)
         self._socket = (stream.transport_stream if isinstance(stream, trio.SSLStream) else stream).socket
@@ -74,15 +82,29 @@ class HypercornConnection(TCPServer):
                     dropped += len(data)
                 elif data:
                     await self.protocol.handle(RawData(data))
+                    self._time_head()
                 try:
-                    data = bytes(await self.stream.receive_some(MAX_RECV))
+                    with trio.CancelScope(deadline=self._head_deadline) as waiting:
+                        data = bytes(await self.stream.receive_some(MAX_RECV))
                 except GONE:
+                    break
+                if waiting.cancelled_caught:
+                    await cast("Any", self.protocol).be_late()
                     break
                 if not data:
                     if not self._lingers:
                         await self.protocol.handle(RawData(b""))
                     break
         await self.protocol.handle(Closed())
+
+    def _time_head(self) -> None:
+        """Give a head that begins its time."""
+        head = cast("Any", self.protocol).unfinished
+        if head is None or self._lingers:
+            self._head_deadline = inf
+        elif head != self._head or self._head_deadline == inf:
+            self._head_deadline = trio.current_time() + self._limits.header_timeout_s
+        self._head = head
 
     async def protocol_send(self, event: Event) -> None:
         """Send what the protocol says, or end the connection."""
@@ -92,7 +114,10 @@ class HypercornConnection(TCPServer):
                     await self._send_all(event.data)
                 except GONE:
                     await self.protocol.handle(Closed())
-        elif isinstance(event, Closed) and cast("Any", self.protocol).expects_more:
+            return
+        if isinstance(event, Updated):
+            self.deadline = trio.current_time() + self.config.keep_alive_timeout if event.idle else inf
+        if isinstance(event, Closed) and cast("Any", self.protocol).expects_more:
             self._linger()
             await self.protocol.handle(Closed())
         else:
@@ -147,6 +172,13 @@ class _Protocol:
     @property
     def expects_more(self) -> bool:
         return bool(self._current.expects_more)
+
+    @property
+    def unfinished(self) -> int | None:
+        return cast("int | None", self._current.unfinished)
+
+    async def be_late(self) -> None:
+        await self._current.be_late()
 
     async def initiate(self) -> None:
         await self._current.initiate()

@@ -17,6 +17,7 @@ from hypercorn.utils import parse_socket_addr  # pyright: ignore[reportUnknownVa
 from msgspec import Struct
 from starlette.types import ASGIApp, Scope
 
+from mcp_runtime.config import HttpConfig
 from mcp_runtime.config.limits import Limits
 from mcp_runtime.platform.lent_scope import LentScope
 from mcp_runtime.server.failures import GONE, ClientLeftError
@@ -54,6 +55,9 @@ class Http1Config(HypercornConfig):
     """Serves HTTP/1.1: None is Hypercorn itself."""
     backlogs: Backlogs
     """What is sent on any of them."""
+    limits: Limits = Limits()
+    write_timeout_s: float = HttpConfig().write_timeout_s
+    """As in `http`: for a stream of HTTP/2, whose window the client does not open."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -33,6 +33,7 @@ from mcp_runtime.protocol.legacy import refusal
 from mcp_runtime.protocol.messages import read_message
 from mcp_runtime.protocol.revisions import LEGACY_REVISIONS, MODERN_REVISIONS, Era, classify
 from mcp_runtime.telemetry.metrics import Meter
+from mcp_runtime.transports.http.body_budget import BodyBudget
 from mcp_runtime.transports.http.bridge_port import HttpBridge
 from mcp_runtime.transports.http.direct import direct_of
 from mcp_runtime.transports.http.event_stream import Events, serve_event_stream
@@ -72,6 +73,7 @@ class StreamableHttp:
         guard: Guard,
         limits: Limits,
         patience: Patience,
+        bodies: BodyBudget,
         bridge: HttpBridge | None = None,
         observer: Observer | None = None,
         meter: Meter | None = None,
@@ -80,6 +82,7 @@ class StreamableHttp:
         self._path = path
         self._guard = guard
         self._limits = limits
+        self._bodies = bodies
         self._patience = patience
         self._bridge = bridge
         self._observer = observer
@@ -178,7 +181,7 @@ class StreamableHttp:
         """Read the body and serve what is in it: the answer, or what is to be done once that is over."""
         body = exchange.take_body(self._limits)
         if body is None:
-            body = await exchange.read_body(self._limits)
+            body = await exchange.read_body(self._bodies)
         call = self._sort(exchange, body)
         if not isinstance(call, Call):
             return call

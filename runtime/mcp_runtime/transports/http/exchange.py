@@ -14,6 +14,7 @@ from mcp_runtime.config.limits import Limits
 from mcp_runtime.core.calls.call import Call, Reply
 from mcp_runtime.platform.lent_scope import LentScope
 from mcp_runtime.protocol.jsonrpc import Message
+from mcp_runtime.transports.http.body_budget import BodyBudget
 from mcp_runtime.transports.http.direct import Direct, Fields
 from mcp_runtime.transports.http.event_answer import OVER, EventAnswer
 from mcp_runtime.transports.http.patience import Watched
@@ -61,10 +62,13 @@ class HttpExchange(Watched, kw_only=True):
             raise too_large(limits)
         return body
 
-    async def read_body(self, limits: Limits) -> bytes:
-        """The whole body, once it has come, within its time limit. Raises HttpRefusalError 413, ClientGoneError."""
-        self.time.set(limits.body_timeout_s)
-        body = await read_body(self.request_headers, self.incoming, limits)
+    async def read_body(self, bodies: BodyBudget) -> bytes:
+        """The whole body, once it has come, within its time limit and the budget of all.
+
+        Raises HttpRefusalError 413 or 503, ClientGoneError.
+        """
+        self.time.set(bodies.limits.body_timeout_s)
+        body = await read_body(self.request_headers, self.incoming, self.scope, bodies)
         self.time.lift()
         return body
 

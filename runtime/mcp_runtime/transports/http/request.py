@@ -13,6 +13,7 @@ import anyio
 from starlette.types import Receive, Scope
 
 from mcp_runtime.config.limits import Limits
+from mcp_runtime.transports.http.body_budget import BodyBudget
 
 JSON: Final = b"application/json"
 EVENT_STREAM: Final = b"text/event-stream"
@@ -100,36 +101,42 @@ def _is_json(content_type: bytes) -> bool:
     return all(value.strip(b'"') in (b"utf-8", b"utf8") for value in charsets)
 
 
-async def read_body(headers: Mapping[bytes, bytes], receive: Receive, limits: Limits) -> bytes:
-    """The whole body, however long it takes. Raises HttpRefusalError 413, ClientGoneError."""
-    length = headers.get(b"content-length")
-    if length is not None and _is_past(length, limits.max_body_bytes):
+async def read_body(headers: Mapping[bytes, bytes], receive: Receive, scope: Scope, budget: BodyBudget) -> bytes:
+    """The whole body, however long it takes. Raises HttpRefusalError 413, 503 past the budget; ClientGoneError."""
+    limits = budget.limits
+    length = _length(headers.get(b"content-length"))
+    if length > limits.max_body_bytes:
         raise too_large(limits)
     # Not a list of pieces: a client may send a body byte by byte. What it holds in the end is taken without a copy.
     pieces: BytesIO | None = None
     size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGoneError
-        chunk: bytes = message.get("body", b"")
-        size += len(chunk)
-        if size > limits.max_body_bytes:
-            raise too_large(limits)
-        if pieces is None:
+    with budget.for_request(scope) as held:
+        while True:
+            if not held.reach(max(length, size)):
+                raise _too_many_bodies()
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGoneError
+            chunk: bytes = message.get("body", b"")
+            size += len(chunk)
+            if size > limits.max_body_bytes:
+                raise too_large(limits)
+            if pieces is None:
+                if not message.get("more_body", False):
+                    return chunk
+                pieces = BytesIO()
+            pieces.write(chunk)
             if not message.get("more_body", False):
-                return chunk
-            pieces = BytesIO()
-        pieces.write(chunk)
-        if not message.get("more_body", False):
-            return pieces.getvalue()
+                return pieces.getvalue()
 
 
-async def read_body_in_time(headers: Mapping[bytes, bytes], receive: Receive, limits: Limits) -> bytes:
-    """The whole body, within `limits.body_timeout_s`. Raises HttpRefusalError 413 or 408, ClientGoneError."""
-    with anyio.move_on_after(limits.body_timeout_s):
-        return await read_body(headers, receive, limits)
-    raise too_slow(limits)
+async def read_body_in_time(
+    headers: Mapping[bytes, bytes], receive: Receive, scope: Scope, budget: BodyBudget
+) -> bytes:
+    """As `read_body`, within `limits.body_timeout_s`; else HttpRefusalError 408."""
+    with anyio.move_on_after(budget.limits.body_timeout_s):
+        return await read_body(headers, receive, scope, budget)
+    raise too_slow(budget.limits)
 
 
 def too_slow(limits: Limits) -> HttpRefusalError:
@@ -138,18 +145,26 @@ def too_slow(limits: Limits) -> HttpRefusalError:
 
 
 @lru_cache(maxsize=256)
-def _is_past(digits: bytes, limit: int) -> bool:
+def _length(digits: bytes | None) -> int:
+    """The length that a client announces; 0 where it announces none, or what is no number."""
+    if digits is None or not digits.isdigit():
+        return 0
     significant = digits.lstrip(b"0")
     # Python reads no more than 4,300 digits; no limit has as many as 20.
-    return digits.isdigit() and (len(significant) > 19 or int(significant or b"0") > limit)
+    return int(significant[:20] or b"0")
 
 
 _CLOSE: Final = ((b"connection", b"close"),)
+_RETRY_SOON: Final = (b"retry-after", b"1")
 
 
 def too_large(limits: Limits) -> HttpRefusalError:
     """The answer to a body that is too long."""
     return HttpRefusalError(413, f"The request body is longer than {limits.max_body_bytes} bytes", _CLOSE)
+
+
+def _too_many_bodies() -> HttpRefusalError:
+    return HttpRefusalError(503, "Too many request bodies are on their way", (_RETRY_SOON, *_CLOSE))
 
 
 async def discard_body(receive: Receive, limits: Limits) -> None:

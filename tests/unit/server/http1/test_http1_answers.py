@@ -14,6 +14,7 @@ from mcp_runtime.config import Config
 from mcp_runtime.config.limits import Limits
 from mcp_runtime.server.http.accepting import serve_listeners
 from mcp_runtime.server.http.connections import Connections
+from mcp_runtime.server.http.places import Places
 from mcp_runtime.server.http.sockets import open_listeners
 from mcp_runtime.server.http1 import connection
 from mcp_runtime.transports.http.direct import DIRECT, Direct
@@ -307,7 +308,7 @@ async def test_the_access_log_has_what_hypercorn_writes(is_ours: bool, caplog: p
     async with trio.open_nursery() as nursery:
         if is_ours:
             config.http1 = connection.Http1Server(app, config, Limits())
-            listening = partial(serve_listeners, Connections(app, config), [(listener, None)], grace_s=1)
+            listening = partial(serve_listeners, Connections(app, config, Places(100)), [(listener, None)], grace_s=1)
             [url] = await nursery.start(partial(listening, drain=trio.sleep_forever))
         else:
             listener.close()

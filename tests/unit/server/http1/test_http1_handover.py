@@ -17,6 +17,7 @@ from mcp_runtime.config import Config
 from mcp_runtime.config.limits import Limits
 from mcp_runtime.server.http.accepting import serve_listeners
 from mcp_runtime.server.http.connections import Connections
+from mcp_runtime.server.http.places import Places
 from mcp_runtime.server.http.sockets import open_listeners
 from mcp_runtime.server.http1 import connection
 from tests.support.certificates import Certificates, make_certificates
@@ -251,7 +252,7 @@ class TestTls:
         [listener] = open_listeners(Config(), "http.bind", ["127.0.0.1:0"], scheme="https")
         port = listener.sock.getsockname()[1]
         secured = [(listener, config.create_ssl_context())]
-        served = Connections(echo, config)
+        served = Connections(echo, config, Places(100))
         async with trio.open_nursery() as nursery:
             await nursery.start(partial(serve_listeners, served, secured, drain=trio.sleep_forever, grace_s=1))
             config.http1.drain()

@@ -13,6 +13,7 @@ import trio.testing
 from starlette.types import Receive, Scope, Send
 
 from mcp_runtime.config.limits import Limits
+from mcp_runtime.transports.http.body_budget import BodyBudget
 from mcp_runtime.transports.http.direct import direct_of
 from mcp_runtime.transports.http.request import read_body
 from tests.support.certificates import Certificates, make_certificates
@@ -53,7 +54,7 @@ async def test_a_body_takes_no_more_than_twice_what_was_sent(sent: bytes) -> Non
     sizes: list[int] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        sizes.append(len(await read_body({}, receive, Limits())))
+        sizes.append(len(await read_body({}, receive, scope, BodyBudget(Limits()))))
         await reply(send)
 
     async with serving(app) as server, server.peer() as peer:
