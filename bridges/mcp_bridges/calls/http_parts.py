@@ -81,5 +81,6 @@ class LegacyResponse:
         if status == 400 and self.exchange.scope["method"] == "GET":
             # A GET may be declined with 405 alone; some clients take 400 for a reason to ask again at once.
             status = 405
+        if status == 405:
             headers = (*headers, (b"allow", b"POST"))
         await self.open().send(status, encode_error(request_id, error), headers)

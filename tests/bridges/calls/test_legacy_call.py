@@ -10,7 +10,7 @@ import pytest
 from msgspec import Raw
 
 from mcp_bridges.calls.legacy_call import LegacyCall
-from mcp_bridges.calls.services import LegacyServices, Waiting
+from mcp_bridges.calls.services import LegacyServices
 from mcp_bridges.gate.port import LegacyClient
 from mcp_bridges.sessions.session import Session
 from mcp_runtime.config import BridgesConfig
@@ -18,6 +18,7 @@ from mcp_runtime.config.sections import LegacyClientsConfig
 from mcp_runtime.core.calls.call import Call, Reply, Stream
 from mcp_runtime.core.calls.subscriptions import Subscriptions
 from mcp_runtime.core.dispatch.dispatcher import Dispatcher
+from mcp_runtime.platform.shares import Shares
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, PeerError
 from mcp_runtime.protocol.jsonrpc import Response, encode_notification
 from mcp_runtime.protocol.messages import read_request
@@ -125,7 +126,7 @@ def made(
     method: str = "tools/call",
     revision: str = "2025-11-25",
     gate: Doorkeeper | None = None,
-    waiting: Waiting | None = None,
+    waiting: Shares | None = None,
     **more: Any,
 ) -> LegacyCall:
     """A call of the tool `t`."""
@@ -137,7 +138,8 @@ def made(
             dispatcher=cast("Dispatcher", dispatcher),
             subscriptions=Subscriptions(config.limits),
             gate=gate or Doorkeeper(),
-            waiting=waiting or Waiting(100),
+            waiting=waiting or Shares(100),
+            at_work=Shares(100),
             discover=no_discovery,
             server={},
             new_id=lambda: next(ids),
@@ -203,18 +205,19 @@ async def test_rounds_go_on_until_there_is_an_answer() -> None:
 
 
 async def test_no_more_calls_wait_for_a_client_than_may() -> None:
-    waiting = Waiting(limit=2, number=1)
+    waiting = Shares(2)
+    assert waiting.take(None)
     wire = Wire(answered(accepted(name="a")))
     dispatcher = Scripted(asking(QUESTION), complete(content=[]))
     assert "isError" not in body(await made(dispatcher, wire, waiting=waiting).run())["result"]
-    assert waiting.number == 1  # as before: the place is free again
-    waiting.number = 2
+    assert waiting.held == 1  # as before: the place is free again
+    assert waiting.take(None)
     result = body(await made(Scripted(asking(QUESTION)), Wire(), waiting=waiting).run())["result"]
     text = "The server waits for 2 answers of clients already; try again"
     assert result == {"content": [{"type": "text", "text": text}], "isError": True}
     only_state = Scripted(asking(state="kept"), complete(content=[]))
     assert "isError" not in body(await made(only_state, Wire(), waiting=waiting).run())["result"]
-    assert waiting.number == 2
+    assert waiting.held == 2
 
 
 async def test_a_round_that_only_keeps_its_state_asks_nothing_and_goes_on() -> None:
