@@ -94,10 +94,6 @@ class ReplayLog:
             self._ended.popitem(last=False)
         await self._store.delete_group(_group(session))
 
-    def is_over(self, session: Session) -> bool:
-        """Whether the session has ended here. For StreamLog."""
-        return session.id in self._ended
-
     async def is_followed(self, key: str) -> bool:
         """Whether anybody follows the stream right now; who is just reading may not show. For StreamLog."""
         return await self._bus.publish(key, b"") > 0
@@ -107,18 +103,20 @@ class ReplayLog:
         named = base64.urlsafe_b64encode(msgspec.json.encode(request_id)).rstrip(b"=").decode()
         return f"{self._new_id()}~{named if len(named) <= _MAX_NAMED_CHARS else ''}"
 
-    async def append(self, key: str, number: int, message: bytes, *, ended: bool, owner: str | None) -> None:
+    async def append(self, log: "StreamLog", number: int, message: bytes, *, ended: bool) -> None:
         """Keep event `number` of a stream, and forget the one that is too many. For StreamLog."""
-        await self._store.put(f"{key}/{number}", message, ttl_s=self._max_age_s, owner=owner)
-        if number > self._max_events:
-            await self._store.delete(f"{key}/{number - self._max_events}")
-        await self.note(key, number, ended=ended, owner=owner)
+        if log.session.id not in self._ended:
+            await self._store.put(f"{log.key}/{number}", message, ttl_s=self._max_age_s, owner=log.owner)
+            if number > self._max_events:
+                await self._store.delete(f"{log.key}/{number - self._max_events}")
+        await self.note(log, number, ended=ended)
 
-    async def note(self, key: str, number: int, *, ended: bool, owner: str | None) -> None:
+    async def note(self, log: "StreamLog", number: int, *, ended: bool) -> None:
         """Keep how far a stream goes, and wake who follows it. For StreamLog."""
-        ttl_s = self._max_age_s if ended else max(self._max_age_s, _AT_WORK_S)
-        await self._store.put(key, msgspec.json.encode(_Extent(number, ended)), ttl_s=ttl_s, owner=owner)
-        await self._bus.publish(key, b"")
+        if log.session.id not in self._ended:
+            ttl_s = self._max_age_s if ended else max(self._max_age_s, _AT_WORK_S)
+            await self._store.put(log.key, msgspec.json.encode(_Extent(number, ended)), ttl_s=ttl_s, owner=log.owner)
+        await self._bus.publish(log.key, b"")
 
     async def has_more(self, session: Session, place: Place) -> bool:
         """Whether anything comes after `place`, if only the word that it is lost."""
@@ -146,6 +144,8 @@ class ReplayLog:
             while True:
                 raw = await self._store.get(key)
                 if raw is None:
+                    if session.id in self._ended:
+                        return
                     raise EndLostError
                 extent = _extent_decoder.decode(raw)
                 seen = max(seen, extent.last - self._max_events)
@@ -167,8 +167,8 @@ class StreamLog:
 
     def __init__(self, log: ReplayLog, session: Session, request_id: RequestId | None, owner: str | None) -> None:
         self._log = log
-        self._owner = owner
-        self._session = session
+        self.session = session
+        self.owner = owner
         self._request_id = request_id
         self._made_name = ""
         self._number = 0
@@ -180,14 +180,12 @@ class StreamLog:
 
     async def begin(self) -> None:
         """Keep the stream before its first event, for a client that leaves before that."""
-        if not self._log.is_over(self._session):
-            await self._log.note(self._key, 0, ended=False, owner=self._owner)
+        await self._log.note(self, 0, ended=False)
 
     async def append(self, message: bytes, *, ended: bool = False) -> str:
         """Keep `message` as the next event; its id. An empty one only ends the stream."""
         self._number += 1
-        if not self._log.is_over(self._session):
-            await self._log.append(self._key, self._number, message, ended=ended, owner=self._owner)
+        await self._log.append(self, self._number, message, ended=ended)
         return self.position
 
     @property
@@ -197,7 +195,7 @@ class StreamLog:
 
     async def is_followed(self) -> bool:
         """Whether anybody has taken up the stream."""
-        return await self._log.is_followed(self._key)
+        return await self._log.is_followed(self.key)
 
     @property
     def _name(self) -> str:
@@ -206,8 +204,9 @@ class StreamLog:
         return self._made_name
 
     @property
-    def _key(self) -> str:
-        return f"{_group(self._session)}/{self._name}"
+    def key(self) -> str:
+        """The stream's, in the store and on the bus."""
+        return f"{_group(self.session)}/{self._name}"
 
 
 def past_its_end(place: Place) -> str:

@@ -173,11 +173,10 @@ class Conversation:
             raise PeerError(INVALID_REQUEST, "Invalid request: a request with this id is still being served")
 
     def _take_room(self) -> None:
-        if self._transport == "stdio":  # One client, which has all to itself.
-            limit = self._limits.max_concurrent_requests
-            if self._at_work >= limit:
-                raise too_many_requests(limit)
-        else:
+        limit = self._limits.max_concurrent_requests
+        if self._at_work >= limit:
+            raise too_many_requests(limit)
+        if self._transport != "stdio":  # which has one client, and that has all to itself
             self._services.take_place(self.client, in_session=self._at_work)
 
     def _begin(self, work: Callable[[], Awaitable[None]]) -> None:

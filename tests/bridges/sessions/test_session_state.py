@@ -115,7 +115,7 @@ async def test_each_session_has_its_own_state() -> None:
 async def test_subscriptions_are_bounded_and_each_counts_once() -> None:
     kept = states(Shaky())
     for uri in ("a", "b", "c", "a", "b", "c"):
-        await kept.change(SESSION, Subscribe(uri))
+        await kept.change(SESSION, Subscribe(uri), owner=None)
     with pytest.raises(PeerError, match="may subscribe to 3 URIs and no more; unsubscribe from one first") as refused:
         await kept.change(SESSION, Subscribe("d"), owner=None)
     assert refused.value.code == -32602
