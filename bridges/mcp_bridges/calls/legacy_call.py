@@ -207,10 +207,8 @@ class LegacyCall(msgspec.Struct, kw_only=True, eq=False):
         waiting, client = self.services.waiting, client_key(self.client)
         if not waiting.take(client):
             full = waiting.held >= waiting.total
-            what = (
-                f"{waiting.total} answers of clients" if full else "as many answers of this client as others leave it"
-            )
-            raise _UnansweredError(f"The server waits for {what} already; try again")
+            what = f"{waiting.total} answers of clients already" if full else "all answers of this client that it may"
+            raise _UnansweredError(f"The server waits for {what}; try again")
         try:
             return {key: await self._ask_one(question) for key, question in questions.items()}
         finally:

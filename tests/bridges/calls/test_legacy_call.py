@@ -127,6 +127,7 @@ def made(
     revision: str = "2025-11-25",
     gate: Doorkeeper | None = None,
     waiting: Shares | None = None,
+    client: LegacyClient | None = None,
     **more: Any,
 ) -> LegacyCall:
     """A call of the tool `t`."""
@@ -145,7 +146,7 @@ def made(
             new_id=lambda: next(ids),
         ),
         session=Session("s", revision, "client", "1", {"elicitation": {}}, 0, 0),
-        client=LegacyClient(transport="stdio", principal="p", peer="1.2.3.4"),
+        client=client or LegacyClient(transport="stdio", principal="p", peer="1.2.3.4"),
         request=read_request(1, method, Raw(b'{"name":"t"}')),
         transport="stdio",
         log_level="info",
@@ -218,6 +219,19 @@ async def test_no_more_calls_wait_for_a_client_than_may() -> None:
     only_state = Scripted(asking(state="kept"), complete(content=[]))
     assert "isError" not in body(await made(only_state, Wire(), waiting=waiting).run())["result"]
     assert waiting.held == 2
+
+
+async def test_one_client_has_its_share_of_the_calls_that_may_wait() -> None:
+    waiting = Shares(4)
+    assert waiting.take("203.0.113.9", 2)
+    client = LegacyClient(transport="streamable_http", peer="203.0.113.9")
+    result = body(await made(Scripted(asking(QUESTION)), Wire(), waiting=waiting, client=client).run())["result"]
+    text = "The server waits for all answers of this client that it may; try again"
+    assert result == {"content": [{"type": "text", "text": text}], "isError": True}
+    other = LegacyClient(transport="streamable_http", principal="somebody", peer="203.0.113.9")
+    wire = Wire(answered(accepted(name="a")))
+    found = await made(Scripted(asking(QUESTION), complete(content=[])), wire, waiting=waiting, client=other).run()
+    assert "isError" not in body(found)["result"]
 
 
 async def test_a_round_that_only_keeps_its_state_asks_nothing_and_goes_on() -> None:
