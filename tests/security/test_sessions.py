@@ -40,11 +40,11 @@ class Caller:
 
     def send(
         self, method: str, message: Message | None = None, session: str | None = None, **fields: str
-    ) -> tuple[int, Mapping[str, str], bytes]:
+    ) -> tuple[int, dict[str, str], bytes]:
         own = {"mcp-session-id": session} if session is not None else {}
         self.connection.send_body(encode(message) if message else b"", {**_HEADERS, **own, **fields}, method)
         response = self.connection.response()
-        return response.status, response.headers, response.read()
+        return response.status, {name.lower(): value for name, value in response.headers.items()}, response.read()
 
     def begin(self) -> str:
         status, headers, body = self.send("POST", initialize("2025-06-18"))
@@ -171,6 +171,7 @@ def test_where_no_more_ends_can_be_kept_none_is_forgotten_and_no_more_sessions_b
 def test_what_is_kept_of_sessions_is_bounded_in_bytes_and_the_operator_hears_of_it(tmp_path: Path) -> None:
     keys = {"STATE_MAX_BYTES": 65_536}
     with serve(tmp_path, **keys) as server, closing(Caller(server.url)) as caller:
+        session = ""
         for number in range(30):
             session = caller.begin()
             uri = f"note://{number}/" + "x" * 20_000

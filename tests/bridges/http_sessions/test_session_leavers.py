@@ -198,8 +198,8 @@ async def test_a_session_has_its_calls_at_the_exact_edge(server: OldServer) -> N
         assert "its 1 calls at work" in (await client.send(client.call("echo", id_=5, text="x"))).refused(
             429, id_=5, code=-32603
         )
-        (in_batch,) = (await client.send([client.call("echo", id_=6, text="x")])).messages[0]
-        assert "its 1 calls at work" in in_batch["error"]["message"]
+        answers: Any = (await client.send([client.call("echo", id_=6, text="x")])).messages[0]
+        assert "its 1 calls at work" in answers[0]["error"]["message"]
         assert (await other.use("echo", text="x")).text == "x"
         await client.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": "n"}})
         await napping.done()

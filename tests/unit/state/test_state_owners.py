@@ -28,11 +28,13 @@ def on(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., None]:
     def on_it(test: Test, *, max_entries: int = 100, max_bytes: int = 1_000_000, max_ends: int = 100) -> None:
         async def with_store() -> None:
             clock = Clock()
-            bounds = {"max_entries": max_entries, "max_bytes": max_bytes, "max_ends": max_ends}
             if request.param == "memory":
-                await test(MemoryStore(**bounds, now=clock), clock)
+                memory = MemoryStore(max_entries=max_entries, max_bytes=max_bytes, max_ends=max_ends, now=clock)
+                await test(memory, clock)
                 return
-            store = SqliteStore(tmp_path / FILE, **bounds, now=clock)
+            store = SqliteStore(
+                tmp_path / FILE, max_entries=max_entries, max_bytes=max_bytes, max_ends=max_ends, now=clock
+            )
             try:
                 await test(store, clock)
             finally:
