@@ -4,7 +4,6 @@ So a client alone gets half, and whoever comes next still finds something. A cli
 the total alone holds. That is so of peers that stand for many, such as a proxy on this machine.
 """
 
-import ipaddress
 from functools import lru_cache
 from typing import Final
 
@@ -20,6 +19,8 @@ def address_key(peer: str | None) -> str | None:
     """
     if not peer:
         return None
+    import ipaddress  # a server on stdio reads this file too, and has no addresses
+
     try:
         # A scope ("%eth0") names an interface of this machine.
         found = ipaddress.ip_address(peer.partition("%")[0])
