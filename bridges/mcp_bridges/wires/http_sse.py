@@ -31,6 +31,7 @@ from mcp_runtime.protocol.jsonrpc import (
     Notification,
     Request,
     RequestId,
+    Response,
     encode_error,
 )
 from mcp_runtime.protocol.legacy import INITIALIZE
@@ -209,8 +210,7 @@ class HttpSse:
                 await self._deliver(session, stream, body)
             except RefusedError as error:
                 if not error.is_answer:
-                    if stream is not None:
-                        stream.conversation.answer_refused(message, error)
+                    await self._answer_refused(session, stream, message, error)
                     raise
                 # Answers go over the stream; the process that holds it will refuse this, too.
                 await (self._deliver(session, None, body) if stream is None else stream.refuse(message, error))
@@ -243,6 +243,15 @@ class HttpSse:
             opening=method == INITIALIZE,
             preliminary=True,  # The process that holds the stream knows who it is.
         )
+
+    async def _answer_refused(
+        self, session: Session, stream: SseStream | None, message: Message | None, error: RefusedError
+    ) -> None:
+        """Where an answer was refused for good, the call that waits for it hears why, also at another process."""
+        if stream is not None:
+            stream.conversation.answer_refused(message, error)
+        elif isinstance(message, Response) and error.retry_after_s is None:
+            await self._parts.state.bus.publish(_channel(session), encode_error(message.id, error))
 
     async def _deliver(self, session: Session, stream: SseStream | None, body: bytes) -> None:
         if stream is not None:
