@@ -9,6 +9,7 @@ from typing import Final, Literal
 import pytest
 
 from mcp_runtime.state import sqlite_file
+from mcp_runtime.state.checkup import KeptFile, Measure, look_at
 from mcp_runtime.state.memory import MemoryStore
 from mcp_runtime.state.port import ENDED, EndingStore, NoRoomError
 from mcp_runtime.state.sqlite import SqliteStore
@@ -213,6 +214,31 @@ def test_a_file_of_the_release_before_keeps_what_it_has_and_its_ends_are_ends(tm
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert connection.execute("SELECT entries, ends FROM size").fetchone() == (1, 2)
         assert counted(connection)
+
+
+def test_a_checkup_says_how_full_a_file_is_once_it_counts_that(tmp_path: Path) -> None:
+    path = of_version_1(tmp_path / FILE)
+    kept_file = KeptFile(
+        path=path,
+        schema_version=2,
+        application_id=0x4D435052,
+        counted="sessions",
+        counting="SELECT entries FROM size",
+        lost="",
+        reset_command="",
+        measures=(Measure(query="SELECT ends FROM size", counted="ended sessions", bound=9),),
+    )
+    found = look_at(kept_file)
+    assert (found.schema_version, found.count, list(found.measured)) == (1, 2, [])
+
+    async def test() -> None:
+        store = SqliteStore(path, max_entries=10, now=Clock())
+        assert await store.get("session/b") == ENDED
+        await store.close()
+
+    run("trio", test, clock="real")
+    found = look_at(kept_file)
+    assert (found.schema_version, found.count, list(found.measured)) == (2, 1, [1])
 
 
 def test_a_process_of_the_release_before_that_has_the_file_open_is_counted_with(tmp_path: Path) -> None:
