@@ -178,16 +178,18 @@ class AttachedBridges:
     @cached_property
     def _services(self) -> "LegacyServices":
         """The services that calls share, whichever wire they come by."""
-        from mcp_bridges.calls.services import LegacyServices, Waiting
+        from mcp_bridges.calls.services import LegacyServices
         from mcp_runtime.core.calls.observers import as_one
+        from mcp_runtime.platform.shares import Shares
 
-        core = self._core
+        core, places = self._core, self._core.config.limits.max_concurrent_requests
         return LegacyServices(
             config=core.config,
             dispatcher=core.dispatcher,
             subscriptions=core.subscriptions,
             gate=self._gate or self.retirement.gate,
-            waiting=Waiting(core.config.limits.max_concurrent_requests),
+            waiting=Shares(places),
+            at_work=Shares(places),
             discover=self._discover,
             server=_ANONYMOUS,
             new_id=self._new_id,

@@ -74,9 +74,10 @@ class HttpBridges:
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None, None]:
-        """Keep state open, and heed cancellations that come in at other processes, for as long as the block runs."""
+        """Keep state open, heed cancellations from other processes and mind forsaken calls while the block runs."""
         async with self._parts.state.running(), anyio.create_task_group() as tasks:
             tasks.start_soon(self._calls.heed)
+            tasks.start_soon(self._sessions.forsaken.watch)
             yield
             tasks.cancel_scope.cancel()
 

@@ -196,7 +196,7 @@ def test_a_check_says_who_has_it_open_and_a_reset_waits_for_nobody_and_harms_nob
         assert OldSession(server.url).changes_its_level() == 200
         done = command(tmp_path, "check")
         assert (done.returncode, done.stderr) == (0, "")
-        for text in (str(path), "intact    schema 1, application id 0x4d435052", "1 sessions", "state.db-wal"):
+        for text in (str(path), "intact    schema 2, application id 0x4d435052", "1 sessions", "state.db-wal"):
             assert text in done.stdout
         assert f"open      by process {server.pid}" in done.stdout
         refused = command(tmp_path, "reset")

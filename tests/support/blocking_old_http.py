@@ -67,9 +67,18 @@ class SessionClient(_OldClient):
         """POST a message, or a batch; the response comes on the connection."""
         return self._send(self._path, "POST", encode(message), self._headers)
 
-    def listen(self) -> HTTPResponse:
-        """Open the GET stream."""
-        return self._send(self._path, "GET", b"", {**self._headers, "accept": "text/event-stream"}).response()
+    def listen(self, last_event_id: str | None = None) -> HTTPResponse:
+        """Open the GET stream, or take one up."""
+        fields = {**self._headers, "accept": "text/event-stream"}
+        if last_event_id is not None:
+            fields["last-event-id"] = last_event_id
+        return self._send(self._path, "GET", b"", fields).response()
+
+    def status(self, message: Message) -> int:
+        """POST a message; the status of the answer, which is read to its end."""
+        response = self.open(message).response()
+        response.read()
+        return response.status
 
     def end(self) -> int:
         """DELETE the session; the status of the answer."""

@@ -71,9 +71,11 @@ class HttpClient(Client):
             response = await exchange.read_all()
         return RawReply(_messages(response), response.status, _headers(response))
 
-    async def get(self, method: str = "GET", path: str = "/mcp", headers: Mapping[str, str] | None = None) -> Response:
+    async def get(
+        self, method: str = "GET", path: str = "/mcp", headers: Mapping[str, str] | None = None, **options: Any
+    ) -> Response:
         """A request that is no message."""
-        async with self.exchange(method=method, path=path, raw_headers=headers or {}) as exchange:
+        async with self.exchange(method=method, path=path, raw_headers=headers or {}, **options) as exchange:
             exchange.upload(b"")
             return await exchange.read_all()
 

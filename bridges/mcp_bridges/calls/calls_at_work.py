@@ -4,6 +4,8 @@ A cancellation comes as a request of its own, perhaps at another process than it
 which cancels all that it has at work.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -17,6 +19,7 @@ from mcp_runtime.state.port import Bus
 
 CHANNEL: Final = "cancelled"
 _MAX_PENDING: Final = 1000
+_NONE: Final[Mapping[RequestId, LegacyCall]] = MappingProxyType({})
 
 
 class _Cancelled(Struct, frozen=True, array_like=True):
@@ -30,22 +33,27 @@ _decoder: Final = msgspec.json.Decoder(_Cancelled)
 
 
 class CallsAtWork:
-    """The calls of this process, by session and request id."""
+    """The calls of this process, by session and request id; of a session without any nothing is kept."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._calls: dict[tuple[str, RequestId], LegacyCall] = {}
+        self._calls: dict[str, dict[RequestId, LegacyCall]] = {}
 
     def enter(self, session: Session, call: LegacyCall) -> None:
-        """`call` is at work, until it is to `leave`. Raises PeerError where its id is in use."""
-        key = (session.id, call.request.id)
-        if key in self._calls:
+        """`call` is at work, until it is to `leave`. Raises PeerError where its id is in use, or there is no place."""
+        calls = self._calls.get(session.id, _NONE)
+        if call.request.id in calls:
             raise PeerError(INVALID_REQUEST, "Invalid request: a request with this id is still being served")
-        self._calls[key] = call
+        call.services.take_place(call.client, in_session=len(calls))
+        self._calls.setdefault(session.id, {})[call.request.id] = call
 
     def leave(self, session: Session, call: LegacyCall) -> None:
         """`call`, which has entered, is at work no longer."""
-        del self._calls[session.id, call.request.id]
+        call.services.leave_place(call.client)
+        calls = self._calls[session.id]
+        del calls[call.request.id]
+        if not calls:
+            del self._calls[session.id]
 
     async def cancel(self, session: Session, request_id: RequestId) -> None:
         """Abandon the call, wherever it is at work; one that has ended is no concern of anybody's."""
@@ -68,13 +76,11 @@ class CallsAtWork:
                     self._abandon(cancelled.session, cancelled.request)
 
     def _abandon_all(self, session_id: str) -> None:
-        # A walk over all that is at work, which is bounded: sessions end seldom, and an index would cost every call.
-        for (session, _), call in list(self._calls.items()):
-            if session == session_id:
-                call.abandon()
+        for call in list(self._calls.get(session_id, _NONE).values()):
+            call.abandon()
 
     def _abandon(self, session_id: str, request_id: RequestId) -> bool:
-        call = self._calls.get((session_id, request_id))
+        call = self._calls.get(session_id, _NONE).get(request_id)
         if call is not None:
             call.abandon()
         return call is not None

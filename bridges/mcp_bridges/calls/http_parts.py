@@ -72,5 +72,6 @@ async def refuse(exchange: LegacyExchange, request_id: RequestId | None, error: 
     if status == 400 and exchange.scope["method"] == "GET":
         # A GET may be declined with 405 alone; some clients take 400 for a reason to ask again at once.
         status = 405
+    if status == 405:
         headers = (*headers, (b"allow", b"POST"))
     await exchange.answer(status, encode_error(request_id, error), headers)

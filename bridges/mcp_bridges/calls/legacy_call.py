@@ -14,7 +14,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from mcp_bridges.calls.growing_progress import GrowingProgress
-from mcp_bridges.calls.services import LegacyServices
+from mcp_bridges.calls.services import LegacyServices, client_key
 from mcp_bridges.gate.port import LegacyClient
 from mcp_bridges.gate.refusals import RefusedError
 from mcp_bridges.revisions.client_requests import UnaskableError, UnusableResultError, answer_from, question_for
@@ -195,14 +195,17 @@ class LegacyCall(msgspec.Struct, kw_only=True, eq=False):
 
     async def _ask_all(self, questions: dict[str, Any]) -> dict[str, Any]:
         """One question after the other: old clients put them to a user, who answers one at a time."""
-        waiting = self.services.waiting
-        if questions and waiting.number >= waiting.limit:
-            raise _UnansweredError(f"The server waits for {waiting.limit} answers of clients already; try again")
-        waiting.number += 1
+        if not questions:
+            return {}
+        waiting, client = self.services.waiting, client_key(self.client)
+        if not waiting.take(client):
+            full = waiting.held >= waiting.total
+            what = f"{waiting.total} answers of clients already" if full else "all answers of this client that it may"
+            raise _UnansweredError(f"The server waits for {what}; try again")
         try:
             return {key: await self._ask_one(question) for key, question in questions.items()}
         finally:
-            waiting.number -= 1
+            waiting.give_back(client)
 
     async def _ask_one(self, question: dict[str, Any]) -> dict[str, Any]:
         services, revision = self.services, self.session.revision

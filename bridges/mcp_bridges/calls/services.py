@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
 
 from mcp_bridges.gate.features import OF_METHOD
 from mcp_bridges.gate.port import Gate, LegacyClient, Sighting, Verdict
@@ -15,7 +14,8 @@ from mcp_runtime.config import Config
 from mcp_runtime.core.calls.observers import Observer
 from mcp_runtime.core.calls.subscriptions import Subscriptions
 from mcp_runtime.core.dispatch.dispatcher import Dispatcher
-from mcp_runtime.protocol.errors import PeerError
+from mcp_runtime.platform.shares import Shares, address_key
+from mcp_runtime.protocol.errors import INTERNAL_ERROR, PeerError
 from mcp_runtime.telemetry.labels import OutcomeName, TransportName
 from mcp_runtime.telemetry.metrics import Meter
 
@@ -23,11 +23,9 @@ _TOLD: Final = "notifications/"
 """The beginning of methods that are no requests."""
 
 
-class Waiting(Struct):
-    """The number of calls that wait for a client's answer, in the whole process, and how many may."""
-
-    limit: int
-    number: int = 0
+def client_key(client: LegacyClient) -> str | None:
+    """The key of the client in shares of what all clients use; None for one that may stand for many."""
+    return client.principal or address_key(client.peer)
 
 
 class LegacyServices(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,8 +35,10 @@ class LegacyServices(msgspec.Struct, frozen=True, kw_only=True):
     dispatcher: Dispatcher
     subscriptions: Subscriptions
     gate: Gate
-    waiting: Waiting
-    """Shared by all bridges of a process."""
+    waiting: Shares
+    """Places for calls that wait for a client's answer, in the whole process."""
+    at_work: Shares
+    """Places for calls over HTTP of clients that have a key, those that wait included, in the whole process."""
     discover: Callable[[], Awaitable[dict[str, Any]]]
     """Gives a DiscoverResult. Raises PeerError where it is to be asked for later."""
     server: dict[str, Any]
@@ -53,6 +53,21 @@ class LegacyServices(msgspec.Struct, frozen=True, kw_only=True):
     async def welcome(self, revision: str) -> dict[str, Any]:
         """The answer to an `initialize` in which `revision` was agreed on. Raises PeerError."""
         return initialize_result(await self.discover(), revision, self.server)
+
+    def take_place(self, client: LegacyClient, *, in_session: int) -> None:
+        """A call of a session that has so many at work begins; `leave_place` once it ends. Raises PeerError 429."""
+        limit = self.config.bridges.http_sessions.max_calls_per_session
+        if in_session >= limit:
+            raise _busy(f"This session has its {limit} calls at work")
+        key = client_key(client)
+        if key is not None and not self.at_work.take(key):
+            raise _busy("The server has as many calls of this client's at work as others leave it")
+
+    def leave_place(self, client: LegacyClient) -> None:
+        """A call that took a place has ended."""
+        key = client_key(client)
+        if key is not None:
+            self.at_work.give_back(key)
 
     def admit(self, sighting: Sighting) -> Verdict:
         """Ask the gate; a request that it refuses is counted."""
@@ -89,3 +104,8 @@ class LegacyServices(msgspec.Struct, frozen=True, kw_only=True):
             yield
         finally:
             self.meter.stream_closed("legacy", transport)
+
+
+def _busy(what: str) -> PeerError:
+    text = f"{what}; wait for one to end, or cancel one"
+    return PeerError(INTERNAL_ERROR, text, http_status=429, retry_after_s=1)

@@ -13,10 +13,12 @@ from msgspec import Raw
 from mcp_bridges.calls.calls_at_work import CallsAtWork
 from mcp_bridges.calls.http_parts import HttpParts, accept, admit, client_of, named, refuse
 from mcp_bridges.calls.legacy_call import KEEP_STATUS
+from mcp_bridges.calls.services import client_key
 from mcp_bridges.calls.session_service import respond, respond_to_batch
 from mcp_bridges.gate.features import OF_METHOD, FeatureId, revision_feature
 from mcp_bridges.gate.port import Sighting
 from mcp_bridges.gate.refusals import RefusedError
+from mcp_bridges.http_sessions.forsaken import ForsakenCalls
 from mcp_bridges.http_sessions.get_stream import SessionStream
 from mcp_bridges.http_sessions.post_stream import PostStream
 from mcp_bridges.http_sessions.replay import ReplayLog
@@ -62,6 +64,8 @@ class SessionsHttp:
             max_age_s=config.replay_max_age_s,
             new_id=services.new_id,
         )
+        self.forsaken = ForsakenCalls(patience_s=config.replay_max_age_s)
+        """Calls whose clients may come back: somebody is to `watch` them."""
         self._stream = SessionStream(parts, states, self._replay)
         self._shared = SharedBySessions(
             services=services,
@@ -69,6 +73,7 @@ class SessionsHttp:
             patience=parts.patience,
             states=states,
             calls=calls,
+            forsaken=self.forsaken,
             stream=self._stream,
             log_level=services.config.bridges.clients.log_level,
             let_go_after_s=config.close_stream_after_s or math.inf,
@@ -140,6 +145,7 @@ class SessionsHttp:
         )
         admit(exchange, services, sighting)
         try:
+            await self._states.begin(owner=client_key(client))
             result = await services.welcome(opening.revision)
         except PeerError as error:
             services.failed(opening.revision, "streamable_http", INITIALIZE, error)
@@ -153,10 +159,18 @@ class SessionsHttp:
         try:
             admit(request.exchange, self._services, request.sighting())
         finally:  # A client that is not served any more may still leave, and takes along what waits for it.
-            await self._states.end(request.session)
-            await self._stream.end(request.session)
-            await self._calls.end(request.session)
+            await self._take_along(request)
         await request.exchange.answer(200, b"")
+
+    async def _take_along(self, request: SessionRequest) -> None:
+        """End all that the session has at work, also where its end cannot be kept."""
+        session = request.session
+        try:
+            await self._states.end(session, owner=client_key(request.client))
+            await self._replay.end(session)
+        finally:
+            await self._stream.end(session)
+            await self._calls.end(session)
 
     async def _message(self, request: SessionRequest, message: Message) -> None:
         method = None if isinstance(message, Response) else message.method
@@ -215,7 +229,7 @@ class SessionsHttp:
         polls = speaks_polling(request.session.revision)
         stream = PostStream(
             request.exchange,
-            self._replay.begin(request.session, request_id),
+            self._replay.begin(request.session, request_id, owner=client_key(request.client)),
             retry_ms=self._config.retry_ms if polls else None,
             let_go_after_s=self._shared.let_go_after_s,
         )

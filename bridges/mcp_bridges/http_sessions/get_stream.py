@@ -16,11 +16,11 @@ import anyio
 from mcp_bridges.calls.http_parts import HttpParts, admit
 from mcp_bridges.calls.listening import Listening, ListenRefusedError, encode_change
 from mcp_bridges.gate.features import FeatureId
-from mcp_bridges.http_sessions.replay import EndLostError, Place, ReplayLog, read_event_id
+from mcp_bridges.http_sessions.replay import EndLostError, Place, ReplayLog, past_its_end, read_event_id
 from mcp_bridges.http_sessions.session_request import SessionRequest
 from mcp_bridges.sessions.session import Session, speaks_polling
 from mcp_bridges.sessions.session_state import SessionState, SessionStates
-from mcp_runtime.protocol.errors import INTERNAL_ERROR, PeerError
+from mcp_runtime.protocol.errors import INTERNAL_ERROR, INVALID_REQUEST, PeerError
 from mcp_runtime.protocol.jsonrpc import encode_error
 from mcp_runtime.transports.http.event_stream import Events, serve_event_stream
 from mcp_runtime.transports.http.server_sent_events import encode_event
@@ -67,6 +67,10 @@ class SessionStream:
         admit(request.exchange, self._services, request.sighting(*features))
         place = None if last is None else read_event_id(last)
         if place is not None:
+            if not await self._replay.has_more(request.session, place):
+                # Some clients come back to an ended stream until they have a result. This one status ends that, and
+                # not the session.
+                raise PeerError(INVALID_REQUEST, "Nothing follows: the stream has ended", http_status=405)
             await self._send(request, self._rest(request.session, place))
         else:
             await self._listen(request, last)
@@ -148,7 +152,7 @@ class SessionStream:
                     yield encode_event(event.message, event_id=event.event_id)
         except EndLostError:
             if place.request_id is not None:
-                yield encode_event(encode_error(place.request_id, _LOST))
+                yield encode_event(encode_error(place.request_id, _LOST), event_id=past_its_end(place))
 
 
 _LOST: Final = PeerError(

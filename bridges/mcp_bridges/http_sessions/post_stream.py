@@ -2,7 +2,7 @@
 
 Rule: what is on the log reaches the client, on this connection or on the next.
 
-A lost connection is no cancellation: the call goes on, and its events wait on the log.
+A lost connection is no cancellation where the client can come back: the call goes on, and its events wait on the log.
 Spec: 2025-11-25/basic/transports#sending-messages-to-the-server
 """
 
@@ -49,6 +49,15 @@ class PostStream:
         if self._streaming or answers.is_full:
             for reply in answers.take():
                 await self.notify(reply.body)
+
+    @property
+    def can_be_taken_up(self) -> bool:
+        """Whether the client has seen an event id to come back with."""
+        return self._log is not None and self._streaming and (self._retry_ms is not None or self._log.has_events)
+
+    async def is_followed(self) -> bool:
+        """Whether anybody has come back to the stream."""
+        return self._log is not None and await self._log.is_followed()
 
     async def notify(self, message: bytes) -> None:
         """Send a message ahead of the answer; the first one makes an event stream of the response."""

@@ -9,6 +9,7 @@ Spec: 2025-11-25/basic/transports#resumability-and-redelivery
 import base64
 import binascii
 import re
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from typing import Any, Final, cast
@@ -18,11 +19,15 @@ from msgspec import Struct
 
 from mcp_bridges.sessions.session import Session
 from mcp_runtime.protocol.jsonrpc import RequestId
-from mcp_runtime.state.port import Bus, Store
+from mcp_runtime.state.port import Bus, GroupStore
 
 _EVENT_ID: Final = re.compile(r"p\.([\w\-]{8,24}~[\w\-]*)\.([0-9]{1,9})")
 _MAX_NAMED_CHARS: Final = 256
 """Of a request id within an event id; a longer one is left out, and its client is told nothing when it is too late."""
+_PAST_ITS_END: Final = 999_999_999
+"""The number of an event after which there is nothing, whatever is kept."""
+_ENDED_KNOWN: Final = 1024
+"""Sessions that ended lately, whose calls may not have."""
 _AT_WORK_S: Final = 86_400.0
 """The time for which a stream without an end is known, so that a client may come back to long, silent work."""
 
@@ -63,49 +68,84 @@ class EndLostError(Exception):
 class ReplayLog:
     """The logs of all streams. `max_events` are kept of each, for `max_age_s` seconds from the last one on."""
 
-    def __init__(self, store: Store, bus: Bus, *, max_events: int, max_age_s: float, new_id: Callable[[], str]) -> None:
+    def __init__(
+        self, store: GroupStore, bus: Bus, *, max_events: int, max_age_s: float, new_id: Callable[[], str]
+    ) -> None:
         self._store = store
         self._bus = bus
         self._max_events = max_events
         self._max_age_s = max_age_s
         self._new_id = new_id
+        self._ended: OrderedDict[str, None] = OrderedDict()
 
-    def begin(self, session: Session, request_id: RequestId | None) -> "StreamLog | None":
-        """The log of a new stream that answers this request (None for a batch); None where none is kept."""
+    def begin(self, session: Session, request_id: RequestId | None, *, owner: str | None = None) -> "StreamLog | None":
+        """The log of a new stream that answers this request (None for a batch); None where none is kept.
+
+        `owner` is the key of the client in whose share it is kept.
+        """
         if self._max_events == 0:
             return None
-        return StreamLog(self, session, request_id)
+        return StreamLog(self, session, request_id, owner)
+
+    async def end(self, session: Session) -> None:
+        """The session is over, and nobody can come back to its streams: nothing of them is kept, and nothing more."""
+        self._ended[session.id] = None
+        if len(self._ended) > _ENDED_KNOWN:
+            self._ended.popitem(last=False)
+        await self._store.delete_group(_group(session))
+
+    async def is_followed(self, key: str) -> bool:
+        """Whether anybody follows the stream right now; who is just reading may not show. For StreamLog."""
+        return await self._bus.publish(key, b"") > 0
 
     def name(self, request_id: RequestId | None) -> str:
         """The name of a new stream. For StreamLog."""
         named = base64.urlsafe_b64encode(msgspec.json.encode(request_id)).rstrip(b"=").decode()
         return f"{self._new_id()}~{named if len(named) <= _MAX_NAMED_CHARS else ''}"
 
-    async def append(self, key: str, number: int, message: bytes, *, ended: bool) -> None:
+    async def append(self, log: "StreamLog", number: int, message: bytes, *, ended: bool) -> None:
         """Keep event `number` of a stream, and forget the one that is too many. For StreamLog."""
-        await self._store.put(f"{key}/{number}", message, ttl_s=self._max_age_s)
-        if number > self._max_events:
-            await self._store.delete(f"{key}/{number - self._max_events}")
-        await self.note(key, number, ended=ended)
+        if log.session.id not in self._ended:
+            await self._store.put(f"{log.key}/{number}", message, ttl_s=self._max_age_s, owner=log.owner)
+            if number > self._max_events:
+                await self._store.delete(f"{log.key}/{number - self._max_events}")
+        await self.note(log, number, ended=ended)
 
-    async def note(self, key: str, number: int, *, ended: bool) -> None:
+    async def note(self, log: "StreamLog", number: int, *, ended: bool) -> None:
         """Keep how far a stream goes, and wake who follows it. For StreamLog."""
-        ttl_s = self._max_age_s if ended else max(self._max_age_s, _AT_WORK_S)
-        await self._store.put(key, msgspec.json.encode(_Extent(number, ended)), ttl_s=ttl_s)
-        await self._bus.publish(key, b"")
+        if log.session.id not in self._ended:
+            ttl_s = self._max_age_s if ended else max(self._max_age_s, _AT_WORK_S)
+            await self._store.put(log.key, msgspec.json.encode(_Extent(number, ended)), ttl_s=ttl_s, owner=log.owner)
+        await self._bus.publish(log.key, b"")
+
+    async def has_more(self, session: Session, place: Place) -> bool:
+        """Whether anything comes after `place`, if only the word that it is lost."""
+        if place.seen >= _PAST_ITS_END:
+            return False
+        key = f"{_group(session)}/{place.stream}"
+        raw = await self._store.get(key)
+        if raw is None:
+            return True
+        extent = _extent_decoder.decode(raw)
+        if not extent.ended or place.seen < extent.last - 1:
+            return True
+        # An empty last event only ends the stream: its call was cancelled.
+        return place.seen < extent.last and await self._store.get(f"{key}/{extent.last}") != b""
 
     async def follow(self, session: Session, place: Place) -> AsyncGenerator[Replayed, None]:
         """The events after `place`, those to come too, until the stream's end.
 
         Those that are not kept any more are passed over; EndLostError where the last one is among them.
         """
-        key = f"replay/{session.id}/{place.stream}"
+        key = f"{_group(session)}/{place.stream}"
         seen = place.seen
         # One waiting wake-up is enough: the store is what is read, the bus only says when.
         async with self._bus.subscribe(key, max_pending=1) as wakes:
             while True:
                 raw = await self._store.get(key)
                 if raw is None:
+                    if session.id in self._ended:
+                        return
                     raise EndLostError
                 extent = _extent_decoder.decode(raw)
                 seen = max(seen, extent.last - self._max_events)
@@ -125,9 +165,10 @@ class ReplayLog:
 class StreamLog:
     """The log of one stream: `append` gives each event its id. Most are never used, and cost nothing until they are."""
 
-    def __init__(self, log: ReplayLog, session: Session, request_id: RequestId | None) -> None:
+    def __init__(self, log: ReplayLog, session: Session, request_id: RequestId | None, owner: str | None) -> None:
         self._log = log
-        self._session = session
+        self.session = session
+        self.owner = owner
         self._request_id = request_id
         self._made_name = ""
         self._number = 0
@@ -139,13 +180,22 @@ class StreamLog:
 
     async def begin(self) -> None:
         """Keep the stream before its first event, for a client that leaves before that."""
-        await self._log.note(self._key, 0, ended=False)
+        await self._log.note(self, 0, ended=False)
 
     async def append(self, message: bytes, *, ended: bool = False) -> str:
         """Keep `message` as the next event; its id. An empty one only ends the stream."""
         self._number += 1
-        await self._log.append(self._key, self._number, message, ended=ended)
+        await self._log.append(self, self._number, message, ended=ended)
         return self.position
+
+    @property
+    def has_events(self) -> bool:
+        """Whether the client can have seen the id of one."""
+        return self._number > 0
+
+    async def is_followed(self) -> bool:
+        """Whether anybody has taken up the stream."""
+        return await self._log.is_followed(self.key)
 
     @property
     def _name(self) -> str:
@@ -154,8 +204,18 @@ class StreamLog:
         return self._made_name
 
     @property
-    def _key(self) -> str:
-        return f"replay/{self._session.id}/{self._name}"
+    def key(self) -> str:
+        """The stream's, in the store and on the bus."""
+        return f"{_group(self.session)}/{self._name}"
+
+
+def past_its_end(place: Place) -> str:
+    """The id of a last event of this stream that is kept nowhere."""
+    return _event_id(place.stream, _PAST_ITS_END)
+
+
+def _group(session: Session) -> str:
+    return f"replay/{session.id}"
 
 
 def _event_id(stream: str, number: int) -> str:

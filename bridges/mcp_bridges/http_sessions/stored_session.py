@@ -12,8 +12,9 @@ from msgspec import Raw, Struct
 
 from mcp_bridges.calls.calls_at_work import CallsAtWork
 from mcp_bridges.calls.legacy_call import LegacyCall
-from mcp_bridges.calls.services import LegacyServices
+from mcp_bridges.calls.services import LegacyServices, client_key
 from mcp_bridges.gate.port import LegacyClient
+from mcp_bridges.http_sessions.forsaken import ForsakenCalls
 from mcp_bridges.http_sessions.get_stream import SessionStream
 from mcp_bridges.http_sessions.post_stream import PostStream
 from mcp_bridges.http_sessions.session_request import SessionRequest
@@ -40,6 +41,7 @@ class SharedBySessions(Struct, frozen=True, kw_only=True):
     patience: Patience
     states: SessionStates
     calls: CallsAtWork
+    forsaken: ForsakenCalls
     stream: SessionStream
     """Serves the GET streams."""
     log_level: LoggingLevel
@@ -49,16 +51,23 @@ class SharedBySessions(Struct, frozen=True, kw_only=True):
 
 
 class _WatchedCall(Watched, kw_only=True):
-    """A call whose client may leave, and come back for the rest: a lost connection is no cancellation.
+    """A call whose client may leave. One that can come back for the rest is waited for; for any other the call is over.
 
     Spec: 2025-11-25/basic/transports#sending-messages-to-the-server
     """
 
     call: LegacyCall
     stream: PostStream
+    forsaken: ForsakenCalls
 
     def aged(self) -> None:
         self.call.time.keep()
+
+    def gone(self) -> None:
+        if self.stream.can_be_taken_up:
+            self.forsaken.enter(self.call, self.stream.is_followed)
+        else:
+            self.call.abandon()
 
     async def keep_alive(self) -> None:
         await self.stream.keep_alive()
@@ -83,7 +92,7 @@ class StoredSession(Struct, frozen=True):
 
     async def change(self, session: Session, change: Change) -> None:
         """As the port says."""
-        state = await self.shared.states.change(session, change)
+        state = await self.shared.states.change(session, change, owner=client_key(self.client))
         if not isinstance(change, SetLevel):
             await self.shared.stream.refresh(session, state)
 
@@ -134,6 +143,7 @@ class StoredSession(Struct, frozen=True):
             since=time.began,
             call=call,
             stream=self.stream,
+            forsaken=shared.forsaken,
         )
         shared.calls.enter(session, call)
         if lent is not None:
@@ -143,6 +153,7 @@ class StoredSession(Struct, frozen=True):
             return await call.run()
         finally:
             patience.leave(watched)
+            shared.forsaken.leave(call)
             shared.calls.leave(session, call)
 
     async def _finish_cut_off(self, call: LegacyCall) -> None:

@@ -1,11 +1,13 @@
 """The state of an old session: what it changed since it began. Rule: one that changed nothing is not kept at all.
 
-Log level, resource subscriptions and the end of the session live in the durable store until the id expires: so every
-process knows them, and a restarted one does too.
+Log level and resource subscriptions live in the durable store until the id expires, and the end of the session a little
+longer: so every process knows them, and a restarted one does too. They are kept in the share of the client that they
+came from; its end takes a share of its own, which nothing else can fill.
 """
 
+import math
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final, assert_never
 
 import msgspec
@@ -18,7 +20,8 @@ from mcp_runtime.core.calls.subscriptions import too_much_of
 from mcp_runtime.core.calls.uris import check_uri
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, INVALID_PARAMS, PeerError
 from mcp_runtime.protocol.meta import LoggingLevel
-from mcp_runtime.state.port import StateError, Store
+from mcp_runtime.state.port import ENDED as ENDED_VALUE
+from mcp_runtime.state.port import EndingStore, NoRoomError, StateError
 from mcp_runtime.telemetry.log.log import get_logger
 
 _ATTEMPTS: Final = 16
@@ -33,6 +36,9 @@ class SessionState(Struct, frozen=True, omit_defaults=True):
     uris: tuple[str, ...] = ()
 
 
+_OUTLIVES_S: Final = 60.0
+"""How much longer an end is known than the id is good for: the clocks of processes differ a little."""
+_TELL_EVERY_S: Final = 60.0
 UNCHANGED: Final = SessionState()
 ENDED: Final = SessionState(ended=True)
 
@@ -67,12 +73,16 @@ def _with(uris: tuple[str, ...], uri: str, limits: Limits) -> tuple[str, ...]:
 
 
 class SessionStates:
-    """The states of all sessions. `limits` bound the subscriptions of one; `now` gives Unix seconds."""
+    """The states of all sessions. `limits` bound the subscriptions of one; `now` gives Unix seconds.
 
-    def __init__(self, store: Store, *, limits: Limits, now: Callable[[], float]) -> None:
+    `owner` is the key of the client that asks, None for one without.
+    """
+
+    def __init__(self, store: EndingStore, *, limits: Limits, now: Callable[[], float]) -> None:
         self._store = store
         self._limits = limits
         self._now = now
+        self._told_full_at = -math.inf
 
     async def get(self, session: Session) -> SessionState:
         """The state as of now."""
@@ -80,30 +90,58 @@ class SessionStates:
             raw = await self._store.get(_key(session))
         except StateError as error:
             raise _unreachable(error) from None
-        return UNCHANGED if raw is None else _decoder.decode(raw)
+        return _read(raw)
 
-    async def end(self, session: Session) -> None:
-        """The session is over; its id opens nothing any more."""
+    async def begin(self, *, owner: str | None) -> None:
+        """A session is to begin. Raises PeerError where its end could not be kept: it would last until its id expires.
+
+        Where the store cannot be reached it begins: it needs nothing that is kept, as yet.
+        """
+        with suppress(StateError):
+            if not await self._store.can_end(owner):
+                raise self._full("max_ended_sessions", "begins no more")
+
+    async def end(self, session: Session, *, owner: str | None) -> None:
+        """The session is over; its id opens nothing any more. Raises PeerError."""
+        ttl_s = self._ttl_s(session) + _OUTLIVES_S
         with _reachable():
-            await self._store.put(_key(session), msgspec.json.encode(ENDED), ttl_s=self._ttl_s(session))
+            if not await self._store.end(_key(session), ttl_s=ttl_s, owner=owner):
+                raise self._full("max_ended_sessions", "ends no more")
 
-    async def change(self, session: Session, change: Change) -> SessionState:
-        """Keep a change; the state since. Raises as `changed` does."""
+    async def change(self, session: Session, change: Change, *, owner: str | None) -> SessionState:
+        """Keep a change; the state since. Raises as `changed` does, and PeerError where there is no room for it."""
         key = _key(session)
         with _reachable():
             for _ in range(_ATTEMPTS):
                 raw = await self._store.get(key)
-                state = UNCHANGED if raw is None else _decoder.decode(raw)
+                state = _read(raw)
                 new = changed(state, change, self._limits)
                 if state.ended or new == state:
                     return state
                 value = msgspec.json.encode(new)
-                if await self._store.swap(key, value, expected=raw, ttl_s=self._ttl_s(session)):
-                    return new
+                try:
+                    if await self._store.swap(key, value, expected=raw, ttl_s=self._ttl_s(session), owner=owner):
+                        return new
+                except NoRoomError:
+                    raise self._full("max_state_entries or state.max_bytes", "keeps no more") from None
         raise PeerError(INTERNAL_ERROR, "The session is being changed by many requests at once; try again")
+
+    def _full(self, bound: str, what: str) -> PeerError:
+        """An answer for the client, and once in a while a line in the log for the operator."""
+        if self._now() - self._told_full_at >= _TELL_EVERY_S:
+            self._told_full_at = self._now()
+            get_logger().warning("session_refused_full", bound=bound)
+        text = f"The server has no room left for what it keeps of sessions, and {what}; try again later"
+        return PeerError(INTERNAL_ERROR, text, http_status=503, retry_after_s=60)
 
     def _ttl_s(self, session: Session) -> float:
         return max(session.expires_s - self._now(), 1.0)
+
+
+def _read(raw: bytes | None) -> SessionState:
+    if raw is None:
+        return UNCHANGED
+    return ENDED if raw == ENDED_VALUE else _decoder.decode(raw)
 
 
 @contextmanager

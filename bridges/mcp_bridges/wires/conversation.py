@@ -8,6 +8,7 @@ from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from typing import Final, assert_never
 
 import anyio
+import msgspec
 from anyio.streams.memory import MemoryObjectSendStream
 from msgspec import Raw
 
@@ -17,6 +18,7 @@ from mcp_bridges.calls.services import LegacyServices
 from mcp_bridges.calls.session_service import respond_to_batch, settle
 from mcp_bridges.gate.features import OF_METHOD, OF_WIRE, FeatureId, revision_feature
 from mcp_bridges.gate.port import LegacyClient, Sighting
+from mcp_bridges.gate.refusals import RefusedError
 from mcp_bridges.sessions.batches import BatchAnswers, join, not_here, read_batch
 from mcp_bridges.sessions.session import (
     Change,
@@ -112,7 +114,7 @@ class Conversation:
         if session is None or not has_batches(session.revision):
             raise not_here(self.revision)
         messages = read_batch(body, max_messages=self._services.config.bridges.http_sessions.max_batch_messages)
-        self._check_room()
+        self._take_room()
         self._begin(lambda: self._serve_batch(session, messages))
 
     async def _serve_batch(self, session: Session, messages: Sequence[Message | MalformedMessageError]) -> None:
@@ -162,7 +164,7 @@ class Conversation:
             return
         step = plan(request)
         if isinstance(step, Forward):
-            self._check_room()
+            self._take_room()
             call = self._new_call(session, request)
             self._begin(lambda: self._serve(call))
         else:  # However busy: nothing of it goes on beside, and a ping asks for no more than a sign of life.
@@ -173,10 +175,12 @@ class Conversation:
         if request.id in self._calls:
             raise PeerError(INVALID_REQUEST, "Invalid request: a request with this id is still being served")
 
-    def _check_room(self) -> None:
+    def _take_room(self) -> None:
         limit = self._limits.max_concurrent_requests
         if self._at_work >= limit:
             raise too_many_requests(limit)
+        if self._transport != "stdio":  # which has one client, and that has all to itself
+            self._services.take_place(self.client, in_session=self._at_work)
 
     def _begin(self, work: Callable[[], Awaitable[None]]) -> None:
         self._at_work += 1
@@ -187,6 +191,8 @@ class Conversation:
             await work()
         finally:
             self._at_work -= 1
+            if self._transport != "stdio":
+                self._services.leave_place(self.client)
             self._idle.set()
 
     async def _serve(self, call: LegacyCall) -> None:
@@ -286,6 +292,12 @@ class Conversation:
                 yield answer.receive
             finally:
                 del self._answers[question_id]
+
+    def answer_refused(self, message: Message | None, error: RefusedError) -> None:
+        """The gate refused `message`. Where it is an answer for good, the call that waits for it hears why."""
+        if isinstance(message, Response) and error.retry_after_s is None:
+            problem = Raw(msgspec.json.encode({"code": error.code, "message": error.message}))
+            self._response(Response(message.id, None, problem))
 
     def _response(self, response: Response) -> None:
         """An answer that comes too late, twice, or that nobody asked for, is dropped."""

@@ -15,7 +15,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from mcp_bridges.calls.http_parts import HttpParts, accept, admit, client_of, refuse
-from mcp_bridges.calls.services import LegacyServices
+from mcp_bridges.calls.services import LegacyServices, client_key
 from mcp_bridges.gate.features import OF_METHOD, OF_WIRE, FeatureId
 from mcp_bridges.gate.port import LegacyClient, Sighting
 from mcp_bridges.gate.refusals import RefusedError, raise_refusal
@@ -23,6 +23,7 @@ from mcp_bridges.sessions.batches import is_batch
 from mcp_bridges.sessions.session import Opening, Session
 from mcp_bridges.sessions.session_ids import SessionGoneError, SessionIds, session_gone
 from mcp_bridges.wires.conversation import Conversation
+from mcp_runtime.platform.shares import Shares
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, INVALID_REQUEST, PeerError
 from mcp_runtime.protocol.json_values import check_values
 from mcp_runtime.protocol.jsonrpc import (
@@ -31,6 +32,7 @@ from mcp_runtime.protocol.jsonrpc import (
     Notification,
     Request,
     RequestId,
+    Response,
     encode_error,
 )
 from mcp_runtime.protocol.legacy import INITIALIZE
@@ -123,6 +125,7 @@ class SseStream:
 
     async def refuse(self, message: Message | None, error: RefusedError) -> None:
         """Say so on the stream, where an answer is due to the message (None: a batch)."""
+        self.conversation.answer_refused(message, error)
         if message is None or isinstance(message, Request):
             await self._send(encode_error(None if message is None else message.id, error))
 
@@ -142,6 +145,7 @@ class HttpSse:
         self._ids = ids
         self._config = parts.services.config.bridges.http_sse
         self._open: dict[str, SseStream] = {}
+        self._places = Shares(self._config.max_streams)
         self._closing = False
 
     def close(self) -> None:
@@ -157,11 +161,17 @@ class HttpSse:
             features = OF_WIRE["http_sse"]
             sighting = Sighting(client=client, revision=None, features=features, opening=True, preliminary=True)
             admit(exchange, self._services, sighting)
-            if self._closing or len(self._open) >= self._config.max_streams:
+            if self._closing or not self._places.take(client_key(client)):
                 raise _no_room(self._config.max_streams)
         except PeerError as error:
             await refuse(exchange, None, error)
             return
+        try:
+            await self._hold(exchange, client)
+        finally:
+            self._places.give_back(client_key(client))
+
+    async def _hold(self, exchange: LegacyExchange, client: LegacyClient) -> None:
         token, session = self._ids.issue(_UNKNOWN, principal=client.principal)
         endpoint = _relative(path_of(exchange.scope), self._config.messages_path)
         channel = _channel(session)
@@ -197,6 +207,7 @@ class HttpSse:
                 await self._deliver(session, stream, body)
             except RefusedError as error:
                 if not error.is_answer:
+                    await self._answer_refused(session, stream, message, error)
                     raise
                 # Answers go over the stream; the process that holds it will refuse this, too.
                 await (self._deliver(session, None, body) if stream is None else stream.refuse(message, error))
@@ -230,6 +241,15 @@ class HttpSse:
             preliminary=True,  # The process that holds the stream knows who it is.
         )
 
+    async def _answer_refused(
+        self, session: Session, stream: SseStream | None, message: Message | None, error: RefusedError
+    ) -> None:
+        """Where an answer was refused for good, the call that waits for it hears why, also at another process."""
+        if stream is not None:
+            stream.conversation.answer_refused(message, error)
+        elif isinstance(message, Response) and error.retry_after_s is None:
+            await self._parts.state.bus.publish(_channel(session), encode_error(message.id, error))
+
     async def _deliver(self, session: Session, stream: SseStream | None, body: bytes) -> None:
         if stream is not None:
             if not stream.offer(body):
@@ -254,7 +274,7 @@ def _channel(session: Session) -> str:
 
 
 def _no_room(limit: int) -> PeerError:
-    text = f"The server has its {limit} streams open, or is stopping; try again later"
+    text = f"The server has its {limit} streams open, or all that one client may have, or is stopping; try again later"
     return PeerError(INTERNAL_ERROR, text, http_status=503, retry_after_s=5)
 
 

@@ -5,7 +5,7 @@ Spec: 2025-11-25/basic/transports#stdio
 
 from mcp_bridges.calls.services import LegacyServices
 from mcp_bridges.gate.port import LegacyClient, Sighting
-from mcp_bridges.gate.refusals import raise_refusal
+from mcp_bridges.gate.refusals import RefusedError, raise_refusal
 from mcp_bridges.wires.conversation import Conversation
 from mcp_runtime.protocol.jsonrpc import Message
 from mcp_runtime.transports.stdio.bridge_port import StdioWire
@@ -22,7 +22,11 @@ class HandshakeStdio:
 
     async def serve(self, message: Message) -> None:
         """As the port says."""
-        self._admit(self._conversation.sighting(message))
+        try:
+            self._admit(self._conversation.sighting(message))
+        except RefusedError as error:
+            self._conversation.answer_refused(message, error)
+            raise
         await self._conversation.take(message)
 
     async def serve_batch(self, line: bytes) -> None:

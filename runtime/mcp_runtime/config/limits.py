@@ -124,8 +124,21 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         int, Meta(ge=1, description="Subschemas in a tool's JSON Schema; one with more is refused at start.")
     ] = 2000
     max_state_entries: Annotated[
-        int, Meta(ge=1, description="Values kept between requests in one store; past it the oldest are forgotten.")
+        int,
+        Meta(
+            ge=1,
+            description="Values kept between requests in one store; past it, or past half of what other clients leave, "
+            "a client's own oldest go.",
+        ),
     ] = 100_000
+    max_ended_sessions: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Ended sessions to remember until their ids expire. A client with half of what others leave of "
+            "them ends and begins no more: 503.",
+        ),
+    ] = 500_000
     max_replay_bytes: Annotated[
         int,
         Meta(

@@ -122,6 +122,9 @@ class HttpSessionsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_field
     session_ttl_s: Annotated[
         float, Meta(gt=0, description="How long a session id is good for; then its client has to initialize again.")
     ] = 2_592_000.0
+    max_calls_per_session: Annotated[
+        int, Meta(ge=1, description="Calls of one session or HTTP+SSE stream at work; more are answered 429.")
+    ] = 64
     max_batch_messages: Annotated[
         int, Meta(ge=1, description="Messages in one body, which 2025-03-26 alone allows, on any transport.")
     ] = 100
@@ -291,6 +294,14 @@ class StateConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         float, Meta(gt=0, description="How long a request may wait while another process has the state's file locked.")
     ] = 5.0
     """A write takes a millisecond: who cannot write for as long waits for a process that hangs."""
+    max_bytes: Annotated[
+        int,
+        Meta(
+            ge=65_536,
+            description="What sessions keep, with what the engine adds; past it a client's own oldest goes. The file "
+            "may be twice as long.",
+        ),
+    ] = 268_435_456
 
 
 class DeprecationConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

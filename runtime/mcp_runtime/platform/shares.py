@@ -4,7 +4,6 @@ So a client alone gets half, and whoever comes next still finds something. A cli
 the total alone holds. That is so of peers that stand for many, such as a proxy on this machine.
 """
 
-import ipaddress
 from functools import lru_cache
 from typing import Final
 
@@ -20,6 +19,8 @@ def address_key(peer: str | None) -> str | None:
     """
     if not peer:
         return None
+    import ipaddress  # a server on stdio reads this file too, and has no addresses
+
     try:
         # A scope ("%eth0") names an interface of this machine.
         found = ipaddress.ip_address(peer.partition("%")[0])
@@ -34,6 +35,12 @@ def address_key(peer: str | None) -> str | None:
     return str(ipaddress.ip_network((found, _CLIENT_PREFIX_BITS), strict=False))
 
 
+def share_of(total: int, *, by_others: int) -> int:
+    """How many of `total` places one client may hold while the others hold so many."""
+    # The last place may be taken whole: half of it is nothing.
+    return max(1, (total - by_others) // 2)
+
+
 class Shares:
     """The places of one kind, `total` of them, and which clients hold how many. Clients are told apart by key."""
 
@@ -42,10 +49,22 @@ class Shares:
         self.held = 0
         """Places held by all clients together."""
         self._by_client: dict[str, int] = {}
+        self._held_by_key = 0
 
     def held_by(self, client: str | None) -> int:
         """How many places this client holds; 0 for one without a key, which is not counted for itself."""
         return 0 if client is None else self._by_client.get(client, 0)
+
+    def most_for(self, client: str | None) -> int:
+        """How many places this client may hold, those included that it holds now."""
+        if client is None:
+            return self.total - self._held_by_key
+        by_others = self.held - self.held_by(client)
+        return min(share_of(self.total, by_others=by_others), self.total - by_others)
+
+    def has_room(self, client: str | None) -> bool:
+        """Whether `take` would find a place for this client."""
+        return self.held < self.total and (client is None or self.held_by(client) < self.most_for(client))
 
     def take(self, client: str | None, places: int = 1) -> bool:
         """Hold `places` more for this client, if its share and the total allow; whether they do."""
@@ -53,11 +72,10 @@ class Shares:
             return False
         if client is not None:
             own = self._by_client.get(client, 0)
-            left_by_others = self.total - (self.held - own)
-            # The last place may be taken whole: half of it is nothing.
-            if own + places > max(1, left_by_others // 2):
+            if own + places > share_of(self.total, by_others=self.held - own):
                 return False
             self._by_client[client] = own + places
+            self._held_by_key += places
         self.held += places
         return True
 
@@ -66,6 +84,7 @@ class Shares:
         self.held -= places
         if client is None:
             return
+        self._held_by_key -= places
         left = self._by_client[client] - places
         if left:
             self._by_client[client] = left

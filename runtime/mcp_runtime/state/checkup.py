@@ -30,6 +30,14 @@ _FLOCK: Final = "hhqqi4x"
 """`struct flock` of Linux on 64 bits."""
 
 
+class Measure(Struct, frozen=True, kw_only=True):
+    """Something that a file has a bound of: a query for how much of it there is, and what is counted, in the plural."""
+
+    query: str
+    counted: str
+    bound: int
+
+
 class KeptFile(Struct, frozen=True, kw_only=True):
     """A file that the server keeps, and what there is to know of it without its code."""
 
@@ -45,6 +53,8 @@ class KeptFile(Struct, frozen=True, kw_only=True):
     """What goes with the file."""
     reset_command: str
     """The command that moves it aside."""
+    measures: Sequence[Measure] = ()
+    """The bounds that it keeps to, which files of an older schema do not count."""
 
 
 class Checkup(Struct, frozen=True, kw_only=True):
@@ -57,6 +67,8 @@ class Checkup(Struct, frozen=True, kw_only=True):
     application_id: int = 0
     schema_version: int = 0
     count: int = 0
+    measured: Sequence[int] = ()
+    """The value of each measure, none where the file is of an older schema."""
 
 
 def look_at(kept: KeptFile) -> Checkup:
@@ -68,7 +80,7 @@ def look_at(kept: KeptFile) -> Checkup:
         with siblings.turn(kept.path, until_s=time.monotonic() + _PATIENCE_S):
             holder = _holder(kept.path)
             is_open = holder is not None
-            application_id, version, count = _contents(kept, is_open=is_open)
+            application_id, version, count, measured = _contents(kept, is_open=is_open)
         _refuse_strangers(kept, application_id, version)
         return Checkup(
             bytes=kept.path.stat().st_size,
@@ -78,6 +90,7 @@ def look_at(kept: KeptFile) -> Checkup:
             application_id=application_id,
             schema_version=version,
             count=count,
+            measured=measured,
         )
 
 
@@ -130,8 +143,11 @@ def _holder(path: Path) -> int | None:
     return None if kind == fcntl.F_UNLCK else max(process, 0)  # it may be out of sight, in another container
 
 
-def _contents(kept: KeptFile, *, is_open: bool) -> tuple[int, int, int]:
-    """Application id, schema version and count of an intact file. Raises StateError."""
+_Contents = tuple[int, int, int, Sequence[int]]
+
+
+def _contents(kept: KeptFile, *, is_open: bool) -> _Contents:
+    """Application id, schema version, count and measures of an intact file. Raises StateError."""
     path = kept.path
     if is_open:
         return _read(kept, path, "mode=ro")
@@ -153,7 +169,7 @@ def _contents(kept: KeptFile, *, is_open: bool) -> tuple[int, int, int]:
     ) from problem
 
 
-def _read(kept: KeptFile, path: Path, how: str) -> tuple[int, int, int]:
+def _read(kept: KeptFile, path: Path, how: str) -> _Contents:
     with _opened(kept, path, how) as connection:
         (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
         if found != "ok":
@@ -162,8 +178,10 @@ def _read(kept: KeptFile, path: Path, how: str) -> tuple[int, int, int]:
             connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
         )
         if not version or kept.application_id not in {None, application_id}:
-            return application_id, version, 0
-        return application_id, version, connection.execute(kept.counting).fetchone()[0]
+            return application_id, version, 0, ()
+        count = connection.execute(kept.counting).fetchone()[0]
+        measures = kept.measures if version == kept.schema_version else ()
+        return application_id, version, count, [connection.execute(one.query).fetchone()[0] for one in measures]
 
 
 @contextmanager

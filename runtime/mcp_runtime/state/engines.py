@@ -10,7 +10,7 @@ import msgspec
 
 from mcp_runtime.config import Config, default_state_directory
 from mcp_runtime.state.memory import MemoryBus, MemoryStore
-from mcp_runtime.state.port import Bus, Store
+from mcp_runtime.state.port import Bus, EndingStore, GroupStore
 from mcp_runtime.state.sqlite import SqliteStore
 
 FILE_NAME: Final = "state.db"
@@ -31,8 +31,8 @@ class Engine(Protocol):
 class State(msgspec.Struct, frozen=True, kw_only=True):
     """The stores and the bus of one process: `durable` outlives it, `volatile` and `bus` end with it."""
 
-    durable: Store
-    volatile: Store
+    durable: EndingStore
+    volatile: GroupStore
     bus: Bus
     engine: Engine | None = None
     """What `running` opens and closes."""
@@ -57,17 +57,22 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
 def open_state(config: Config) -> State:
     """The stores and the bus that `config` asks for. Touches no file: `State.running` and first use do."""
-    volatile, bus = _memory_store(config), MemoryBus()
+    limits = config.limits
+    volatile = MemoryStore(max_entries=limits.max_state_entries, max_bytes=limits.max_replay_bytes)
+    bus = MemoryBus()
     if config.state.engine == "memory":
-        return State(durable=_memory_store(config), volatile=volatile, bus=bus)
+        kept = MemoryStore(
+            max_entries=limits.max_state_entries,
+            max_bytes=config.state.max_bytes,
+            max_ends=limits.max_ended_sessions,
+        )
+        return State(durable=kept, volatile=volatile, bus=bus)
     directory = Path(config.state.directory) if config.state.directory else default_state_directory(os.environ)
     durable = SqliteStore(
         directory / FILE_NAME,
-        max_entries=config.limits.max_state_entries,
+        max_entries=limits.max_state_entries,
+        max_bytes=config.state.max_bytes,
+        max_ends=limits.max_ended_sessions,
         busy_timeout_s=config.state.busy_timeout_s,
     )
     return State(durable=durable, volatile=volatile, bus=bus, engine=durable)
-
-
-def _memory_store(config: Config) -> MemoryStore:
-    return MemoryStore(max_entries=config.limits.max_state_entries, max_bytes=config.limits.max_replay_bytes)

@@ -5,16 +5,18 @@ Rule: reads stay on the event loop, writes never block it.
 A read is one indexed point query of a few microseconds: handing it to a thread would cost ten times as much.
 """
 
+import math
 import os
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import anyio
 from anyio import to_thread
 
+from mcp_runtime.config.limits import Limits
 from mcp_runtime.config.sections import StateConfig
 from mcp_runtime.state.port import StateError, WouldWait
 from mcp_runtime.telemetry.log.log import get_logger
@@ -30,15 +32,19 @@ R = TypeVar("R")
 _ATTEMPTS: Final = 3
 """At a file that is moved away while it is written to: once is somebody's mistake, three times is a loop of it."""
 
+_TELL_EVERY_S: Final = 60.0
+"""A store that is full pushes something out with every write."""
+
 
 class SqliteStore:
-    """A Store of at most `max_entries` values in the file at `path`, which several processes may use at once.
+    """A Store in the file at `path`, which several processes may use at once.
 
-    What was put is there after a restart and after SIGKILL; what has expired is forgotten first, then what was put
-    longest ago. The file is opened with its first use and made with the first value, so a server that keeps nothing
-    writes nothing. A write is not cancelled once it has begun. Every method raises StateError where the file cannot be
-    used, at the latest `busy_timeout_s` after it was called. A file that is moved away or replaced while it is open is
-    let go of, and `log` hears of it. `now` gives seconds since the epoch.
+    It keeps at most `max_entries` values, `max_bytes` of them with what SQLite adds, and `max_ends` keys that were
+    ended. What was put is there after a restart and after SIGKILL; what has expired is forgotten first, then what the
+    same owner put longest ago. The file is opened with its first use and made with the first value, so a server that
+    keeps nothing writes nothing. A write is not cancelled once it has begun. Every method raises StateError where the
+    file cannot be used, at the latest `busy_timeout_s` after it was called. A file that is moved away or replaced while
+    it is open is let go of, and `log` hears of it. `now` gives seconds since the epoch.
     """
 
     def __init__(
@@ -46,19 +52,22 @@ class SqliteStore:
         path: Path,
         *,
         max_entries: int,
+        max_bytes: int = StateConfig().max_bytes,
+        max_ends: int = Limits().max_ended_sessions,
         busy_timeout_s: float = StateConfig().busy_timeout_s,
         now: Callable[[], float] = time.time,
         log: "Callable[[], FilteringBoundLogger]" = get_logger,
     ) -> None:
         self._path = path
         self._text = str(path)
-        self._max_entries = max_entries
+        self._max_entries, self._max_bytes, self._max_ends = max_entries, max_bytes, max_ends
         self._busy_timeout_s = busy_timeout_s
         self._now = now
         self._log = log
         self._file: StateFile | None = None
         self._aside: Sequence[Path] = ()
         self._turn = anyio.CapacityLimiter(1)
+        self._told_full_at = -math.inf
 
     async def open(self) -> None:
         """Open the file if it is there, so that what is wrong with it shows now and not with the first use."""
@@ -88,17 +97,41 @@ class SqliteStore:
         except WouldWait:
             return await self._use(lambda file, until_s: file.read_waiting(key, until_s=until_s))
 
-    async def put(self, key: str, value: bytes, *, ttl_s: float) -> None:
+    async def put(self, key: str, value: bytes, *, ttl_s: float, owner: str | None = None) -> None:
         """As the port says."""
-        await self._use(lambda file, until_s: file.put(key, value, ttl_s=ttl_s, until_s=until_s), make=True)
+        await self._use(
+            lambda file, until_s: file.put(key, value, ttl_s=ttl_s, owner=owner, until_s=until_s), make=True
+        )
 
-    async def swap(self, key: str, value: bytes, *, expected: bytes | None, ttl_s: float) -> bool:
+    async def swap(
+        self, key: str, value: bytes, *, expected: bytes | None, ttl_s: float, owner: str | None = None
+    ) -> bool:
         """As the port says."""
         swapped = await self._use(
-            lambda file, until_s: file.swap(key, value, expected=expected, ttl_s=ttl_s, until_s=until_s),
+            lambda file, until_s: file.swap(key, value, expected=expected, ttl_s=ttl_s, owner=owner, until_s=until_s),
             make=expected is None,
         )
         return bool(swapped)
+
+    async def end(self, key: str, *, ttl_s: float, owner: str | None) -> bool:
+        """As the port says."""
+        ended = await self._use(
+            lambda file, until_s: file.end(key, ttl_s=ttl_s, owner=owner, until_s=until_s), make=True
+        )
+        return bool(ended)
+
+    async def can_end(self, owner: str | None) -> bool:
+        """As the port says."""
+        file = self._file
+        if file is None or not self._is_in_place(file):
+            file = await self._opened_file()
+            if file is None:
+                return True
+        with suppress(WouldWait):
+            if file.can_end(owner):
+                return True
+        found = await self._use(lambda file, until_s: file.can_end_waiting(owner, until_s=until_s))
+        return found is not False
 
     async def delete(self, key: str) -> None:
         """As the port says."""
@@ -125,6 +158,7 @@ class SqliteStore:
                 for aside in (file.aside, self._aside):
                     self._tell_of(aside)
                 file.aside = self._aside = ()
+                self._tell_of_full(file)
                 if self._is_in_place(file):
                     return done
         from mcp_runtime.state.sqlite_problems import REPLACED
@@ -133,12 +167,14 @@ class SqliteStore:
 
     def _work(self, work: "Callable[[StateFile, float], T]", until_s: float) -> "tuple[StateFile, T]":
         from mcp_runtime.state.sqlite_file import StateFile, create
+        from mcp_runtime.state.sqlite_schema import Bounds
 
         file = self._file
         if file is None:
             if self._stat() is None:
                 self._aside = create(self._path, until_s=until_s)
-            file = self._file = StateFile(self._path, max_entries=self._max_entries, until_s=until_s, now=self._now)
+            bounds = Bounds(max_entries=self._max_entries, max_bytes=self._max_bytes, max_ends=self._max_ends)
+            file = self._file = StateFile(self._path, bounds=bounds, until_s=until_s, now=self._now)
         return file, work(file, until_s)
 
     def _until_s(self) -> float:
@@ -181,6 +217,13 @@ class SqliteStore:
     def _tell_of(self, aside: Sequence[Path]) -> None:
         if aside:
             self._log().warning("state_siblings_put_aside", path=self._text, files=[str(one) for one in aside])
+
+    def _tell_of_full(self, file: "StateFile") -> None:
+        """Say, once in a while, that values went before their time."""
+        if file.pushed_out and self._now() - self._told_full_at >= _TELL_EVERY_S:
+            self._told_full_at = self._now()
+            self._log().warning("state_full", path=self._text, pushed_out=file.pushed_out)
+            file.pushed_out = 0
 
     def _is_in_place(self, file: "StateFile") -> bool:
         """Whether the path still leads to the open file. Raises StateError where somebody else has written to it."""

@@ -16,32 +16,22 @@ from typing import Final
 
 from mcp_runtime.state import siblings
 from mcp_runtime.state import sqlite_place as place
-from mcp_runtime.state.port import StateError, WouldWait
+from mcp_runtime.state import sqlite_schema as schema
+from mcp_runtime.state.port import ENDED, NoRoomError, StateError, WouldWait
 from mcp_runtime.state.sqlite_problems import LOCKED, REPLACED, blaming, problem_of
+from mcp_runtime.state.sqlite_schema import APPLICATION_ID, SCHEMA_VERSION, Bounds
 
-SCHEMA_VERSION: Final = 1
-APPLICATION_ID: Final = 0x4D435052
-"""Marks the file as ours: "MCPR"."""
-
-# `id` rises with each put, which makes the first one the oldest. Triggers count, for count(*) reads the whole table.
-_SCHEMA: Final = """
-PRAGMA journal_mode = WAL;
-BEGIN;
-CREATE TABLE entries (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, value BLOB NOT NULL, expires_at REAL NOT NULL);
-CREATE INDEX entries_by_expiry ON entries (expires_at);
-CREATE TABLE size (entries INTEGER NOT NULL);
-INSERT INTO size VALUES (0);
-CREATE TRIGGER entry_added AFTER INSERT ON entries BEGIN UPDATE size SET entries = entries + 1; END;
-CREATE TRIGGER entry_removed AFTER DELETE ON entries BEGIN UPDATE size SET entries = entries - 1; END;
-COMMIT;
-"""
-
-_GET: Final = "SELECT value FROM entries WHERE key = ? AND expires_at > ?"
+_GET: Final = (
+    "SELECT x'00' FROM ends WHERE key = ?1 AND expires_at > ?2 "  # ENDED
+    "UNION ALL SELECT value FROM entries WHERE key = ?1 AND expires_at > ?2"
+)
 _REMOVE: Final = "DELETE FROM entries WHERE key = ?"
-_ADD: Final = "INSERT INTO entries (key, value, expires_at) VALUES (?, ?, ?)"
+_ADD: Final = "INSERT INTO entries (key, value, expires_at, owner) VALUES (?, ?, ?, ?)"
+_END: Final = "INSERT INTO ends (key, expires_at, owner) VALUES (?, ?, ?)"
 _PURGE: Final = "DELETE FROM entries WHERE expires_at <= ?"
+_PURGE_ENDS: Final = "DELETE FROM ends WHERE expires_at <= ?"
 _COUNT: Final = "SELECT entries FROM size"
-_REMOVE_OLDEST: Final = "DELETE FROM entries WHERE id IN (SELECT id FROM entries ORDER BY id LIMIT ?)"
+_REMOVE_OLDEST: Final = "DELETE FROM entries WHERE id = (SELECT id FROM entries WHERE owner = ? ORDER BY id LIMIT 1)"
 
 
 def create(path: Path, *, until_s: float) -> Sequence[Path]:
@@ -66,9 +56,7 @@ def _make(path: Path) -> None:
     temporary = Path(name)
     try:
         with closing(sqlite3.connect(temporary, isolation_level=None)) as connection:
-            connection.executescript(_SCHEMA)
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            schema.make(connection)
         with suppress(FileExistsError):  # Unlike a rename, a link fails where another process was first.
             os.link(temporary, path)
     finally:
@@ -76,18 +64,19 @@ def _make(path: Path) -> None:
 
 
 class StateFile:
-    """The open file at `path`, of at most `max_entries` values. Raises StateError, as does all it offers.
+    """The open file at `path`, which keeps to its `bounds`. Raises StateError, as does all it offers.
 
     `read` is for one thread, the event loop's; the others may be called from any, and wait for each other and for other
     processes until `until_s` of time.monotonic. `now` gives seconds since the epoch: they outlive a process.
 
     `identity` is the file that is open, `size_bytes` how long it was when last looked at, and `aside` has the siblings
-    that were another file's and are put aside.
+    that were another file's and are put aside. `pushed_out` counts values that went before their time.
     """
 
-    def __init__(self, path: Path, *, max_entries: int, until_s: float, now: Callable[[], float]) -> None:
+    def __init__(self, path: Path, *, bounds: Bounds, until_s: float, now: Callable[[], float]) -> None:
         self._path = path
-        self._max_entries = max_entries
+        self._bounds = bounds
+        self.pushed_out = 0
         self._now = now
         self._writing = threading.Lock()
         with blaming(path), siblings.turn(path, until_s=until_s), ExitStack() as opened:
@@ -95,6 +84,8 @@ class StateFile:
             self.aside = place.settled(path, self.identity, is_sound)
             self._writer = _connect(path, _left_s(until_s))
             opened.callback(self._writer.close)
+            schema.migrate(self._writer)
+            bounds.limit(self._writer)
             self._reader = _connect(path, _left_s(until_s))
             opened.callback(self._reader.close)
             # Waiting would hold up the loop; `read` refuses instead.
@@ -122,18 +113,57 @@ class StateFile:
         with self._transaction(until_s) as writer:
             return self._value(writer, key)
 
-    def put(self, key: str, value: bytes, *, ttl_s: float, until_s: float) -> None:
-        """Set the value, forget what has expired, then what was put longest ago past the bound."""
-        with self._transaction(until_s) as writer:
-            self._replace(writer, key, value, ttl_s)
+    def put(self, key: str, value: bytes, *, ttl_s: float, owner: str | None = None, until_s: float) -> None:
+        """Set the value; what has expired goes, and past the bounds what this owner put longest ago."""
+        try:
+            with self._transaction(until_s) as writer:
+                self._replace(writer, key, value, ttl_s, owner)
+        except NoRoomError:
+            self.delete(key, until_s=until_s)
 
-    def swap(self, key: str, value: bytes, *, expected: bytes | None, ttl_s: float, until_s: float) -> bool:
-        """`put` where the value is `expected`; no other process comes in between."""
+    def swap(
+        self,
+        key: str,
+        value: bytes,
+        *,
+        expected: bytes | None,
+        ttl_s: float,
+        owner: str | None = None,
+        until_s: float,
+    ) -> bool:
+        """`put` where the value is `expected`; no other process comes in between. Raises NoRoomError."""
         with self._transaction(until_s) as writer:
             if self._value(writer, key) != expected:
                 return False
-            self._replace(writer, key, value, ttl_s)
+            self._replace(writer, key, value, ttl_s, owner)
             return True
+
+    def end(self, key: str, *, ttl_s: float, owner: str | None, until_s: float) -> bool:
+        """Forget the value, and keep that the key was ended; False where there is no room for that."""
+        with self._transaction(until_s) as writer:
+            now, name = self._now(), schema.owner_name(owner)
+            writer.execute(_PURGE_ENDS, (now,))
+            if self._value(writer, key) != ENDED:
+                if not self._bounds.has_room_to_end(writer, name):
+                    return False
+                writer.execute(_END, (key, now + ttl_s, name))
+            writer.execute(_REMOVE, (key,))
+            return True
+
+    def can_end(self, owner: str | None) -> bool:
+        """Whether there is room for another end, as the reader sees it; what has expired counts until it is purged."""
+        try:
+            return self._bounds.has_room_to_end(self._reader, schema.owner_name(owner))
+        except sqlite3.DatabaseError as error:
+            if problem_of(error) is LOCKED:
+                raise WouldWait from None
+            raise StateError(self._path, *problem_of(error)) from None
+
+    def can_end_waiting(self, owner: str | None, *, until_s: float) -> bool:
+        """As `can_end`, but waits, and without what has expired."""
+        with self._transaction(until_s) as writer:
+            writer.execute(_PURGE_ENDS, (self._now(),))
+            return self._bounds.has_room_to_end(writer, schema.owner_name(owner))
 
     def delete(self, key: str, *, until_s: float) -> None:
         """Remove the value, if there is one."""
@@ -175,14 +205,17 @@ class StateFile:
         row = connection.execute(_GET, (key, self._now())).fetchone()
         return None if row is None else row[0]
 
-    def _replace(self, writer: sqlite3.Connection, key: str, value: bytes, ttl_s: float) -> None:
-        now = self._now()
+    def _replace(self, writer: sqlite3.Connection, key: str, value: bytes, ttl_s: float, owner: str | None) -> None:
+        now, name = self._now(), schema.owner_name(owner)
         writer.execute(_REMOVE, (key,))  # REPLACE would remove it without running the trigger that counts
-        writer.execute(_ADD, (key, value, now + ttl_s))
         writer.execute(_PURGE, (now,))
-        excess = writer.execute(_COUNT).fetchone()[0] - self._max_entries
-        if excess > 0:
-            writer.execute(_REMOVE_OLDEST, (excess,))
+        pushed_out = 0
+        while not self._bounds.has_room(writer, name, entry_bytes=schema.entry_bytes(key, value)):
+            if not writer.execute(_REMOVE_OLDEST, (name,)).rowcount:
+                raise NoRoomError
+            pushed_out += 1
+        writer.execute(_ADD, (key, value, now + ttl_s, name))
+        self.pushed_out += pushed_out
 
     @contextmanager
     def _transaction(self, until_s: float) -> Generator[sqlite3.Connection, None, None]:
@@ -210,7 +243,10 @@ def is_sound(path: Path) -> bool:
     def counts(connection: sqlite3.Connection) -> bool:
         if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
             return True
-        return bool(connection.execute("SELECT entries = (SELECT count(*) FROM entries) FROM size").fetchone()[0])
+        sound = connection.execute("SELECT entries = (SELECT count(*) FROM entries) FROM size").fetchone()[0]
+        if sound and schema.version_of(connection) >= 2:
+            sound = connection.execute("SELECT ends = (SELECT count(*) FROM ends) FROM size").fetchone()[0]
+        return bool(sound)
 
     return siblings.is_whole(path, counts)
 
@@ -240,7 +276,7 @@ def _connect(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
 def _check(path: Path, connection: sqlite3.Connection) -> None:
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         raise StateError(path, "it is not a file that mcp-runtime made", "move it away, or set state.directory")
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    version = schema.version_of(connection)
     if version > SCHEMA_VERSION:
         raise StateError(
             path,

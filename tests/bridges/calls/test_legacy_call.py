@@ -11,7 +11,7 @@ import pytest
 from msgspec import Raw
 
 from mcp_bridges.calls.legacy_call import LegacyCall
-from mcp_bridges.calls.services import LegacyServices, Waiting
+from mcp_bridges.calls.services import LegacyServices
 from mcp_bridges.gate.port import LegacyClient
 from mcp_bridges.sessions.session import Session
 from mcp_runtime.config import BridgesConfig
@@ -21,6 +21,7 @@ from mcp_runtime.core.calls.subscriptions import Subscriptions
 from mcp_runtime.core.calls.time_limit import TimeLimit
 from mcp_runtime.core.dispatch.dispatcher import Dispatcher
 from mcp_runtime.platform.loops import new_scope
+from mcp_runtime.platform.shares import Shares
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, PeerError
 from mcp_runtime.protocol.jsonrpc import Response, encode_notification
 from mcp_runtime.protocol.messages import read_request
@@ -128,7 +129,8 @@ def made(
     method: str = "tools/call",
     revision: str = "2025-11-25",
     gate: Doorkeeper | None = None,
-    waiting: Waiting | None = None,
+    waiting: Shares | None = None,
+    client: LegacyClient | None = None,
     time: TimeLimit | None = None,
     **more: Any,
 ) -> LegacyCall:
@@ -141,13 +143,14 @@ def made(
             dispatcher=cast("Dispatcher", dispatcher),
             subscriptions=Subscriptions(config.limits),
             gate=gate or Doorkeeper(),
-            waiting=waiting or Waiting(100),
+            waiting=waiting or Shares(100),
+            at_work=Shares(100),
             discover=no_discovery,
             server={},
             new_id=lambda: next(ids),
         ),
         session=Session("s", revision, "client", "1", {"elicitation": {}}, 0, 0),
-        client=LegacyClient(transport="stdio", principal="p", peer="1.2.3.4"),
+        client=client or LegacyClient(transport="stdio", principal="p", peer="1.2.3.4"),
         request=read_request(1, method, Raw(b'{"name":"t"}')),
         transport="stdio",
         log_level="info",
@@ -235,18 +238,32 @@ async def test_each_round_is_timed_anew_and_what_a_client_takes_to_answer_is_not
 
 
 async def test_no_more_calls_wait_for_a_client_than_may() -> None:
-    waiting = Waiting(limit=2, number=1)
+    waiting = Shares(2)
+    assert waiting.take(None)
     wire = Wire(answered(accepted(name="a")))
     dispatcher = Scripted(asking(QUESTION), complete(content=[]))
     assert "isError" not in body(await made(dispatcher, wire, waiting=waiting).run())["result"]
-    assert waiting.number == 1  # as before: the place is free again
-    waiting.number = 2
+    assert waiting.held == 1  # as before: the place is free again
+    assert waiting.take(None)
     result = body(await made(Scripted(asking(QUESTION)), Wire(), waiting=waiting).run())["result"]
     text = "The server waits for 2 answers of clients already; try again"
     assert result == {"content": [{"type": "text", "text": text}], "isError": True}
     only_state = Scripted(asking(state="kept"), complete(content=[]))
     assert "isError" not in body(await made(only_state, Wire(), waiting=waiting).run())["result"]
-    assert waiting.number == 2
+    assert waiting.held == 2
+
+
+async def test_one_client_has_its_share_of_the_calls_that_may_wait() -> None:
+    waiting = Shares(4)
+    assert waiting.take("203.0.113.9", 2)
+    client = LegacyClient(transport="streamable_http", peer="203.0.113.9")
+    result = body(await made(Scripted(asking(QUESTION)), Wire(), waiting=waiting, client=client).run())["result"]
+    text = "The server waits for all answers of this client that it may; try again"
+    assert result == {"content": [{"type": "text", "text": text}], "isError": True}
+    other = LegacyClient(transport="streamable_http", principal="somebody", peer="203.0.113.9")
+    wire = Wire(answered(accepted(name="a")))
+    found = await made(Scripted(asking(QUESTION), complete(content=[])), wire, waiting=waiting, client=other).run()
+    assert "isError" not in body(found)["result"]
 
 
 async def test_a_round_that_only_keeps_its_state_asks_nothing_and_goes_on() -> None:

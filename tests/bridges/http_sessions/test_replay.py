@@ -69,7 +69,8 @@ async def test_a_client_that_was_cut_off_gets_the_rest_from_each_place_in_the_st
         ids.insert(0, re.sub(r"\d+$", "0", ids[0]))  # its beginning, which older clients are not told
     for place, last in enumerate(ids):
         rest = await client.rest(last)
-        assert (rest.status, progress(rest.events)) == (200, answers[place:])
+        ends = place == len(ids) - 1  # Who has seen all of it shall not come again.
+        assert (rest.status, progress(rest.events)) == (405 if ends else 200, answers[place:])
         assert [event.id for event in rest.events] == ids[place + 1 :]
 
 
@@ -321,6 +322,49 @@ async def test_where_others_need_the_room_the_oldest_goes_first_and_nobody_waits
             lost(rest, "c")
 
 
+@served()
+async def test_who_was_told_that_the_end_is_lost_is_not_told_again_and_again(server: OldServer) -> None:
+    client = await server.client()
+    told = await client.rest("p.0123456789abcdef~ImMi.3")
+    lost(told, "c")
+    assert (await client.rest(told.events[-1].id or "")).status == 405
+
+
+@served()
+async def test_who_comes_back_to_a_cancelled_call_hears_what_it_missed_and_then_that_it_has_ended(
+    server: OldServer,
+) -> None:
+    client = await server.client()
+    async with client.open(client.call("slow_count", id_="s", token=1, steps=1000)) as counting:
+        first = await counting.next()
+        assert first["params"]["progress"] == 1
+        await counting.next()
+        await client.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": "s"}})
+        await counting.done()
+    ids = [event.id or "" for event in counting.events]
+    assert len(ids) == 3  # the priming one first
+    assert progress((await client.rest(ids[1])).events) == [2]
+    refused = await client.rest(ids[2])
+    assert (refused.status, refused.header("allow")) == (405, "POST")
+    assert (await client.ask("ping")).result == {}
+
+
+@on_both_loops()
+async def test_nothing_is_kept_for_a_session_that_ended_whatever_was_at_work() -> None:
+    store = room()
+    async with serving(state=stated(store)) as server:
+        client, other = await server.client(), await server.client()
+        kept = await other.send(other.call("count", token=1))
+        await client.send(client.call("count", token=1))
+        async with client.open(client.call("slow_count", token=1, steps=1000)) as counting:
+            await counting.next()
+            with_both = len(store)
+            await client.end()
+            assert (await counting.done()).messages[1:] == []
+        assert len(store) == with_both - 7 == 5  # an entry an event, and one for each stream
+        assert progress((await other.rest(kept.events[-2].id or "")).events) == ["counted to 3"]
+
+
 def stated(volatile: MemoryStore) -> State:
     """A state that keeps events in `volatile`."""
     return replace(open_state(settings()), volatile=volatile)
@@ -496,3 +540,32 @@ async def test_a_stream_without_an_end_is_known_for_a_day_and_no_shorter_than_it
     assert await store.get(key) is not None
     clock[0] = known_s + 1
     assert await store.get(key) is None
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_who_follows_a_stream_whose_session_ends_hears_nothing_more(loop: Any) -> None:
+    async def test() -> None:
+        store, bus = room(), MemoryBus()
+        replay = log(store, bus=bus)
+        stream = begun(replay, 1)
+        await stream.append(b"1")
+        heard: list[Replayed] = []
+
+        async def follow() -> None:
+            heard.extend(await all_of(replay, place_of(stream.position)))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(follow)
+            await anyio.wait_all_tasks_blocked()
+            await replay.end(SESSION)
+            await stream.append(b"2", ended=True)
+        assert (heard, len(store)) == ([], 0)
+
+    run(loop, test)
+
+
+async def test_sessions_that_ended_long_ago_are_not_remembered() -> None:
+    replay = log(room())
+    for number in range(3000):
+        await replay.end(replace(SESSION, id=str(number)))
+    assert len(replay._ended) < 2000

@@ -166,7 +166,7 @@ async def test_a_call_that_asks_has_a_scope_for_its_first_round_only() -> None:
         assert text_of(await ask(peer, session, called("echo", 2, text="alive"))) == "alive"
 
 
-async def test_a_client_that_leaves_cancels_nothing() -> None:
+async def test_a_client_that_leaves_takes_nothing_of_others_along() -> None:
     began = trio.Event()
     async with served(settings(), began) as (server, _, session):
         async with server.peer() as other:

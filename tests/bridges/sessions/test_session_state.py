@@ -1,6 +1,7 @@
 """What an old session changed: kept until its id expires, bounded, and a clear 503 where it cannot be reached."""
 
 from collections.abc import Awaitable, Callable, Generator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,16 +57,22 @@ class Shaky(MemoryStore):
         self._check()
         return await super().get(key)
 
-    async def put(self, key: str, value: bytes, *, ttl_s: float) -> None:
+    async def end(self, key: str, *, ttl_s: float, owner: str | None) -> bool:
         self._check()
-        await super().put(key, value, ttl_s=ttl_s)
+        return await super().end(key, ttl_s=ttl_s, owner=owner)
 
-    async def swap(self, key: str, value: bytes, *, expected: bytes | None, ttl_s: float) -> bool:
+    async def can_end(self, owner: str | None) -> bool:
+        self._check()
+        return await super().can_end(owner)
+
+    async def swap(
+        self, key: str, value: bytes, *, expected: bytes | None, ttl_s: float, owner: str | None = None
+    ) -> bool:
         self._check(breaks=self.breaks_on_swap)
         if self.rivals:
             self.rivals -= 1
             await super().put(key, b'{"uris":["note://rival-%d"]}' % self.rivals, ttl_s=60)
-        return await super().swap(key, value, expected=expected, ttl_s=ttl_s)
+        return await super().swap(key, value, expected=expected, ttl_s=ttl_s, owner=owner)
 
 
 def states(store: MemoryStore, clock: Callable[[], float] = lambda: 1000.0, max_uris: int = 3) -> SessionStates:
@@ -86,21 +93,21 @@ async def test_a_session_that_changed_nothing_is_not_kept() -> None:
     store = Shaky()
     kept = states(store)
     assert await kept.get(SESSION) == UNCHANGED
-    await kept.change(SESSION, Unsubscribe("note://never"))
+    await kept.change(SESSION, Unsubscribe("note://never"), owner=None)
     assert len(store) == 0
 
 
 @on_loops
 async def test_each_session_has_its_own_state() -> None:
     kept = states(Shaky())
-    await kept.change(SESSION, SetLevel("error"))
-    await kept.change(SESSION, Subscribe("note://a"))
-    await kept.change(SESSION, Subscribe("note://b"))
-    await kept.change(OTHER, Subscribe("note://c"))
+    await kept.change(SESSION, SetLevel("error"), owner=None)
+    await kept.change(SESSION, Subscribe("note://a"), owner=None)
+    await kept.change(SESSION, Subscribe("note://b"), owner=None)
+    await kept.change(OTHER, Subscribe("note://c"), owner=None)
     assert await kept.get(SESSION) == SessionState(log_level="error", uris=("note://a", "note://b"))
     assert await kept.get(OTHER) == SessionState(uris=("note://c",))
-    await kept.change(SESSION, Unsubscribe("note://a"))
-    await kept.change(SESSION, SetLevel("debug"))
+    await kept.change(SESSION, Unsubscribe("note://a"), owner=None)
+    await kept.change(SESSION, SetLevel("debug"), owner=None)
     assert await kept.get(SESSION) == SessionState(log_level="debug", uris=("note://b",))
 
 
@@ -108,12 +115,12 @@ async def test_each_session_has_its_own_state() -> None:
 async def test_subscriptions_are_bounded_and_each_counts_once() -> None:
     kept = states(Shaky())
     for uri in ("a", "b", "c", "a", "b", "c"):
-        await kept.change(SESSION, Subscribe(uri))
+        await kept.change(SESSION, Subscribe(uri), owner=None)
     with pytest.raises(PeerError, match="may subscribe to 3 URIs and no more; unsubscribe from one first") as refused:
-        await kept.change(SESSION, Subscribe("d"))
+        await kept.change(SESSION, Subscribe("d"), owner=None)
     assert refused.value.code == -32602
-    await kept.change(SESSION, Unsubscribe("a"))
-    await kept.change(SESSION, Subscribe("d"))
+    await kept.change(SESSION, Unsubscribe("a"), owner=None)
+    await kept.change(SESSION, Subscribe("d"), owner=None)
     assert (await kept.get(SESSION)).uris == ("b", "c", "d")
 
 
@@ -122,27 +129,30 @@ async def test_what_is_kept_goes_when_the_id_expires() -> None:
     clock = Ticking(1000.0)
     store = Shaky(clock)
     kept = states(store, clock)
-    await kept.change(SESSION, SetLevel("error"))
-    await kept.end(OTHER)
+    await kept.change(SESSION, SetLevel("error"), owner=None)
+    await kept.end(OTHER, owner=None)
     clock.now = 1059.9
     assert (await kept.get(SESSION), (await kept.get(OTHER)).ended) == (SessionState(log_level="error"), True)
     clock.now = 1060.0
     assert len(store) == 0
-    await kept.end(SESSION)  # a request that was under way when it expired
-    assert len(store) == 1
-    clock.now = 1061.0
-    assert len(store) == 0
+    assert (await kept.get(OTHER)).ended  # at processes whose clocks are behind, its id is good yet
+    clock.now = 1120.0
+    assert await kept.get(OTHER) == UNCHANGED
+    await kept.end(SESSION, owner=None)  # a request that was under way when it expired
+    assert (await kept.get(SESSION)).ended
+    clock.now = 1181.0
+    assert not (await kept.get(SESSION)).ended
 
 
 @on_loops
 async def test_a_session_that_ended_stays_ended_whatever_is_under_way() -> None:
     kept = states(Shaky())
-    await kept.change(SESSION, Subscribe("note://a"))
-    await kept.end(SESSION)
-    await kept.change(SESSION, SetLevel("error"))
-    await kept.change(SESSION, Subscribe("note://b"))
+    await kept.change(SESSION, Subscribe("note://a"), owner=None)
+    await kept.end(SESSION, owner=None)
+    await kept.change(SESSION, SetLevel("error"), owner=None)
+    await kept.change(SESSION, Subscribe("note://b"), owner=None)
     assert await kept.get(SESSION) == SessionState(ended=True)
-    await kept.end(SESSION)
+    await kept.end(SESSION, owner=None)
     assert await kept.get(SESSION) == SessionState(ended=True)
 
 
@@ -151,8 +161,8 @@ async def test_changes_at_once_are_all_kept() -> None:
     kept = states(Shaky(), max_uris=100)
     async with anyio.create_task_group() as tasks:
         for number in range(20):
-            tasks.start_soon(kept.change, SESSION, Subscribe(f"note://{number}"))
-        tasks.start_soon(kept.change, SESSION, SetLevel("error"))
+            tasks.start_soon(partial(kept.change, SESSION, Subscribe(f"note://{number}"), owner=None))
+        tasks.start_soon(partial(kept.change, SESSION, SetLevel("error"), owner=None))
     state = await kept.get(SESSION)
     assert (len(state.uris), state.log_level) == (20, "error")
 
@@ -162,11 +172,11 @@ async def test_a_change_is_made_again_where_another_process_was_faster() -> None
     store = Shaky()
     kept = states(store)
     store.rivals = 15
-    await kept.change(SESSION, Subscribe("note://mine"))
+    await kept.change(SESSION, Subscribe("note://mine"), owner=None)
     assert (await kept.get(SESSION)).uris == ("note://rival-0", "note://mine")
     store.rivals = 16
     with pytest.raises(PeerError, match="changed by many requests at once; try again"):
-        await kept.change(SESSION, SetLevel("error"))
+        await kept.change(SESSION, SetLevel("error"), owner=None)
     assert (store.rivals, (await kept.get(SESSION)).log_level) == (0, None)
 
 

@@ -278,3 +278,28 @@ def test_a_client_that_leaves_in_the_middle_of_a_question_leaves_nothing_behind(
             assert client.journal == ["started", "nap began", "nap cancelled"]
 
     on_wire(wire, test)
+
+
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.parametrize("wire", WIRES)
+def test_a_call_whose_answer_is_refused_for_good_does_not_wait_for_another(wire: Wire, status: int) -> None:
+    shut: list[Refusal] = []
+
+    async def test() -> None:
+        gate = Doorkeeper(lambda sighting: shut[0] if shut and sighting.method is None else None)
+        async with connected(wire, gate=gate) as client:
+            await client.open()
+            first, second = await client.start_tool("greet"), await client.start_tool("greet")
+            questions = [await client.question(ASK), await client.question(ASK)]
+            shut.append(Refusal(status=503, code=-32603, message="Try later", retry_after_s=60))
+            await client.say(result(questions[0]["id"], accepted(name="Ada")))
+            await client.settle()
+            shut[0] = Refusal(status=status, code=-32022, message="No more")
+            await client.say(result(questions[1]["id"], accepted(name="Ada")))
+            text = "The client answered elicitation/create with an error: No more"
+            assert text_of(await client.response(second)) == text
+            shut.clear()
+            await client.say(result(questions[0]["id"], accepted(name="Ada")))
+            assert text_of(await client.response(first)) == "Hello, Ada!"
+
+    on_wire(wire, test)

@@ -35,9 +35,11 @@ def error_of(response: Response) -> dict[str, Any]:
     return dict(json.loads(response.body)["error"])
 
 
-async def refused(http: HttpClient, path: str = "/sse", headers: dict[str, str] | None = None) -> Response:
+async def refused(
+    http: HttpClient, path: str = "/sse", headers: dict[str, str] | None = None, **options: Any
+) -> Response:
     """What a GET gets that opens no stream."""
-    return await http.get("GET", path, headers=EVENTS if headers is None else headers)
+    return await http.get("GET", path, headers=EVENTS if headers is None else headers, **options)
 
 
 @both
@@ -232,6 +234,28 @@ def test_a_body_past_its_limit_is_413_and_no_message_is_400(backend: Backend) ->
             for body in (b"", b"{", b"null", b'"x"', b"\xff", b"[" * 900):
                 assert (await client.post(body)).status in {400, 202}
             assert (await client.ask("ping"))["result"] == {}
+
+    run(backend, test)
+
+
+@both
+def test_one_client_has_half_of_the_streams_and_half_of_the_calls(backend: Backend) -> None:
+    async def test() -> None:
+        config = settings(bridges=sse(max_streams=4), limits={"max_concurrent_requests": 4})
+        one: Any = ("203.0.113.9", 5)
+        async with old_http(config) as http, old_sse(http, client=one) as first, old_sse(http, client=one) as second:
+            response = await refused(http, client=one)
+            assert (response.status, "all that one client may have" in error_of(response)["message"]) == (503, True)
+            for stream in (first, second):
+                await stream.open()
+                await stream.start_tool("nap")
+            await first.settle()
+            assert "as others leave it" in (await first.tool("echo", text="x"))["error"]["message"]
+            async with old_sse(http, client=("203.0.113.10", 5)) as other:
+                await other.open()
+                assert text_of(await other.tool("echo", text="x")) == "x"
+        async with old_http(config) as http, old_sse(http, client=one) as again:
+            assert (await again.ask("ping"))["result"] == {}
 
     run(backend, test)
 

@@ -8,6 +8,7 @@ import anyio
 import pytest
 from msgspec.structs import replace
 
+from mcp_bridges.gate.port import Refusal
 from mcp_bridges.wires.http_sse import _MAX_PENDING
 from mcp_runtime.assembly.runtime import Runtime
 from mcp_runtime.config import BridgesConfig, Config
@@ -81,6 +82,27 @@ def test_the_process_that_takes_the_post_asks_its_own_gate(backend: Backend) -> 
                 (None, ("transport.http_sse", "jsonrpc.batch"), None, False),
                 ("initialize", ("transport.http_sse", "protocol.handshake"), None, True),
             ]
+
+    run(backend, test)
+
+
+@both
+def test_a_call_whose_answer_another_process_refuses_for_good_does_not_wait_for_another(backend: Backend) -> None:
+    shut: list[Refusal] = []
+
+    async def test() -> None:
+        gate = Doorkeeper(lambda sighting: shut[0] if shut and sighting.method in {None, "ping"} else None)
+        async with two_processes(gate) as (one, two), old_sse(one) as client, posting_to(two, client):
+            await client.open()
+            call = await client.start_tool("greet")
+            question = await client.question()
+            shut.append(Refusal(status=503, code=-32603, message="Try later", retry_after_s=60))
+            assert (await client.post(result(question["id"], accepted(name="Ada")))).status == 503
+            shut[0] = Refusal(status=400, code=-32022, message="No more")
+            assert (await client.post(old("ping"))).status == 400
+            assert (await client.post(result(question["id"], accepted(name="Ada")))).status == 400
+            text = "The client answered elicitation/create with an error: No more"
+            assert text_of(await client.response(call)) == text
 
     run(backend, test)
 

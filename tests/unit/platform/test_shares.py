@@ -79,3 +79,23 @@ def test_of_nothing_nobody_gets_anything() -> None:
     shares = Shares(0)
     assert not shares.take("a")
     assert not shares.take(None)
+
+
+def test_the_most_that_a_client_may_hold_is_what_it_can_take_once_its_own_is_given_back() -> None:
+    shares = Shares(10)
+    assert (shares.most_for("a"), shares.most_for(None)) == (5, 10)
+    assert shares.take("a", 4)
+    assert shares.take(None, 2)
+    assert (shares.most_for("a"), shares.most_for("b"), shares.most_for(None)) == (4, 2, 6)
+    shares.give_back("a", 4)
+    assert (shares.most_for("a"), shares.most_for(None)) == (4, 10)
+    assert shares.take(None, 8)
+    assert (shares.most_for("a"), shares.most_for(None)) == (0, 10)
+
+
+def test_there_is_room_exactly_where_a_place_can_be_taken() -> None:
+    for total in range(5):
+        shares = Shares(total)
+        for client in ("a", "b", None, "a", None, "c", "a"):
+            had_room = shares.has_room(client)
+            assert shares.take(client) == had_room

@@ -12,7 +12,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from mcp_runtime.state import sqlite_file
+from mcp_runtime.state import sqlite_file, sqlite_schema
 from mcp_runtime.state.sqlite import SqliteStore
 from tests.support.clocks import Backend, run
 from tests.support.state_files import FILE, Clock, connected, get, put, using, value_of
@@ -150,18 +150,23 @@ def test_a_smaller_bound_after_a_restart_is_kept_with_the_next_put(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("sql", "index"),
+    ("sql", "indexes"),
     [
-        (sqlite_file._GET, "sqlite_autoindex_entries_1 (key=?)"),
-        (sqlite_file._REMOVE, "sqlite_autoindex_entries_1 (key=?)"),
-        (sqlite_file._PURGE, "entries_by_expiry (expires_at<?)"),
+        (sqlite_file._GET, ["PRIMARY KEY (key=?)", "entries_1 (key=?)"]),
+        (sqlite_file._REMOVE, ["entries_1 (key=?)"]),
+        (sqlite_file._PURGE, ["entries_by_expiry (expires_at<?)"]),
+        (sqlite_file._PURGE_ENDS, ["ends_by_expiry (expires_at<?)"]),
+        (sqlite_file._REMOVE_OLDEST, ["(rowid=?)", "entries_by_owner (owner=?)"]),
+        (sqlite_schema._OWN, ["PRIMARY KEY (owner=?)"]),
     ],
 )
-def test_no_query_walks_over_all_rows(tmp_path: Path, sql: str, index: str) -> None:
+def test_no_query_walks_over_all_rows(tmp_path: Path, sql: str, indexes: list[str]) -> None:
     put(tmp_path / FILE, a=b"1")
     with connected(tmp_path / FILE) as connection:
         plan = connection.execute(f"EXPLAIN QUERY PLAN {sql}", ("a", 0.0)[: sql.count("?")]).fetchall()
-    assert [row[3].partition("INDEX ")[2] for row in plan] == [index]
+    steps = [row[3] for row in plan if row[3].startswith(("SEARCH", "SCAN"))]
+    assert [step.rpartition(index)[1] for step, index in zip(steps, indexes, strict=True)] == indexes, steps
+    assert all(step.startswith("SEARCH") for step in steps)
 
 
 def test_sqlite_is_imported_with_the_first_use_of_a_file(tmp_path: Path) -> None:

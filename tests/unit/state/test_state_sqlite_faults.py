@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mcp_runtime.state import sqlite_file
+from mcp_runtime.state import sqlite_schema
 from mcp_runtime.state.port import StateError
 from mcp_runtime.state.sqlite import SqliteStore
 from tests.support.state_files import FILE, connected, put, using, value_of
@@ -112,9 +112,9 @@ def test_a_directory_that_is_a_file_is_the_operators_error(tmp_path: Path) -> No
 def test_a_file_that_may_not_be_written_is_read_and_not_written(public: Path) -> None:
     path = public / FILE
     with connected(path) as keeps_the_wal:
-        keeps_the_wal.executescript(sqlite_file._SCHEMA)
-        keeps_the_wal.execute(f"PRAGMA application_id = {sqlite_file.APPLICATION_ID}")
-        keeps_the_wal.execute("INSERT INTO entries VALUES (1, 'a', x'31', 1e12)")
+        sqlite_schema.make(keeps_the_wal)
+        keeps_the_wal.execute(f"PRAGMA application_id = {sqlite_schema.APPLICATION_ID}")
+        keeps_the_wal.execute("INSERT INTO entries VALUES (1, 'a', x'31', 1e12, '')")
         for file in public.iterdir():
             file.chmod(0o644)
 
@@ -172,11 +172,11 @@ def test_a_file_too_short_to_tell_what_it_is_is_refused_and_left_alone(tmp_path:
 def test_a_file_of_a_newer_release_is_refused_and_left_alone(tmp_path: Path) -> None:
     put(tmp_path / FILE, a=b"1")
     with connected(tmp_path / FILE) as connection:
-        connection.execute("PRAGMA user_version = 2")
+        connection.execute("PRAGMA user_version = 3")
     errors = refusals(tmp_path / FILE)
     expected = (
-        f"{tmp_path / FILE}: state.directory: its schema has version 2 and was made by a newer mcp-runtime; this one "
-        "knows 1. Fix: run the newer release, or set state.directory."
+        f"{tmp_path / FILE}: state.directory: its schema has version 3 and was made by a newer mcp-runtime; this one "
+        "knows 2. Fix: run the newer release, or set state.directory."
     )
     assert {str(error) for error in errors} == {expected}
     assert value_of(tmp_path / FILE, "a") == b"1"

@@ -92,6 +92,10 @@ def _lines(kept: "KeptFile", found: "Checkup") -> list[str]:
     lines = [
         f"  intact    schema {found.schema_version}{mark}",
         f"  holds     {found.count:,} {kept.counted}, {found.bytes:,} bytes",
+        *(
+            f"  fills     {held:,} of {one.bound:,} {one.counted}"
+            for one, held in zip(kept.measures, found.measured, strict=False)
+        ),
         *beside,
     ]
     if found.is_open:
@@ -138,10 +142,11 @@ _SUBCOMMANDS: Final[Mapping[str, Callable[[argparse.Namespace, "Config"], ExitCo
 def _kept(config: "Config") -> "Mapping[str, KeptFile]":
     """The files that a server keeps, by the name of what is in them; the ledger only where there are bridges."""
     from mcp_runtime.config.bridge_loading import BridgesMissing, from_bridges
-    from mcp_runtime.state.checkup import KeptFile
+    from mcp_runtime.state.checkup import KeptFile, Measure
     from mcp_runtime.state.engines import FILE_NAME
-    from mcp_runtime.state.sqlite_file import APPLICATION_ID, SCHEMA_VERSION
+    from mcp_runtime.state.sqlite_schema import APPLICATION_ID, SCHEMA_VERSION
 
+    limits = config.limits
     kept = {
         "state": KeptFile(
             path=_directory(config) / FILE_NAME,
@@ -151,6 +156,11 @@ def _kept(config: "Config") -> "Mapping[str, KeptFile]":
             counting="SELECT entries FROM size",
             lost="the log levels and subscriptions that sessions changed, and which of them were ended",
             reset_command="mcp-runtime state reset",
+            measures=(
+                Measure(query="SELECT entries FROM size", counted="values", bound=limits.max_state_entries),
+                Measure(query="SELECT bytes FROM size", counted="bytes", bound=config.state.max_bytes),
+                Measure(query="SELECT ends FROM size", counted="ended sessions", bound=limits.max_ended_sessions),
+            ),
         )
     }
     try:
