@@ -23,6 +23,7 @@ from mcp_bridges.sessions.batches import is_batch
 from mcp_bridges.sessions.session import Opening, Session
 from mcp_bridges.sessions.session_ids import SessionGoneError, SessionIds, session_gone
 from mcp_bridges.wires.conversation import Conversation
+from mcp_runtime.platform.shares import Shares, share_key
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, INVALID_REQUEST, PeerError
 from mcp_runtime.protocol.jsonrpc import (
     MalformedMessageError,
@@ -141,6 +142,7 @@ class HttpSse:
         self._ids = ids
         self._config = parts.services.config.bridges.http_sse
         self._open: dict[str, SseStream] = {}
+        self._places = Shares(self._config.max_streams)
         self._closing = False
 
     def close(self) -> None:
@@ -157,8 +159,9 @@ class HttpSse:
             response.admit(
                 Sighting(client=client, revision=None, features=OF_WIRE["http_sse"], opening=True, preliminary=True)
             )
-            if self._closing or len(self._open) >= self._config.max_streams:
-                raise _no_room(self._config.max_streams)
+            key = share_key(client.principal, client.peer)
+            if self._closing or not self._places.take(key):
+                raise _no_room(self._places, None if self._closing else key)
         except PeerError as error:
             await response.refuse(None, error)
             return
@@ -182,6 +185,7 @@ class HttpSse:
                         )
             finally:
                 del self._open[session.id]
+                self._places.give_back(key)
                 tasks.cancel_scope.cancel()
                 stream.hang_up()
 
@@ -256,9 +260,12 @@ def _channel(session: Session) -> str:
     return f"sse/{session.id}"
 
 
-def _no_room(limit: int) -> PeerError:
-    text = f"The server has its {limit} streams open, or is stopping; try again later"
-    return PeerError(INTERNAL_ERROR, text, http_status=503, retry_after_s=5)
+def _no_room(places: Shares, key: str | None) -> PeerError:
+    text, status = f"The server has its {places.total} streams open, or is stopping; try again later", 503
+    held = places.held_by(key)
+    if held and not places.is_full:  # 429: others may still open theirs.
+        text, status = f"This client has its share of the server's streams open, {held} now", 429
+    return PeerError(INTERNAL_ERROR, text, http_status=status, retry_after_s=5)
 
 
 def _relative(stream: str, messages: str) -> str:

@@ -21,6 +21,7 @@ from mcp_runtime.transports.http.endpoint import StreamableHttp
 from mcp_runtime.transports.http.event_stream import end_with_uvicorn
 from mcp_runtime.transports.http.guard import Guard
 from mcp_runtime.transports.http.patience import Patience
+from mcp_runtime.transports.http.proxies import TrustedProxies
 from mcp_runtime.transports.http.unread_answer import serve_with_an_answer
 
 _POLICY_VIOLATION: Final = 1008
@@ -53,6 +54,7 @@ class HttpApp:
             bridge=None if runtime.bridges is None else runtime.bridges.http(self._patience),
             observer=runtime.observer(),
             meter=runtime.metrics,
+            proxies=TrustedProxies(http.trusted_proxies, http.forwarded_header) if http.trusted_proxies else None,
         )
 
     @asynccontextmanager

@@ -63,8 +63,16 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 600.0
     max_input_rounds: Annotated[int, Meta(ge=1, description="Times that one call may ask its client for input.")] = 16
     tool_calls_per_minute: Annotated[
-        int, Meta(ge=0, description="Tool calls a minute for each client (principal or address); 0 is unlimited.")
-    ] = 0
+        int,
+        Meta(
+            ge=0,
+            description="Tool calls a minute for each client (principal or address, of IPv6 the /64); 0 is unlimited. "
+            "Not counted: stdio, loopback, Unix sockets.",
+        ),
+    ] = 6000
+    completions_per_minute: Annotated[
+        int, Meta(ge=0, description="Completions a minute for each client, counted as tool calls are; 0 is unlimited.")
+    ] = 6000
     max_schema_depth: Annotated[
         int, Meta(ge=1, description="Nesting of a tool's JSON Schema; a deeper one is refused at start.")
     ] = 64

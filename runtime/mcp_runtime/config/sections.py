@@ -55,6 +55,21 @@ class HttpConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             extra={"kind": "origin"},
         ),
     ] = ()
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        Meta(
+            description='Proxies whose word for a client\'s address counts: addresses, networks, "unix" for Unix '
+            "sockets. Empty: no header is asked.",
+            extra={"kind": "proxy"},
+        ),
+    ] = ()
+    forwarded_header: Annotated[
+        str,
+        Meta(
+            description="The one header in which they name it: x-forwarded-for, forwarded, x-real-ip or their own.",
+            extra={"kind": "header_name"},
+        ),
+    ] = "x-forwarded-for"
     cors: Annotated[bool, Meta(description="Answer preflight requests, so that allowed web pages can call.")] = False
     tls_certificate_file: Annotated[
         str, Meta(description="PEM certificate chain; with tls_key_file it turns on HTTPS.", extra={"kind": "file"})

@@ -4,7 +4,6 @@ So a client alone gets half, and whoever comes next still finds something. A cli
 the total alone holds. That is so of peers that stand for many, such as a proxy on this machine.
 """
 
-import ipaddress
 from functools import lru_cache
 from typing import Final
 
@@ -20,6 +19,8 @@ def address_key(peer: str | None) -> str | None:
     """
     if not peer:
         return None
+    import ipaddress  # which stdio, without any addresses, need not load
+
     try:
         # A scope ("%eth0") names an interface of this machine.
         found = ipaddress.ip_address(peer.partition("%")[0])
@@ -34,6 +35,12 @@ def address_key(peer: str | None) -> str | None:
     return str(ipaddress.ip_network((found, _CLIENT_PREFIX_BITS), strict=False))
 
 
+def share_key(principal: str | None, peer: str | None) -> str | None:
+    """The key of a client: who it has proven to be, else where it comes from; None where it has no share."""
+    # No address looks like this, whatever a principal calls itself.
+    return address_key(peer) if principal is None else f"principal {principal}"
+
+
 class Shares:
     """The places of one kind, `total` of them, and which clients hold how many. Clients are told apart by key."""
 
@@ -42,6 +49,11 @@ class Shares:
         self.held = 0
         """Places held by all clients together."""
         self._by_client: dict[str, int] = {}
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no place is left for anybody."""
+        return self.held >= self.total
 
     def held_by(self, client: str | None) -> int:
         """How many places this client holds; 0 for one without a key, which is not counted for itself."""
