@@ -165,6 +165,12 @@ class HttpSse:
         except PeerError as error:
             await response.refuse(None, error)
             return
+        try:
+            await self._hold(exchange, response, client)
+        finally:
+            self._places.give_back(key)
+
+    async def _hold(self, exchange: LegacyExchange, response: LegacyResponse, client: LegacyClient) -> None:
         token, session = self._ids.issue(_UNKNOWN, principal=client.principal)
         endpoint = _relative(path_of(exchange.scope), self._config.messages_path)
         channel = _channel(session)
@@ -185,7 +191,6 @@ class HttpSse:
                         )
             finally:
                 del self._open[session.id]
-                self._places.give_back(key)
                 tasks.cancel_scope.cancel()
                 stream.hang_up()
 

@@ -96,7 +96,7 @@ class _Work:
         self._values = values
         self._start: Final[list[None]] = [None]
         self._end: Final[list[None]] = [None]
-        self._when_ended: Callable[[], None] | None = None
+        self._when_ended: Callable[[], object] | None = None
 
     def run(self) -> _Outcome:
         """In the thread: call the function, unless it was abandoned before."""
@@ -111,7 +111,7 @@ class _Work:
                 self._when_ended()
         return outcome
 
-    def abandon(self, when_ended: Callable[[], None]) -> bool:
+    def abandon(self, when_ended: Callable[[], object]) -> bool:
         """On the loop: nobody waits any more. Whether it is at work; then its thread calls `when_ended` in the end."""
         self._when_ended = when_ended
         return not _is_first(self._start) and _is_first(self._end)
