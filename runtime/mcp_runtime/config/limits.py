@@ -33,12 +33,14 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         int,
         Meta(
             ge=1,
-            description="Requests at work at the same time; more are answered 503 with Retry-After. As many again may "
+            description="Requests at work at the same time; more are answered 503 with Retry-After. Of those that "
+            "others leave, one client may have half; more are answered 429. As many again may "
             "wait for what older clients answer; more fail.",
         ),
     ] = 1000
     max_subscriptions: Annotated[
-        int, Meta(ge=0, description="Open subscriptions/listen streams at the same time, over all clients.")
+        int,
+        Meta(ge=0, description="Open subscriptions/listen streams at the same time, shared as requests at work are."),
     ] = 1000
     max_subscription_uris: Annotated[
         int, Meta(ge=0, description="Resources that one subscriptions/listen may name.")
@@ -49,7 +51,12 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     handler_timeout_s: Annotated[
         float, Meta(gt=0, description="How long a tool, resource or prompt may run, unless it sets timeout_s.")
     ] = 300.0
-    max_threads: Annotated[int, Meta(ge=1, description="Worker threads for plugin functions that are not async.")] = 40
+    max_threads: Annotated[
+        int,
+        Meta(
+            ge=1, description="Worker threads for plugin functions that are not async; a client past its share waits."
+        ),
+    ] = 40
     page_size: Annotated[int, Meta(ge=1, description="Entries on one page of a list.")] = 100
     max_request_state_bytes: Annotated[
         int,

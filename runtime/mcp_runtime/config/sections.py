@@ -67,6 +67,7 @@ class HttpConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         str,
         Meta(
             description="The one header in which they name it: x-forwarded-for, forwarded, x-real-ip or their own.",
+            min_length=1,
             extra={"kind": "header_name"},
         ),
     ] = "x-forwarded-for"
@@ -146,7 +147,10 @@ class HttpSseConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     at_endpoint: Annotated[
         bool, Meta(description="Give the stream at http.path too, to a GET that belongs to no session.")
     ] = True
-    max_streams: Annotated[int, Meta(ge=0, description="Streams open at the same time.")] = 10_000
+    max_streams: Annotated[
+        int,
+        Meta(ge=0, description="Streams open at the same time; of those that others leave, one client may hold half."),
+    ] = 10_000
 
 
 class StdioHandshakeConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -110,7 +110,12 @@ def test_all_buckets_are_looked_at_once_a_second_at_most(monkeypatch: pytest.Mon
         calls.wait_s(f"client {number}")
     looked: list[float] = []
     tokens = calls._tokens
-    monkeypatch.setattr(calls, "_tokens", lambda bucket, now: looked.append(now) or tokens(bucket, now))
+
+    def look(bucket: tuple[float, float], now: float) -> float:
+        looked.append(now)
+        return tokens(bucket, now)
+
+    monkeypatch.setattr(calls, "_tokens", look)
     for number in range(1000):
         clock.now_s += 0.0009
         calls.wait_s(f"another {number}")
