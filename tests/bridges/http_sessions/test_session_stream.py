@@ -207,6 +207,7 @@ async def test_a_stream_that_loses_its_place_to_another_ends(server: OldServer) 
         def displaced(subscription: object) -> None:
             forget(held)
             server.runtime.subscriptions._open[held] = None  # as if somebody else came first
+            assert server.runtime.subscriptions._places.take(None)
 
         held._leave = displaced
         await client.ask("resources/subscribe", {"uri": "note://text"})
