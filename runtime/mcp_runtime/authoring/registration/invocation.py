@@ -15,7 +15,7 @@ from mcp_runtime.authoring.declarations import Lifespan
 from mcp_runtime.authoring.registration.threads import Threads
 from mcp_runtime.core.calls.call import Call
 from mcp_runtime.core.calls.errors import PluginError
-from mcp_runtime.core.handlers.context import Context
+from mcp_runtime.core.handlers.context import Context, call_of
 from mcp_runtime.core.handlers.sync_context import SyncContext
 
 Invoke = Callable[[Any, Any], Awaitable[Any]]
@@ -51,7 +51,7 @@ def positional_invoker(fn: Callable[..., Any], *, is_async: bool, threads: Threa
 
 
 def _client_of(caller: Call | Context) -> str | None:
-    call = caller if isinstance(caller, Call) else caller._call  # noqa: SLF001  # its key is no fact for authors
+    call = caller if isinstance(caller, Call) else call_of(caller)
     return call.share_key
 
 
