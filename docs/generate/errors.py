@@ -28,7 +28,9 @@ CAUSES: Final = MappingProxyType(
         INVALID_PARAMS: "`_meta` lacks the version or the capabilities; an unknown tool, prompt or resource "
         "(`data.uri`); arguments of a prompt that do not fit; a cursor or a `requestState` that is not valid.",
         INTERNAL_ERROR: "A resource, a prompt or a completion failed, or took too long. With status 503 and "
-        "`Retry-After`: the server is at `limits.max_concurrent_requests` or `limits.max_subscriptions`, or stops.",
+        "`Retry-After`: the server is at `limits.max_concurrent_requests` or `limits.max_subscriptions`, or stops. "
+        "With status 429 and `Retry-After`: this client holds its share of one of them, half of what others leave, or "
+        "asks for more than `limits.completions_per_minute`.",
         HEADER_MISMATCH: "A header of HTTP is missing, comes twice, or says something else than the body.",
         MISSING_REQUIRED_CLIENT_CAPABILITY: "The call needs what the client did not declare: "
         "`data.requiredCapabilities`.",

@@ -237,9 +237,9 @@ async def test_numbers_that_are_integers_in_json_schema_are_integers(client: Cli
 
 
 @pytest.mark.spec("server/tools#security-considerations", "rate-limit")
-@over(*EVERY_WIRE, config=settings(limits={"tool_calls_per_minute": 3}))
-async def test_tool_calls_are_limited_in_rate_where_the_operator_says_so(client: Client) -> None:
-    answers = [await client.call("nothing") for _ in range(5)]
+@over(*HTTP, config=settings(limits={"tool_calls_per_minute": 3}, http={"trusted_proxies": ("127.0.0.1",)}))
+async def test_tool_calls_are_limited_in_rate_for_each_client(client: Client) -> None:
+    answers = [await client.call("nothing", headers={"x-forwarded-for": "203.0.113.7"}) for _ in range(5)]
     assert ["isError" in answer.result for answer in answers] == [False, False, False, True, True]
     assert "again in" in answers[-1].text
     assert (await client.ask("tools/list")).result["tools"]

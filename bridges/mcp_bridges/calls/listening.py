@@ -11,6 +11,7 @@ from typing import Final
 
 from msgspec import Raw
 
+from mcp_bridges.gate.port import LegacyClient
 from mcp_runtime.core.calls.call import Call, Reply, Stream
 from mcp_runtime.core.calls.subscriptions import (
     Change,
@@ -25,7 +26,6 @@ from mcp_runtime.core.dispatch.dispatcher import Dispatcher
 from mcp_runtime.protocol.jsonrpc import Request, encode_json, encode_notification
 from mcp_runtime.protocol.meta import ClientCapabilities, MetaProbe, RequestMetaObject
 from mcp_runtime.protocol.revisions import LATEST
-from mcp_runtime.telemetry.labels import TransportName
 
 _PROBE: Final = MetaProbe(
     RequestMetaObject(protocol_version=LATEST, client_capabilities=ClientCapabilities()), None, LATEST
@@ -56,12 +56,12 @@ class Listening:
         dispatcher: Dispatcher,
         subscriptions: Subscriptions,
         *,
-        transport: TransportName,
+        client: LegacyClient,
         uris: Iterable[str] = (),
     ) -> None:
         self._dispatcher = dispatcher
         self._subscriptions = subscriptions
-        self._transport: TransportName = transport
+        self._client = client
         self._uris = frozenset(uris)
         self._current: Subscription | None = None
         self._since = subscriptions.position
@@ -73,8 +73,10 @@ class Listening:
         wanted = {**_EVERY_LIST, "resourceSubscriptions": sorted(self._uris)}
         call = Call(
             request=Request("listening", "subscriptions/listen", Raw(encode_json({"notifications": wanted})), _PROBE),
-            transport=self._transport,
+            transport=self._client.transport,
             notify=_drop,
+            principal=self._client.principal,
+            peer=self._client.peer,
             time=no_limit(),
         )
         answer = await self._dispatcher.serve(call)

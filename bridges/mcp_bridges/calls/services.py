@@ -14,7 +14,7 @@ from mcp_runtime.config import Config
 from mcp_runtime.core.calls.observers import Observer
 from mcp_runtime.core.calls.subscriptions import Subscriptions
 from mcp_runtime.core.dispatch.dispatcher import Dispatcher
-from mcp_runtime.platform.shares import Shares, address_key
+from mcp_runtime.platform.shares import Shares, share_key
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, PeerError
 from mcp_runtime.telemetry.labels import OutcomeName, TransportName
 from mcp_runtime.telemetry.metrics import Meter
@@ -25,7 +25,7 @@ _TOLD: Final = "notifications/"
 
 def client_key(client: LegacyClient) -> str | None:
     """The key of the client in shares of what all clients use; None for one that may stand for many."""
-    return client.principal or address_key(client.peer)
+    return share_key(client.principal, client.peer)
 
 
 class LegacyServices(msgspec.Struct, frozen=True, kw_only=True):

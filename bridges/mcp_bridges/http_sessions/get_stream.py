@@ -79,7 +79,7 @@ class SessionStream:
         listening = Listening(
             self._services.dispatcher,
             self._services.subscriptions,
-            transport="streamable_http",
+            client=request.client,
             uris=request.state.uris,
         )
         if last is not None:
@@ -163,9 +163,14 @@ _LOST: Final = PeerError(
 
 
 def _no_room(error: ListenRefusedError) -> PeerError:
-    retry_after_s = None if error.reply is None else error.reply.retry_after_s
-    text = "The server has no room for another stream, or is stopping; try again later"
-    return PeerError(INTERNAL_ERROR, text, http_status=503, retry_after_s=retry_after_s)
+    reply = error.reply
+    retry_after_s, status = (None, 503) if reply is None else (reply.retry_after_s, reply.status)
+    text = (
+        "This client has its share of the server's streams; close one, or try again later"
+        if status == 429
+        else "The server has no room for another stream, or is stopping; try again later"
+    )
+    return PeerError(INTERNAL_ERROR, text, http_status=status, retry_after_s=retry_after_s)
 
 
 def _channel(session: Session) -> str:

@@ -259,7 +259,7 @@ class Conversation:
             listening = self._listening = Listening(
                 self._services.dispatcher,
                 self._services.subscriptions,
-                transport=self._transport,
+                client=self.client,
                 uris=self._state.uris,
             )
             self._is_telling = True

@@ -161,15 +161,16 @@ class HttpSse:
             features = OF_WIRE["http_sse"]
             sighting = Sighting(client=client, revision=None, features=features, opening=True, preliminary=True)
             admit(exchange, self._services, sighting)
-            if self._closing or not self._places.take(client_key(client)):
-                raise _no_room(self._config.max_streams)
+            key = client_key(client)
+            if self._closing or not self._places.take(key):
+                raise _no_room(self._places, None if self._closing else key)
         except PeerError as error:
             await refuse(exchange, None, error)
             return
         try:
             await self._hold(exchange, client)
         finally:
-            self._places.give_back(client_key(client))
+            self._places.give_back(key)
 
     async def _hold(self, exchange: LegacyExchange, client: LegacyClient) -> None:
         token, session = self._ids.issue(_UNKNOWN, principal=client.principal)
@@ -273,9 +274,12 @@ def _channel(session: Session) -> str:
     return f"sse/{session.id}"
 
 
-def _no_room(limit: int) -> PeerError:
-    text = f"The server has its {limit} streams open, or all that one client may have, or is stopping; try again later"
-    return PeerError(INTERNAL_ERROR, text, http_status=503, retry_after_s=5)
+def _no_room(places: Shares, key: str | None) -> PeerError:
+    text, status = f"The server has its {places.total} streams open, or is stopping; try again later", 503
+    held = places.held_by(key)
+    if held and not places.is_full:  # 429: others may still open theirs.
+        text, status = f"This client has its share of the server's streams open, {held} now", 429
+    return PeerError(INTERNAL_ERROR, text, http_status=status, retry_after_s=5)
 
 
 def _relative(stream: str, messages: str) -> str:

@@ -5,7 +5,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import anyio
 import msgspec
 from msgspec import UNSET
 
@@ -64,6 +63,7 @@ def build_core(config: Config, plugins: tuple[Plugin[Any], ...] | None = None) -
         cache=config.cache,
         sealer=sealer,
         call_rate=CallRate(config.limits.tool_calls_per_minute),
+        completion_rate=CallRate(config.limits.completions_per_minute),
         instructions="\n\n".join(_instructions(config, loaded)),
     )
     _register(config, loaded, catalog, subscriptions)
@@ -134,8 +134,9 @@ def _register(config: Config, plugins: tuple[Plugin[Any], ...], catalog: Catalog
     if not plugins:
         return
     from mcp_runtime.authoring.registration.registrar import Registrar  # imports pydantic: only where there are plugins
+    from mcp_runtime.authoring.registration.threads import Threads
 
-    threads = anyio.CapacityLimiter(config.limits.max_threads)
+    threads = Threads(config.limits.max_threads)
     for plugin in plugins:
         registrar = Registrar(
             plugin=plugin.name,

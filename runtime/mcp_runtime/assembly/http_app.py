@@ -17,11 +17,13 @@ from starlette.types import Receive, Scope, Send
 from mcp_runtime.assembly.runtime import Runtime
 from mcp_runtime.authoring.plugin_loading import LifespanError
 from mcp_runtime.platform.garbage import freeze_what_is_there
+from mcp_runtime.platform.shares import address_key
 from mcp_runtime.transports.http.body_budget import BodyBudget
 from mcp_runtime.transports.http.endpoint import StreamableHttp
 from mcp_runtime.transports.http.event_stream import end_with_uvicorn
 from mcp_runtime.transports.http.guard import Guard
 from mcp_runtime.transports.http.patience import Patience
+from mcp_runtime.transports.http.proxies import TrustedProxies
 from mcp_runtime.transports.http.unread_answer import serve_with_an_answer
 
 _POLICY_VIOLATION: Final = 1008
@@ -39,6 +41,9 @@ class HttpApp:
         http = runtime.config.http
         self.runtime = runtime
         self._is_hosted = is_hosted
+        proxies = TrustedProxies(http.trusted_proxies, http.forwarded_header) if http.trusted_proxies else None
+        self.socket_key = address_key if proxies is None else proxies.socket_key
+        """Tells clients apart by the addresses of their sockets."""
         self._patience = Patience(after_s=http.watch_after_s, keep_alive_interval_s=http.keep_alive_interval_s)
         bodies = BodyBudget(runtime.config.limits)
         self._endpoint = StreamableHttp(
@@ -56,6 +61,7 @@ class HttpApp:
             bridge=None if runtime.bridges is None else runtime.bridges.http(self._patience, bodies),
             observer=runtime.observer(),
             meter=runtime.metrics,
+            proxies=proxies,
         )
 
     @asynccontextmanager

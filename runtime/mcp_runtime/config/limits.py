@@ -74,12 +74,14 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         int,
         Meta(
             ge=1,
-            description="Requests at work at the same time; more are answered 503 with Retry-After. As many again may "
+            description="Requests at work at the same time; more are answered 503 with Retry-After. Of those that "
+            "others leave, one client may have half; more are answered 429. As many again may "
             "wait for what older clients answer; more fail.",
         ),
     ] = 1000
     max_subscriptions: Annotated[
-        int, Meta(ge=0, description="Open subscriptions/listen streams at the same time, over all clients.")
+        int,
+        Meta(ge=0, description="Open subscriptions/listen streams at the same time, shared as requests at work are."),
     ] = 1000
     max_subscription_uris: Annotated[
         int, Meta(ge=0, description="Resources that one subscriptions/listen may name.")
@@ -90,7 +92,12 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     handler_timeout_s: Annotated[
         float, Meta(gt=0, description="How long a tool, resource or prompt may run, unless it sets timeout_s.")
     ] = 300.0
-    max_threads: Annotated[int, Meta(ge=1, description="Worker threads for plugin functions that are not async.")] = 40
+    max_threads: Annotated[
+        int,
+        Meta(
+            ge=1, description="Worker threads for plugin functions that are not async; a client past its share waits."
+        ),
+    ] = 40
     page_size: Annotated[int, Meta(ge=1, description="Entries on one page of a list.")] = 100
     max_request_state_bytes: Annotated[
         int,
@@ -115,8 +122,16 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = 1000
     tool_calls_per_minute: Annotated[
-        int, Meta(ge=0, description="Tool calls a minute for each client (principal or address); 0 is unlimited.")
-    ] = 0
+        int,
+        Meta(
+            ge=0,
+            description="Tool calls a minute for each client (principal or address, of IPv6 the /64); 0 is unlimited. "
+            "Not counted: stdio, loopback, Unix sockets.",
+        ),
+    ] = 6000
+    completions_per_minute: Annotated[
+        int, Meta(ge=0, description="Completions a minute for each client, counted as tool calls are; 0 is unlimited.")
+    ] = 6000
     max_schema_depth: Annotated[
         int, Meta(ge=1, description="Nesting of a tool's JSON Schema; a deeper one is refused at start.")
     ] = 64

@@ -55,6 +55,22 @@ class HttpConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             extra={"kind": "origin"},
         ),
     ] = ()
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        Meta(
+            description='Proxies whose word for a client\'s address counts: addresses, networks, "unix" for Unix '
+            "sockets. Empty: no header is asked.",
+            extra={"kind": "proxy"},
+        ),
+    ] = ()
+    forwarded_header: Annotated[
+        str,
+        Meta(
+            description="The one header in which they name it: x-forwarded-for, forwarded, x-real-ip or their own.",
+            min_length=1,
+            extra={"kind": "header_name"},
+        ),
+    ] = "x-forwarded-for"
     cors: Annotated[bool, Meta(description="Answer preflight requests, so that allowed web pages can call.")] = False
     tls_certificate_file: Annotated[
         str, Meta(description="PEM certificate chain; with tls_key_file it turns on HTTPS.", extra={"kind": "file"})
@@ -162,7 +178,10 @@ class HttpSseConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     at_endpoint: Annotated[
         bool, Meta(description="Give the stream at http.path too, to a GET that belongs to no session.")
     ] = True
-    max_streams: Annotated[int, Meta(ge=0, description="Streams open at the same time.")] = 10_000
+    max_streams: Annotated[
+        int,
+        Meta(ge=0, description="Streams open at the same time; of those that others leave, one client may hold half."),
+    ] = 10_000
 
 
 class StdioHandshakeConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -36,6 +36,8 @@ _YES_NO: Final = types.MappingProxyType(
 )
 
 
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""RFC 9110 5.6.2"""
 _URL_PATH: Final = re.compile(r"/(?:[^/?#%\s]+/)*[^/?#%\s]*")
 """Without escapes: requests are compared with it when theirs are undone."""
 
@@ -157,6 +159,28 @@ def _origin(item: str, _: _Place) -> str:
     return item
 
 
+def _proxy(item: str, _: _Place) -> str:
+    import ipaddress
+
+    if item == "unix":
+        return item
+    try:
+        network = ipaddress.ip_network(item, strict=False)
+    except ValueError:
+        raise ValueError(
+            f'"{item}" is no proxy; write an address, a network such as "10.0.0.0/24", or "unix" for Unix sockets'
+        ) from None
+    if network.prefixlen == 0:
+        raise ValueError(f'"{item}" is everybody, who could then write any address; write the addresses of the proxies')
+    return item
+
+
+def _header_name(item: str, _: _Place) -> str:
+    if _TOKEN.fullmatch(item) is None:
+        raise ValueError(f'"{item}" is no name of a header; write one such as "x-forwarded-for"')
+    return item.lower()
+
+
 def _path(item: str, place: _Place) -> str:
     return str(place.directory / expanded(item))
 
@@ -226,11 +250,13 @@ _KINDS: Final[Mapping[str, _Check]] = types.MappingProxyType(
         "day": _of_bridges(_OPTION_TEXTS, "parse_day"),
         "dry_run": _of_bridges(_OPTION_TEXTS, "parse_dry_run"),
         "file": _file,
+        "header_name": _header_name,
         "host": _host,
         "key": _secret_key,
         "origin": _origin,
         "path": _path,
         "plugin": _plugin,
+        "proxy": _proxy,
         "scoped_rule": _of_bridges(_OPTION_TEXTS, "parse_scoped_rule"),
         "stage": _of_bridges(_OPTION_TEXTS, "parse_stage"),
         "sunset": _of_bridges(_OPTION_TEXTS, "parse_sunset"),

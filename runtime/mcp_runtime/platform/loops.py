@@ -40,3 +40,15 @@ def loop_at_hand() -> Loop:
 def new_scope() -> anyio.CancelScope:
     """A cancel scope to enter in this task."""
     return loop_at_hand().new_scope()
+
+
+def soon_from_thread() -> Callable[[Callable[[], object]], object]:
+    """A function with which any thread has the loop of this task call something soon. It waits for nothing.
+
+    Raises RuntimeError once the loop has ended.
+    """
+    if current_async_library() == "trio":
+        return trio.lowlevel.current_trio_token().run_sync_soon
+    import asyncio
+
+    return asyncio.get_running_loop().call_soon_threadsafe

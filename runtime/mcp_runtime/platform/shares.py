@@ -35,6 +35,12 @@ def address_key(peer: str | None) -> str | None:
     return str(ipaddress.ip_network((found, _CLIENT_PREFIX_BITS), strict=False))
 
 
+def share_key(principal: str | None, peer: str | None) -> str | None:
+    """The key of a client: who it has proven to be, else where it comes from; None where it has no share."""
+    # No address looks like this, whatever a principal calls itself.
+    return address_key(peer) if principal is None else f"principal {principal}"
+
+
 def share_of(total: int, *, by_others: int) -> int:
     """How many of `total` places one client may hold while the others hold so many."""
     # The last place may be taken whole: half of it is nothing.
@@ -50,6 +56,11 @@ class Shares:
         """Places held by all clients together."""
         self._by_client: dict[str, int] = {}
         self._held_by_key = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no place is left for anybody."""
+        return self.held >= self.total
 
     def held_by(self, client: str | None) -> int:
         """How many places this client holds; 0 for one without a key, which is not counted for itself."""

@@ -213,7 +213,7 @@ async def _serve_endpoints(
             # Counted now, when what the plugins and the state hold open is there.
             most = places_of_this_process(http.max_connections)
             shared = partial(serve_http, limits=config.limits, tls=tls, drain=drain, max_connections=most)
-            await serving.start(partial(shared, app, listeners, http))
+            await serving.start(partial(shared, app, listeners, http, client_key=app.socket_key))
             freeze_what_is_there()
             if server.come_up(listening) and stdio is not None:
                 await _serve_stdio(server, stdio)

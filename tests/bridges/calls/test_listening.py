@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcp_bridges.calls.listening import Listening, ListenRefusedError, encode_change
+from mcp_bridges.gate.port import LegacyClient
 from mcp_runtime.assembly.compose import build_runtime
 from mcp_runtime.assembly.runtime import Runtime
 from mcp_runtime.core.calls.subscriptions import Change, list_changed, resource_updated
@@ -32,7 +33,7 @@ async def serving(**limits: Any) -> AsyncGenerator[Runtime, None]:
 
 
 def listening(runtime: Runtime, *uris: str) -> Listening:
-    return Listening(runtime.dispatcher, runtime.subscriptions, transport="stdio", uris=uris)
+    return Listening(runtime.dispatcher, runtime.subscriptions, client=LegacyClient(transport="stdio"), uris=uris)
 
 
 @asynccontextmanager

@@ -168,6 +168,21 @@ async def test_a_stream_that_nobody_holds_costs_nothing(server: OldServer) -> No
     assert len(server.runtime.subscriptions) == 0
 
 
+@served(settings(limits={"max_subscriptions": 2}, http={"trusted_proxies": ("127.0.0.1",)}))
+async def test_one_client_holds_its_share_of_the_streams(server: OldServer) -> None:
+    named = {"x-forwarded-for": "203.0.113.7"}
+    one, two = await server.client(), await server.client()
+    async with one.listen(headers=named) as stream:
+        await stream.settle()
+        async with two.listen(headers=named) as other:
+            reply = await other.done()
+            assert "its share of the server's streams" in reply.refused(429, code=-32603)
+            assert reply.header("retry-after") == "5"
+        async with two.listen() as other:
+            await other.settle()
+            assert other.is_stream
+
+
 @served(settings(limits={"max_subscriptions": 1}))
 async def test_where_there_is_no_room_for_a_stream_the_client_is_asked_to_come_back(server: OldServer) -> None:
     one, two = await server.client(), await server.client()
@@ -192,6 +207,7 @@ async def test_a_stream_that_loses_its_place_to_another_ends(server: OldServer) 
         def displaced(subscription: object) -> None:
             forget(held)
             server.runtime.subscriptions._open[held] = None  # as if somebody else came first
+            assert server.runtime.subscriptions._places.take(None)
 
         held._leave = displaced
         await client.ask("resources/subscribe", {"uri": "note://text"})

@@ -408,3 +408,26 @@ def test_a_client_whose_body_does_not_end_holds_nothing_but_its_post(backend: Ba
                 await gone.returned.wait()
 
     run(backend, test)
+
+
+@both
+def test_one_client_opens_its_share_of_the_streams(backend: Backend) -> None:
+    async def test() -> None:
+        config = settings(bridges=sse(max_streams=2), http={"trusted_proxies": ("127.0.0.1",)})
+        named = {**EVENTS, "x-forwarded-for": "203.0.113.7"}
+        async with (
+            old_http(config) as http,
+            http.exchange(method="GET", path="/sse", raw_headers=named) as first,
+        ):
+            first.upload(b"")
+            await first.started.wait()
+            assert first.response.status == 200
+            response = await refused(http, headers=named)
+            assert (response.status, response.header("retry-after")) == (429, "5")
+            assert "its share of the server's streams open, 1 now" in error_of(response)["message"]
+            async with old_sse(http) as other:
+                await other.open()
+                response = await refused(http, headers=named)
+                assert (response.status, response.header("retry-after")) == (503, "5")
+
+    run(backend, test)

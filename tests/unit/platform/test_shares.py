@@ -2,7 +2,7 @@
 
 import pytest
 
-from mcp_runtime.platform.shares import Shares, address_key
+from mcp_runtime.platform.shares import Shares, address_key, share_key
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,21 @@ from mcp_runtime.platform.shares import Shares, address_key
 )
 def test_a_client_is_told_by_its_address_or_by_its_network(peer: str | None, key: str | None) -> None:
     assert address_key(peer) == key
+
+
+@pytest.mark.parametrize(
+    ("principal", "peer", "key"),
+    [
+        ("alice", "203.0.113.7", "principal alice"),
+        ("alice", None, "principal alice"),
+        ("203.0.113.7", None, "principal 203.0.113.7"),
+        (None, "203.0.113.7", "203.0.113.7"),
+        (None, "127.0.0.1", None),
+        (None, None, None),
+    ],
+)
+def test_who_a_client_is_goes_before_where_it_comes_from(principal: str | None, peer: str | None, key: str) -> None:
+    assert share_key(principal, peer) == key
 
 
 def take_all(shares: Shares, client: str | None) -> int:

@@ -4,7 +4,6 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypedDict, assert_never
 
-import anyio
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
@@ -20,6 +19,7 @@ from mcp_runtime.authoring.declarations import (
 from mcp_runtime.authoring.registration.arguments import Arguments, prompt_arguments
 from mcp_runtime.authoring.registration.invocation import Invoke, invoker, positional_invoker
 from mcp_runtime.authoring.registration.signatures import Signature, read_signature
+from mcp_runtime.authoring.registration.threads import Threads
 from mcp_runtime.authoring.returns.completions import read_completions
 from mcp_runtime.authoring.returns.prompts import prompt_result
 from mcp_runtime.authoring.returns.resources import read_contents
@@ -95,7 +95,7 @@ class Registrar:
         catalog: Catalog,
         limits: Limits,
         cache: CachePolicies,
-        threads: anyio.CapacityLimiter,
+        threads: Threads,
         publish: Callable[[Change], None],
     ) -> None:
         self._plugin = plugin

@@ -11,6 +11,7 @@ from msgspec.structs import asdict
 
 from mcp_runtime.core.calls.subscriptions import Subscription
 from mcp_runtime.core.calls.time_limit import TimeLimit
+from mcp_runtime.platform.shares import share_key
 from mcp_runtime.protocol.headers import Headers
 from mcp_runtime.protocol.jsonrpc import Request
 from mcp_runtime.protocol.meta import RequestMetaObject, trace_context
@@ -47,6 +48,11 @@ class Call(Struct, kw_only=True, eq=False):
     """The revision of its client where a bridge speaks for it."""
     abandoned: bool = False
     meta: RequestMetaObject = _NO_META
+
+    @property
+    def share_key(self) -> str | None:
+        """The key of its client, by which is counted what one client holds and asks for; None where it has no share."""
+        return share_key(self.principal, self.peer)
 
     async def tell(self, message: bytes) -> None:
         """`notify`, unless the call's time is up: then it is cancelled before anything is sent."""

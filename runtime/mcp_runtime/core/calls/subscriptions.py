@@ -15,6 +15,7 @@ from anyio.lowlevel import EventLoopToken, current_token
 
 from mcp_runtime.config.limits import Limits
 from mcp_runtime.core.calls.uris import check_uri
+from mcp_runtime.platform.shares import Shares
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, INVALID_PARAMS, PeerError
 from mcp_runtime.protocol.jsonrpc import RequestId, encode_notification
 from mcp_runtime.protocol.messages import SubscriptionFilter, SubscriptionsAcknowledgedNotificationParams
@@ -141,7 +142,9 @@ class Subscriptions:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._open: dict[Subscription, None] = {}
+        self._open: dict[Subscription, str | None] = {}
+        """Those that are open, each with the key of its client."""
+        self._places = Shares(limits.max_subscriptions)
         self._last: dict[Change, int] = {}
         self._forgotten = 0
         self._position = 0
@@ -155,8 +158,10 @@ class Subscriptions:
         """Note the event loop that owns the streams. Call once, on it, before anything is published."""
         self._home = (current_token(), threading.get_ident())
 
-    def listen(self, subscription_id: RequestId, wanted: SubscriptionFilter) -> Subscription:
-        """Open a stream. Raises PeerError past the limits, or when the server is stopping."""
+    def listen(
+        self, subscription_id: RequestId, wanted: SubscriptionFilter, *, client: str | None = None
+    ) -> Subscription:
+        """Open a stream for `client`, a key. Raises PeerError past the limits, or when the server is stopping."""
         limits = self._limits
         for uri in wanted.resource_subscriptions:
             check_uri(uri, limits)
@@ -167,19 +172,24 @@ class Subscriptions:
             )
         if self._closed:
             raise PeerError(INTERNAL_ERROR, "The server is stopping", http_status=503, retry_after_s=1)
-        if len(self._open) >= limits.max_subscriptions:
-            raise PeerError(
-                INTERNAL_ERROR,
-                f"The server has its {limits.max_subscriptions} subscriptions open; try again later",
-                http_status=503,
-                retry_after_s=5,
-            )
+        if not self._places.take(client):
+            raise self._no_room(client)
         subscription = Subscription(subscription_id, wanted, self._forget)
-        self._open[subscription] = None
+        self._open[subscription] = client
         return subscription
 
+    def _no_room(self, client: str | None) -> PeerError:
+        places = self._places
+        if places.is_full:
+            text, status = f"The server has its {places.total} subscriptions open; try again later", 503
+        else:  # 429: others may still open theirs.
+            held = places.held_by(client)
+            text, status = f"This client has its share of the server's subscriptions open, {held} now", 429
+        return PeerError(INTERNAL_ERROR, text, http_status=status, retry_after_s=5)
+
     def _forget(self, subscription: Subscription) -> None:
-        self._open.pop(subscription, None)
+        if subscription in self._open:
+            self._places.give_back(self._open.pop(subscription))
 
     def publish(self, change: Change) -> None:
         """Tell every listener that asked for it."""

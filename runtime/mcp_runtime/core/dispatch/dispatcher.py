@@ -17,6 +17,7 @@ from mcp_runtime.core.calls.errors import ArgumentsError, PluginError, ToolError
 from mcp_runtime.core.calls.rounds import InputNeeded
 from mcp_runtime.core.calls.subscriptions import Subscription
 from mcp_runtime.core.dispatch.methods import METHODS, Method, MethodResult, Services, Work
+from mcp_runtime.platform.shares import Shares
 from mcp_runtime.protocol.content import TextContent
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, METHOD_NOT_FOUND, PeerError, unsupported_version
 from mcp_runtime.protocol.headers import check_name, check_standard, version_of
@@ -54,7 +55,7 @@ class Dispatcher:
         self._server_meta = server_meta
         self._encoded_meta = UNSET if server_meta is None else Raw(encode_json(server_meta))
         self._incident_id = incident_id
-        self._at_work = 0
+        self._at_work = Shares(services.limits.max_concurrent_requests)
         self.dispatch: Serve = self.serve
         """`serve`, inside whatever `trace` put around it: what transports call."""
 
@@ -84,7 +85,7 @@ class Dispatcher:
     @property
     def at_work(self) -> int:
         """Calls being served right now."""
-        return self._at_work
+        return self._at_work.held
 
     async def serve(self, call: Call) -> Answer | None:
         """Serve `call`: the answer to send, or None where the client abandoned it and nothing may be sent.
@@ -141,11 +142,10 @@ class Dispatcher:
         Whatever it raises is its own failure and ends its own call, `sys.exit()` too; but for an interruption that came
         from outside. Its values are written in here: they may hold more of its code.
         """
-        limit = self._services.limits.max_concurrent_requests
-        if self._at_work >= limit:
-            raise too_many_requests(limit)
+        at_work, client = self._at_work, call.share_key
+        if not at_work.take(client):
+            raise too_many_requests(at_work.total) if at_work.is_full else past_its_share(at_work.held_by(client))
         work = Work(self._services, call)
-        self._at_work += 1
         try:
             result = await method.serve(work, params)
             if work.context is not None:
@@ -156,7 +156,7 @@ class Dispatcher:
                 await work.context.say_rest()
             answer = self._settle(work, error)
         finally:
-            self._at_work -= 1
+            at_work.give_back(client)
         return self._answer(call, self._cut_off(call)) if call.abandoned or call.time.is_over else answer
 
     def _cut_off(self, call: Call) -> Result:
@@ -272,6 +272,13 @@ def too_many_requests(limit: int) -> PeerError:
     return PeerError(
         INTERNAL_ERROR, f"The server has its {limit} requests at work; try again", http_status=503, retry_after_s=1
     )
+
+
+def past_its_share(held: int) -> PeerError:
+    """The answer to a request of a client that has its share of `limits.max_concurrent_requests` at work."""
+    # 429, not 503: others are served, and it is this client that has to wait.
+    text = f"This client has its share of the server's requests at work, {held} now; try again"
+    return PeerError(INTERNAL_ERROR, text, http_status=429, retry_after_s=1)
 
 
 class _AbandonedError(Exception):

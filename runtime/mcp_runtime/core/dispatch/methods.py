@@ -20,7 +20,7 @@ from mcp_runtime.core.calls.uris import check_uri
 from mcp_runtime.core.catalog.catalog import Catalog
 from mcp_runtime.core.catalog.entries import Reference
 from mcp_runtime.core.handlers.context import Context
-from mcp_runtime.protocol.errors import INVALID_PARAMS, METHOD_NOT_FOUND, PeerError
+from mcp_runtime.protocol.errors import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, PeerError
 from mcp_runtime.protocol.headers import check_params
 from mcp_runtime.protocol.jsonrpc import NO_PARAMS, OPENING_BRACE
 from mcp_runtime.protocol.messages import (
@@ -58,6 +58,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     cache: CachePolicies
     sealer: "Callable[[], Sealer]"
     call_rate: CallRate
+    completion_rate: CallRate
     instructions: str
     versions: tuple[str, ...] = MODERN_REVISIONS
 
@@ -153,12 +154,12 @@ async def call_tool(work: Work, params: CallToolRequestParams) -> Result:
         raise PeerError(INVALID_PARAMS, "Invalid params: params.arguments must be an object")
     if call.headers is not None and entry.header_plan:
         check_params(call.headers, entry.header_plan, decode_arguments(arguments))
-    wait_s = services.call_rate.wait_s(call.principal or call.peer or "")
+    wait_s = services.call_rate.wait_s(call.share_key)
     if wait_s:
         raise ToolError(f"Too many tool calls; try again in {wait_s} s")
     if not entry.takes_context and params.request_state is UNSET:
         call.time.set(entry.timeout_s)  # It cannot ask for anything, and nothing was asked before.
-        return entry.convert(await entry.invoke(entry.parse(arguments), None))
+        return entry.convert(await entry.invoke(entry.parse(arguments), call))
     context = work.begin(
         params,
         lambda: (params.name, decode_arguments(arguments)),
@@ -230,6 +231,10 @@ async def complete(work: Work, params: CompleteRequestParams) -> CompleteResult:
     entry = services.catalog.completions.get((reference, params.argument.name))
     if entry is None:
         return CompleteResult(completion=Completion(values=[], total=0, has_more=False))
+    wait_s = services.completion_rate.wait_s(work.call.share_key)
+    if wait_s:
+        text = f"Too many completions; try again in {wait_s} s"
+        raise PeerError(INTERNAL_ERROR, text, http_status=429, retry_after_s=wait_s)
     context = work.begin_single(services.limits.handler_timeout_s)
     try:
         values = await entry.complete(params.argument.value, params.context.arguments, context)
@@ -261,7 +266,8 @@ def _referenced(catalog: Catalog, params: CompleteRequestParams) -> Reference:
 
 async def listen(work: Work, params: SubscriptionsListenRequestParams) -> Subscription:
     """Spec: 2026-07-28/basic/patterns/subscriptions#opening-a-stream"""
-    return work.services.subscriptions.listen(work.call.request.id, params.notifications)
+    call = work.call
+    return work.services.subscriptions.listen(call.request.id, params.notifications, client=call.share_key)
 
 
 METHODS: Final[dict[str, Method]] = {

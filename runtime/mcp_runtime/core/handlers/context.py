@@ -257,3 +257,8 @@ def _is_url(text: str) -> bool:
     except ValueError:
         return False
     return bool(parts.scheme and parts.netloc) and text.isascii() and text.isprintable() and " " not in text
+
+
+def call_of(context: Context) -> Call:
+    """The call that a context is of. For the runtime: authors have the facts of the request, and no more."""
+    return context._call  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # no attribute for authors

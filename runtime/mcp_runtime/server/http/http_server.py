@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mcp_runtime.config import HttpConfig
 from mcp_runtime.config.limits import Limits
+from mcp_runtime.platform.shares import address_key
 from mcp_runtime.server.failures import ClientLeftError
 from mcp_runtime.server.http.accepting import serve_listeners
 from mcp_runtime.server.http.connections import Connections
@@ -33,12 +34,13 @@ async def serve_http(
     tls: bool,
     drain: Callable[[], Awaitable[None]],
     max_connections: int | None = None,
+    client_key: Callable[[str | None], str | None] = address_key,
     task_status: "trio.TaskStatus[list[str]]" = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve `app` until `drain` returns; then let running requests finish within `http.drain_grace_s` seconds.
 
-    `max_connections` is in place of `http.max_connections`, where that is more than there is room for. The caller runs
-    the application's lifespan.
+    `max_connections` is in place of `http.max_connections`, where that is more than there is room for; `client_key`
+    tells clients apart by the address of their socket. The caller runs the application's lifespan.
     """
     config = _hypercorn_config(http, limits, tls=tls)
     draining = trio.Event()
@@ -54,9 +56,10 @@ async def serve_http(
             if config.http1 is not None:
                 config.http1.drain()
 
+        places = Places(max_connections or http.max_connections, client_key=client_key)
         secured = config.create_ssl_context()
         await serve_listeners(
-            Connections(_served(app, draining), config, Places(max_connections or http.max_connections)),
+            Connections(_served(app, draining), config, places),
             [(listener, None if listener.unix_path is not None else secured) for listener in listeners],
             drain=drained,
             grace_s=http.drain_grace_s,

@@ -40,6 +40,7 @@ from mcp_runtime.transports.http.event_stream import Events, serve_event_stream
 from mcp_runtime.transports.http.exchange import HttpExchange
 from mcp_runtime.transports.http.guard import Guard
 from mcp_runtime.transports.http.patience import Patience
+from mcp_runtime.transports.http.proxies import TrustedProxies
 from mcp_runtime.transports.http.request import (
     ClientGoneError,
     HttpRefusalError,
@@ -77,6 +78,7 @@ class StreamableHttp:
         bridge: HttpBridge | None = None,
         observer: Observer | None = None,
         meter: Meter | None = None,
+        proxies: TrustedProxies | None = None,
     ) -> None:
         self._dispatcher = dispatcher
         self._path = path
@@ -87,11 +89,14 @@ class StreamableHttp:
         self._bridge = bridge
         self._observer = observer
         self._meter = meter
+        self._proxies = proxies
         self._stopped = self._finish_stopped  # bound once
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
         method: str = scope["method"]
+        if self._proxies is not None:
+            scope = self._proxies.seen_through(scope)
         direct = direct_of(scope)
         headers = headers_of(scope) if direct is None or direct.headers is None else direct.headers
         origin = headers.get(b"origin")

@@ -70,19 +70,56 @@ def test_idle_time_saves_up_no_more_than_a_minutes_calls() -> None:
 
 def test_each_client_has_a_rate_of_its_own() -> None:
     calls, _ = rate(1)
-    assert (calls.wait_s("a"), calls.wait_s("b"), calls.wait_s("")) == (0, 0, 0)
-    assert min(calls.wait_s("a"), calls.wait_s("b"), calls.wait_s("")) > 0
+    assert (calls.wait_s("a"), calls.wait_s("b"), calls.wait_s("c")) == (0, 0, 0)
+    assert min(calls.wait_s("a"), calls.wait_s("b"), calls.wait_s("c")) > 0
 
 
-def test_memory_is_bounded_and_the_client_seen_longest_ago_is_forgotten_first() -> None:
+def test_a_client_without_a_key_is_not_counted() -> None:
     calls, _ = rate(1)
+    assert {calls.wait_s(None) for _ in range(100)} == {0}
+    assert not calls._buckets
+
+
+def test_memory_is_bounded_and_no_crowd_makes_a_limited_client_forgotten() -> None:
+    calls, clock = rate(1)
+    for number in range(CLIENTS_REMEMBERED):
+        assert calls.wait_s(f"client {number}") == 0
+        assert calls.wait_s(f"client {number}") == 60
+    assert [calls.wait_s(f"another {number}") > 0 for number in range(CLIENTS_REMEMBERED)].count(False) == 1
+    assert calls.wait_s("client 0") == calls.wait_s("client 1") == 60
+    assert len(calls._buckets) == CLIENTS_REMEMBERED + 1  # What comes beside them shares one rate.
+    clock.now_s += 60
+    assert [calls.wait_s(f"a third {number}") for number in range(2)] == [0, 0]
+
+
+def test_what_is_full_again_makes_room_whoever_was_seen_first() -> None:
+    calls, clock = rate(1)
+    calls.wait_s("limited")
+    for number in range(1, CLIENTS_REMEMBERED):
+        calls.wait_s(f"client {number}")
+    clock.now_s += 60.5
+    calls.wait_s("limited")
+    assert [calls.wait_s(f"fresh {number}") for number in range(50)] == [0] * 50
+    assert calls.wait_s("limited") > 0
+    assert len(calls._buckets) == 51
+
+
+def test_all_buckets_are_looked_at_once_a_second_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, clock = rate(1)
     for number in range(CLIENTS_REMEMBERED):
         calls.wait_s(f"client {number}")
-    assert calls.wait_s("client 0") > 0  # Seen again, so no longer the oldest.
-    assert calls.wait_s("one more") == 0
-    assert calls.wait_s("client 0") > 0
-    assert calls.wait_s("client 1") == 0
-    assert len(calls._buckets) == CLIENTS_REMEMBERED
+    looked: list[float] = []
+    tokens = calls._tokens
+
+    def look(bucket: tuple[float, float], now: float) -> float:
+        looked.append(now)
+        return tokens(bucket, now)
+
+    monkeypatch.setattr(calls, "_tokens", look)
+    for number in range(1000):
+        clock.now_s += 0.0009
+        calls.wait_s(f"another {number}")
+    assert len(looked) == CLIENTS_REMEMBERED + 1000
 
 
 @given(st.integers(1, 200), st.lists(st.floats(0, 30, allow_nan=False), min_size=1, max_size=60))
