@@ -116,9 +116,10 @@ class LegacyCall(msgspec.Struct, kw_only=True, eq=False):
         return self._counted(cast("Reply", self._settled(answer)) if isinstance(answer, Reply) else None)
 
     def _counted(self, reply: Reply | None) -> Reply | None:
-        observer = self.services.observer
+        observer, last = self.services.observer, self._last
+        self._last = None  # It knows this call: the two would wait for the collector.
         if observer is not None:
-            observer.served(self._last or self._call(self.request), reply, self._began)
+            observer.served(last or self._call(self.request), reply, self._began)
         return reply
 
     async def _run(self) -> Reply | None:

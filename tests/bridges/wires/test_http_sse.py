@@ -245,7 +245,7 @@ def test_one_client_has_half_of_the_streams_and_half_of_the_calls(backend: Backe
         one: Any = ("203.0.113.9", 5)
         async with old_http(config) as http, old_sse(http, client=one) as first, old_sse(http, client=one) as second:
             response = await refused(http, client=one)
-            assert (response.status, "all that one client may have" in error_of(response)["message"]) == (503, True)
+            assert (response.status, "has its share" in error_of(response)["message"]) == (429, True)
             for stream in (first, second):
                 await stream.open()
                 await stream.start_tool("nap")
