@@ -169,13 +169,13 @@ def test_where_no_more_ends_can_be_kept_none_is_forgotten_and_no_more_sessions_b
 
 
 def test_what_is_kept_of_sessions_is_bounded_in_bytes_and_the_operator_hears_of_it(tmp_path: Path) -> None:
-    keys = {"STATE_MAX_BYTES": 65_536}
+    keys = {"STATE_MAX_BYTES": 65_536, "LIMITS_MAX_URI_CHARS": 100_000}
     with serve(tmp_path, **keys) as server, closing(Caller(server.url)) as caller:
         session = ""
         for number in range(30):
             session = caller.begin()
             uri = f"note://{number}/" + "x" * 20_000
-            assert caller.ask(session, old("resources/subscribe", 1, uri=uri))[0] == 200
+            assert caller.ask(session, old("resources/subscribe", 1, uri=uri))[1]["result"] == {}
         status, answer = caller.ask(session, old("resources/subscribe", 2, uri="note://" + "y" * 60_000))
         assert (status, answer["error"]["code"]) == (503, -32603)
         assert caller.ask(session, old("ping", 3))[0] == 200
