@@ -234,7 +234,7 @@ FRAMES: Final[dict[str, tuple[Callable[[RawHttp2], None], str, str | None, str]]
     "data after a 421": (
         _answered_then(data(1, b"x"), post=[*get(b"/mcp", b"POST")[:2], (b":authority", b"evil"), (b":path", b"/mcp")]),
         "421 whole",
-        ANSWERED,
+        None,
         "on",
     ),
     "data after a 408": (
