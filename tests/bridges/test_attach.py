@@ -31,9 +31,9 @@ from mcp_runtime.transports.http.body_budget import BodyBudget
 from mcp_runtime.transports.http.patience import Patience
 from mcp_runtime.transports.stdio.bridge_port import StdioWire
 from tests.support.legacy_messages import opening
-from tests.support.legacy_sessions import OldServer as Server
-from tests.support.legacy_sessions import bridge_settings, on_both_loops, served, serving
 from tests.support.messages import encode
+from tests.support.raw_sessions import OldServer as Server
+from tests.support.raw_sessions import bridge_settings, on_both_loops, served, serving
 from tests.support.settings import NO_BRIDGES, settings
 
 

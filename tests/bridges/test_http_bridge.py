@@ -4,10 +4,10 @@ from typing import Final, Literal
 
 import pytest
 
-from tests.support.legacy_sessions import (
+from tests.support.raw_sessions import (
     NEWEST,
-    OldClient,
     OldServer,
+    RawSessionClient,
     Reply,
     bridge_settings,
     on_both_loops,
@@ -20,7 +20,7 @@ Posture = Literal["serve", "refuse", "off"]
 STREAM: Final = {"accept": "text/event-stream"}
 
 
-async def opened(client: OldClient, path: str, **headers: str | None) -> tuple[int, str]:
+async def opened(client: RawSessionClient, path: str, **headers: str | None) -> tuple[int, str]:
     """Status of a GET, and the kind of stream that it opened: of HTTP+SSE, of a session, or none."""
     async with client.listen(path=path, headers={**STREAM, **headers}) as stream:
         await stream.exchange.started.wait()

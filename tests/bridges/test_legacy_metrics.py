@@ -9,8 +9,8 @@ from mcp_runtime.config import AdminConfig, DeprecationConfig
 from mcp_runtime.telemetry.metrics import Family, Metrics
 from tests.support.http_client import HttpClient
 from tests.support.legacy_messages import old
-from tests.support.legacy_sessions import SESSION_REVISIONS, OldServer, on_both_loops, serving
-from tests.support.legacy_wires import OldClient, old_sse, over_old_wires
+from tests.support.raw_sessions import SESSION_REVISIONS, OldServer, on_both_loops, serving
+from tests.support.raw_wires import RawWireClient, old_sse, over_old_wires
 from tests.support.settings import settings
 
 WATCHED = settings(admin=AdminConfig(bind=("127.0.0.1:0",)))
@@ -95,7 +95,7 @@ async def test_a_stream_of_http_sse_is_counted_while_it_is_open() -> None:
 
 
 @over_old_wires(config=WATCHED)
-async def test_on_a_wire_the_same_is_counted(client: OldClient) -> None:
+async def test_on_a_wire_the_same_is_counted(client: RawWireClient) -> None:
     await client.open("2025-03-26")
     await client.ask("ping")
     await client.ask("resources/subscribe", {})

@@ -16,9 +16,9 @@ from tests.support.asgi import Response
 from tests.support.clocks import Backend, run
 from tests.support.http_client import HttpClient, http_client
 from tests.support.legacy_messages import old, opening, result, text_of
-from tests.support.legacy_wires import OldClient, made, old_sse, old_stdio
 from tests.support.messages import Message, accepted, encode, headers_for, request, rooted, sampled
 from tests.support.old_events import OldEventReader
+from tests.support.raw_wires import RawWireClient, made, old_sse, old_stdio
 from tests.support.settings import settings
 
 BACKENDS: tuple[Backend, ...] = ("trio", "asyncio")
@@ -73,7 +73,7 @@ async def by_retry(send: Send, tool: str) -> tuple[str, int]:
 # Before: by push
 
 
-async def by_push(client: OldClient, tool: str) -> tuple[str, int]:
+async def by_push(client: RawWireClient, tool: str) -> tuple[str, int]:
     """The same, on a wire that is a conversation."""
     asked, request_id = 0, await client.start("tools/call", call(tool))
     while True:

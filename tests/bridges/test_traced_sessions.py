@@ -4,8 +4,8 @@ import pytest
 
 from tests.support.clocks import Backend, run
 from tests.support.http_client import HttpClient
-from tests.support.legacy_sessions import LOOPS, serving
-from tests.support.legacy_wires import old_sse
+from tests.support.raw_sessions import LOOPS, serving
+from tests.support.raw_wires import old_sse
 from tests.support.spans import facts, traced
 
 OURS = "0af7651916cd43dd8448eb211c80319c"

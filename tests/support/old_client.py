@@ -1,5 +1,7 @@
 """A client of the older revisions, the same for every wire. Rule: what comes is checked, and waits until it is taken.
 
+It behaves as its revision has it; one that does not is a raw client (`raw_wires.py`, `raw_sessions.py`).
+
 Over HTTP a message belongs to the request in whose response it came; on a wire that has but one channel it belongs to
 the request that it names, or could be for any of those under way.
 """

@@ -27,8 +27,8 @@ from mcp_runtime.protocol.jsonrpc import Response, encode_notification
 from mcp_runtime.protocol.messages import read_request
 from tests.support.clocks import Backend, run
 from tests.support.legacy_messages import REVISIONS
-from tests.support.legacy_wires import Doorkeeper
 from tests.support.messages import Message, accepted, encode
+from tests.support.raw_wires import Doorkeeper
 from tests.support.settings import settings
 
 BACKENDS: tuple[Backend, ...] = ("trio", "asyncio")

@@ -29,9 +29,9 @@ from mcp_runtime.server.http.admin import admin_app
 from mcp_runtime.server.progress import ServerStage
 from tests.support.fixture_plugin import make_plugin
 from tests.support.http_client import HttpClient, http_client
-from tests.support.legacy_sessions import on_both_loops, serving
-from tests.support.legacy_wires import old_sse, old_stdio
 from tests.support.messages import LOG_LEVEL
+from tests.support.raw_sessions import on_both_loops, serving
+from tests.support.raw_wires import old_sse, old_stdio
 from tests.support.settings import settings
 
 

@@ -25,9 +25,9 @@ from mcp_runtime.config import LedgerConfig, LoggingConfig
 from tests.bridges.deprecation.ledgers import seconds
 from tests.support.captured_log import captured_log
 from tests.support.http_client import HttpClient
-from tests.support.legacy_sessions import OldServer, serving
-from tests.support.legacy_wires import old_sse
 from tests.support.messages import CLIENT_INFO, request
+from tests.support.raw_sessions import OldServer, serving
+from tests.support.raw_wires import old_sse
 from tests.support.settings import settings
 
 FIRST_DAY: Final = date(2026, 8, 1)

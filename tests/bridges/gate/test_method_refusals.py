@@ -19,9 +19,9 @@ from mcp_runtime.state.engines import State, open_state
 from tests.support.clocks import Backend, run
 from tests.support.http_client import HttpClient, http_client
 from tests.support.legacy_messages import old, text_of
-from tests.support.legacy_sessions import SESSION_REVISIONS, on_both_loops, serving
-from tests.support.legacy_wires import Doorkeeper, OldClient, OldSseClient, made, old_http, old_sse, over_old_wires
 from tests.support.messages import notification
+from tests.support.raw_sessions import SESSION_REVISIONS, on_both_loops, serving
+from tests.support.raw_wires import Doorkeeper, RawSseClient, RawWireClient, made, old_http, old_sse, over_old_wires
 from tests.support.settings import settings
 
 TEXT: Final = "Ask desk@a.example."
@@ -77,7 +77,7 @@ async def test_in_a_batch_it_is_the_answer_to_that_message_alone() -> None:
 
 
 @over_old_wires(config=GONE)
-async def test_on_a_wire_it_is_the_answer_to_the_request(client: OldClient) -> None:
+async def test_on_a_wire_it_is_the_answer_to_the_request(client: RawWireClient) -> None:
     await client.open()
     assert (await client.ask("ping"))["error"]["message"].endswith(TEXT)
     assert text_of(await client.tool("echo", text="still here")) == "still here"
@@ -85,7 +85,7 @@ async def test_on_a_wire_it_is_the_answer_to_the_request(client: OldClient) -> N
 
 
 @over_old_wires(config=GONE)
-async def test_on_a_wire_it_is_the_answer_to_one_message_of_a_batch_too(client: OldClient) -> None:
+async def test_on_a_wire_it_is_the_answer_to_one_message_of_a_batch_too(client: RawWireClient) -> None:
     await client.open("2025-03-26")
     await client.say([old("ping", id=1), old("tools/call", {"name": "echo", "arguments": {"text": "hi"}}, id=2)])
     first, second = await client.take(lambda message: isinstance(message, list))
@@ -152,7 +152,7 @@ async def two_processes(config: Config) -> AsyncGenerator[tuple[HttpClient, Http
         yield first, second
 
 
-async def post_elsewhere(client: OldSseClient, other: HttpClient) -> None:
+async def post_elsewhere(client: RawSseClient, other: HttpClient) -> None:
     """Open a conversation, ask for a ping and send a batch, all posted to another process than holds the stream."""
     client.http = other
     await client.open("2025-03-26")

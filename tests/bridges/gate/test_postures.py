@@ -16,8 +16,8 @@ from mcp_runtime.config.sections import (
     StdioHandshakeConfig,
 )
 from mcp_runtime.telemetry.labels import TransportName
-from tests.support.legacy_sessions import NEWEST, OldServer, bridge_settings, on_both_loops, served, serving
 from tests.support.messages import headers_for, request
+from tests.support.raw_sessions import NEWEST, OldServer, bridge_settings, on_both_loops, served, serving
 from tests.support.settings import settings
 
 TRANSPORTS: Final[tuple[TransportName, ...]] = ("stdio", "streamable_http", "http_sse")

@@ -12,7 +12,8 @@ from mcp_runtime.core.calls.call import Reply
 from mcp_runtime.transports.http.direct import Fields
 from mcp_runtime.transports.http.exchange import HttpExchange
 from tests.support.clocks import run
-from tests.support.legacy_sessions import (
+from tests.support.messages import accepted
+from tests.support.raw_sessions import (
     LOOPS,
     NEWEST,
     SESSION_REVISIONS,
@@ -20,7 +21,6 @@ from tests.support.legacy_sessions import (
     bridge_settings,
     served,
 )
-from tests.support.messages import accepted
 
 OLDER = tuple(revision for revision in SESSION_REVISIONS if revision != NEWEST)
 

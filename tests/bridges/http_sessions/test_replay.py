@@ -17,7 +17,9 @@ from mcp_runtime.protocol.jsonrpc import RequestId
 from mcp_runtime.state.engines import State, open_state
 from mcp_runtime.state.memory import MemoryBus, MemoryStore
 from tests.support.clocks import run
-from tests.support.legacy_sessions import (
+from tests.support.messages import accepted
+from tests.support.old_events import Event
+from tests.support.raw_sessions import (
     LOOPS,
     NEWEST,
     SESSION_REVISIONS,
@@ -29,8 +31,6 @@ from tests.support.legacy_sessions import (
     served,
     serving,
 )
-from tests.support.messages import accepted
-from tests.support.old_events import Event
 from tests.support.settings import settings
 
 

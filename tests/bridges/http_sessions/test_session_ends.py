@@ -9,14 +9,14 @@ from msgspec.structs import replace
 from mcp_bridges.gate.port import Refusal, Sighting, Verdict
 from mcp_runtime.state.engines import open_state
 from mcp_runtime.state.memory import MemoryStore
-from tests.support.legacy_sessions import (
+from tests.support.messages import accepted
+from tests.support.raw_sessions import (
     SESSION_REVISIONS,
     OldServer,
     on_both_loops,
     served,
     serving,
 )
-from tests.support.messages import accepted
 from tests.support.settings import settings
 
 ASKING_SINCE: Final = "2025-06-18"

@@ -6,8 +6,8 @@ import anyio
 
 from mcp_bridges.http_sessions.forsaken import ForsakenCalls
 from tests.support.captured_log import captured_log
-from tests.support.legacy_sessions import NEWEST, OldServer, bridge_settings, on_both_loops, served, serving
 from tests.support.messages import accepted
+from tests.support.raw_sessions import NEWEST, OldServer, bridge_settings, on_both_loops, served, serving
 
 KEPT_S = 40.0
 CONFIG = bridge_settings(sessions={"replay_max_age_s": KEPT_S})

@@ -11,13 +11,13 @@ from mcp_runtime.config import Config, StateConfig
 from mcp_runtime.state.engines import State, open_state
 from mcp_runtime.state.memory import MemoryBus
 from mcp_runtime.state.port import StateError
-from tests.support.legacy_sessions import (
+from tests.support.messages import accepted
+from tests.support.raw_sessions import (
     SESSION_REVISIONS,
-    OldClient,
+    RawSessionClient,
     on_both_loops,
     serving,
 )
-from tests.support.messages import accepted
 from tests.support.settings import settings
 
 
@@ -26,7 +26,7 @@ def on_disk(directory: Path) -> Config:
     return settings(state=StateConfig(engine="sqlite", directory=str(directory)))
 
 
-async def levels(client: OldClient) -> list[str]:
+async def levels(client: RawSessionClient) -> list[str]:
     reply = await client.use("chat")
     return [message["params"]["level"] for message in reply.messages if "method" in message]
 

@@ -12,12 +12,12 @@ from mcp_runtime.state.engines import State, open_state
 from mcp_runtime.state.memory import MemoryBus, MemoryStore
 from mcp_runtime.state.port import StateError
 from tests.support.clocks import run
-from tests.support.legacy_sessions import (
+from tests.support.raw_sessions import (
     NEWEST,
     SESSION_REVISIONS,
-    OldClient,
     OldServer,
     Opened,
+    RawSessionClient,
     bridge_settings,
     on_both_loops,
     served,
@@ -36,12 +36,12 @@ def heard(stream: Opened) -> list[str]:
     return [message["params"].get("uri", message["method"]) for message in stream.messages]
 
 
-async def grow(client: OldClient, kind: str, name: str = "extra") -> None:
+async def grow(client: RawSessionClient, kind: str, name: str = "extra") -> None:
     """Change a list."""
     assert (await client.use("grow", kind=kind, name=name)).text == f"grew {name}"
 
 
-async def touch(client: OldClient, uri: str) -> None:
+async def touch(client: RawSessionClient, uri: str) -> None:
     """Change a resource."""
     assert (await client.use("touch", uri=uri)).text == f"touched {uri}"
 

@@ -8,12 +8,13 @@ import pytest
 
 from mcp_runtime.core.calls.rounds import PURPOSE as REQUEST_STATE
 from mcp_runtime.state.seal.lazy_sealer import LazySealer
-from tests.support.legacy_sessions import (
+from tests.support.messages import Message
+from tests.support.raw_sessions import (
     NEWEST,
     SESSION_ID,
     SESSION_REVISIONS,
-    OldClient,
     OldServer,
+    RawSessionClient,
     Reply,
     Ticking,
     bridge_settings,
@@ -21,7 +22,6 @@ from tests.support.legacy_sessions import (
     served,
     serving,
 )
-from tests.support.messages import Message
 from tests.support.settings import settings
 
 METHODS: Final[list[tuple[str, Message | None]]] = [
@@ -116,7 +116,7 @@ def told(reply: Reply, id_: Any) -> str:
     return text
 
 
-async def everything(client: OldClient, words: str) -> None:
+async def everything(client: RawSessionClient, words: str) -> None:
     """Each kind of request of this client gets the 404 that has `words`, requests with their id."""
     for method, params in METHODS:
         for id_ in (7, "seven"):

@@ -14,8 +14,8 @@ from mcp_runtime.protocol.errors import PeerError
 from mcp_runtime.protocol.jsonrpc import MalformedMessageError, Notification, Request, Response
 from tests.support.clocks import Backend, run
 from tests.support.legacy_messages import cancelled, old, opening, result, text_of
-from tests.support.legacy_wires import SSE, OldClient, old_http, old_sse, over_old_wires
 from tests.support.messages import Message, accepted, encode, notification, sampled
+from tests.support.raw_wires import SSE, RawWireClient, old_http, old_sse, over_old_wires
 from tests.support.settings import settings
 
 BATCHES = "2025-03-26"
@@ -26,12 +26,12 @@ def call(tool: str, id: Any, **arguments: Any) -> Message:
     return old("tools/call", {"name": tool, "arguments": arguments}, id=id)
 
 
-async def answers(client: OldClient) -> list[Message]:
+async def answers(client: RawWireClient) -> list[Message]:
     """The answer to a batch."""
     return list(await client.take(lambda message: isinstance(message, list)))
 
 
-async def batch(client: OldClient, *messages: object) -> list[Message]:
+async def batch(client: RawWireClient, *messages: object) -> list[Message]:
     """Send a batch; the answer to it."""
     await client.say(list(messages))
     return await answers(client)
@@ -99,7 +99,7 @@ def test_what_is_wrong_with_a_batch_names_the_revision(revision: str | None, tex
 
 
 @over_old_wires()
-async def test_each_message_is_served_and_the_answers_come_as_one(client: OldClient) -> None:
+async def test_each_message_is_served_and_the_answers_come_as_one(client: RawWireClient) -> None:
     await client.open(BATCHES)
     found = await batch(
         client,
@@ -133,7 +133,7 @@ async def test_each_message_is_served_and_the_answers_come_as_one(client: OldCli
 
 @pytest.mark.parametrize("revision", ["2025-11-25", "2025-06-18", "2024-11-05"])
 @over_old_wires()
-async def test_other_revisions_have_no_batches(client: OldClient, revision: str) -> None:
+async def test_other_revisions_have_no_batches(client: RawWireClient, revision: str) -> None:
     await client.open(revision)
     await client.say([old("ping", id=1)], [])
     for _ in range(2):
@@ -143,7 +143,7 @@ async def test_other_revisions_have_no_batches(client: OldClient, revision: str)
 
 
 @over_old_wires("stdio")
-async def test_there_are_no_batches_before_initialize(client: OldClient) -> None:
+async def test_there_are_no_batches_before_initialize(client: RawWireClient) -> None:
     await client.say([opening(BATCHES)])
     assert [one["error"]["code"] for one in await client.arrived()] == [-32600]
     await client.ask("ping")
@@ -155,14 +155,14 @@ async def test_there_are_no_batches_before_initialize(client: OldClient) -> None
 
 
 @over_old_wires(*SSE)
-async def test_a_new_stream_has_no_batches_before_initialize(client: OldClient) -> None:
+async def test_a_new_stream_has_no_batches_before_initialize(client: RawWireClient) -> None:
     await client.say([opening(BATCHES)])
     (error,) = await client.arrived()
     assert "no batches in 2024-11-05" in error["error"]["message"]
 
 
 @over_old_wires(config=settings(bridges=BridgesConfig(http_sessions=HttpSessionsConfig(max_batch_messages=3))))
-async def test_a_batch_is_bounded_at_the_exact_edge(client: OldClient) -> None:
+async def test_a_batch_is_bounded_at_the_exact_edge(client: RawWireClient) -> None:
     await client.open(BATCHES)
     assert len(await batch(client, *(old("ping", id=number) for number in range(3)))) == 3
     await client.say([old("ping", id=number) for number in range(4)])
@@ -192,7 +192,7 @@ EMPTY = len(encode(result(1, {"content": [{"type": "text", "text": ""}]})))
 
 
 @over_old_wires(config=answering(2000), plugin=generous)
-async def test_past_the_bytes_of_its_answers_what_is_left_of_a_batch_is_not_begun(client: OldClient) -> None:
+async def test_past_the_bytes_of_its_answers_what_is_left_of_a_batch_is_not_begun(client: RawWireClient) -> None:
     await client.open(BATCHES)
     # Exactly to the limit, and one byte less: there is room for one more, however long.
     for first, given in ((2000 - EMPTY, 1), (1999 - EMPTY, 2)):
@@ -216,7 +216,7 @@ async def test_past_the_bytes_of_its_answers_what_is_left_of_a_batch_is_not_begu
 
 
 @over_old_wires()
-async def test_bodies_that_are_no_batch_are_refused_and_the_next_message_works(client: OldClient) -> None:
+async def test_bodies_that_are_no_batch_are_refused_and_the_next_message_works(client: RawWireClient) -> None:
     await client.open(BATCHES)
     await client.say(b"[]", b"[1", b"[" * 50_000)
     assert [one["error"]["code"] for one in await client.arrived()] == [-32600, -32700, -32700]
@@ -224,14 +224,14 @@ async def test_bodies_that_are_no_batch_are_refused_and_the_next_message_works(c
 
 
 @over_old_wires()
-async def test_a_batch_of_what_needs_no_answer_gets_none(client: OldClient) -> None:
+async def test_a_batch_of_what_needs_no_answer_gets_none(client: RawWireClient) -> None:
     await client.open(BATCHES)
     await client.say([notification("notifications/x"), result("q", {}), cancelled(1)])
     assert await client.arrived() == []
 
 
 @over_old_wires()
-async def test_one_of_a_batch_can_be_cancelled_and_the_others_are_answered(client: OldClient) -> None:
+async def test_one_of_a_batch_can_be_cancelled_and_the_others_are_answered(client: RawWireClient) -> None:
     await client.open(BATCHES)
     await client.say([call("nap", 1, seconds=100), old("ping", id=2)])
     await client.settle()
@@ -245,7 +245,7 @@ async def test_one_of_a_batch_can_be_cancelled_and_the_others_are_answered(clien
 
 
 @over_old_wires()
-async def test_one_of_a_batch_can_ask_and_the_conversation_goes_on_meanwhile(client: OldClient) -> None:
+async def test_one_of_a_batch_can_ask_and_the_conversation_goes_on_meanwhile(client: RawWireClient) -> None:
     await client.open(BATCHES)
     await client.say([call("think", 1), old("ping", id=2)])
     question = await client.question("sampling/createMessage")
@@ -257,7 +257,7 @@ async def test_one_of_a_batch_can_ask_and_the_conversation_goes_on_meanwhile(cli
 
 
 @over_old_wires()
-async def test_an_id_in_use_is_refused_in_a_batch_and_by_one(client: OldClient) -> None:
+async def test_an_id_in_use_is_refused_in_a_batch_and_by_one(client: RawWireClient) -> None:
     await client.open(BATCHES)
     await client.start_tool("nap", id=1, seconds=10)
     await client.settle()
@@ -272,14 +272,14 @@ async def test_an_id_in_use_is_refused_in_a_batch_and_by_one(client: OldClient) 
 
 
 @over_old_wires()
-async def test_an_id_may_come_twice_in_a_batch_one_after_the_other(client: OldClient) -> None:
+async def test_an_id_may_come_twice_in_a_batch_one_after_the_other(client: RawWireClient) -> None:
     await client.open(BATCHES)
     found = await batch(client, call("echo", 1, text="x"), call("echo", 1, text="y"))
     assert [text_of(one) for one in found] == ["x", "y"]
 
 
 @over_old_wires(config=settings(limits={"max_concurrent_requests": 2}))
-async def test_batches_are_bounded_like_requests(client: OldClient) -> None:
+async def test_batches_are_bounded_like_requests(client: RawWireClient) -> None:
     await client.open(BATCHES)
     await client.say([call("nap", 1, seconds=10)])
     await client.start_tool("nap", id=2, seconds=10)
@@ -310,7 +310,7 @@ def test_a_stop_lets_a_batch_finish(backend: Backend) -> None:
 
 
 @over_old_wires()
-async def test_a_question_within_a_batch_that_is_answered_in_vain_ends_only_its_call(client: OldClient) -> None:
+async def test_a_question_within_a_batch_that_is_answered_in_vain_ends_only_its_call(client: RawWireClient) -> None:
     await client.open(BATCHES)
     await client.say([call("think", 1), call("echo", 2, text="fine")])
     await client.say(result((await client.question())["id"], accepted()))

@@ -6,8 +6,8 @@ import pytest
 
 from tests.support.clocks import Backend, run
 from tests.support.legacy_messages import old, opening
-from tests.support.legacy_wires import old_http
 from tests.support.messages import Message
+from tests.support.raw_wires import old_http
 
 LEGACY: dict[str, str | None] = {"mcp-protocol-version": None}
 

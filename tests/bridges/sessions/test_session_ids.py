@@ -17,7 +17,7 @@ from mcp_bridges.sessions.session_ids import MAX_ID_CHARS, SessionGoneError, Ses
 from mcp_bridges.wires import http_sse
 from mcp_runtime.core.calls.rounds import PURPOSE as REQUEST_STATE
 from mcp_runtime.state.seal.sealer import KeyRing, Sealer
-from tests.support.legacy_sessions import Ticking
+from tests.support.raw_sessions import Ticking
 
 KEY: Final = b"k" * 32
 OTHER_KEY: Final = b"o" * 32

@@ -5,15 +5,15 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.support.legacy_sessions import (
+from tests.support.messages import Message, accepted
+from tests.support.raw_sessions import (
     NEWEST,
     SESSION_REVISIONS,
-    OldClient,
     OldServer,
+    RawSessionClient,
     bridge_settings,
     served,
 )
-from tests.support.messages import Message, accepted
 from tests.support.settings import settings
 
 # One message
@@ -211,7 +211,7 @@ async def test_of_two_answers_the_first_counts(server: OldServer) -> None:
 # The level of log messages
 
 
-async def levels(client: OldClient) -> list[str]:
+async def levels(client: RawSessionClient) -> list[str]:
     """The levels of what `chat` says."""
     reply = await client.use("chat")
     return [message["params"]["level"] for message in reply.messages if "method" in message]

@@ -18,7 +18,7 @@ from mcp_runtime.state.memory import MemoryStore
 from mcp_runtime.state.port import StateError
 from tests.support.captured_log import Events, captured_log
 from tests.support.clocks import run
-from tests.support.legacy_sessions import (
+from tests.support.raw_sessions import (
     LOOPS,
     NEWEST,
     OldServer,

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tests.support.legacy_messages import failure, result, text_of
-from tests.support.legacy_wires import OldClient, over_old_wires
 from tests.support.messages import accepted, encode, sampled
+from tests.support.raw_wires import RawWireClient, over_old_wires
 
 ASK = "elicitation/create"
 BIG = b"9" * 5000
@@ -32,7 +32,7 @@ BIG = b"9" * 5000
 )
 @over_old_wires()
 async def test_an_answer_of_no_use_ends_the_call_with_an_error_the_model_can_read(
-    client: OldClient, content: Any
+    client: RawWireClient, content: Any
 ) -> None:
     await client.open()
     call = await client.start_tool("greet")
@@ -61,7 +61,9 @@ async def test_an_answer_of_no_use_ends_the_call_with_an_error_the_model_can_rea
     ],
 )
 @over_old_wires()
-async def test_an_error_for_an_answer_ends_the_call_with_its_reason(client: OldClient, error: Any, reason: str) -> None:
+async def test_an_error_for_an_answer_ends_the_call_with_its_reason(
+    client: RawWireClient, error: Any, reason: str
+) -> None:
     await client.open()
     call = await client.start_tool("greet")
     question = await client.question(ASK)
@@ -73,7 +75,7 @@ async def test_an_error_for_an_answer_ends_the_call_with_its_reason(client: OldC
 
 
 @over_old_wires()
-async def test_an_answer_that_the_form_does_not_allow_is_the_tools_to_judge(client: OldClient) -> None:
+async def test_an_answer_that_the_form_does_not_allow_is_the_tools_to_judge(client: RawWireClient) -> None:
     await client.open()
     call = await client.start_tool("greet")
     await client.say(result((await client.question(ASK))["id"], accepted(name=5)))
@@ -83,7 +85,7 @@ async def test_an_answer_that_the_form_does_not_allow_is_the_tools_to_judge(clie
 
 
 @over_old_wires()
-async def test_answers_nobody_asked_for_are_dropped(client: OldClient) -> None:
+async def test_answers_nobody_asked_for_are_dropped(client: RawWireClient) -> None:
     await client.open()
     stray = [
         result(1, {}),
@@ -101,7 +103,7 @@ async def test_answers_nobody_asked_for_are_dropped(client: OldClient) -> None:
 
 
 @over_old_wires()
-async def test_the_first_of_two_answers_counts(client: OldClient) -> None:
+async def test_the_first_of_two_answers_counts(client: RawWireClient) -> None:
     await client.open()
     call = await client.start_tool("interview")
     question = (await client.question(ASK))["id"]
@@ -113,7 +115,7 @@ async def test_the_first_of_two_answers_counts(client: OldClient) -> None:
 
 
 @over_old_wires("stdio")
-async def test_two_answers_in_one_breath_are_one(client: OldClient) -> None:
+async def test_two_answers_in_one_breath_are_one(client: RawWireClient) -> None:
     await client.open("2025-03-26")
     call = await client.start_tool("think")
     question = (await client.question())["id"]

@@ -8,14 +8,14 @@ import pytest
 from mcp_runtime import Context, Plugin
 from tests.support.fixture_plugin import SECRET
 from tests.support.legacy_messages import REVISIONS, cancelled, old, opening, text_of
-from tests.support.legacy_wires import SSE, OldClient, over_old_wires
 from tests.support.messages import notification
+from tests.support.raw_wires import SSE, RawWireClient, over_old_wires
 from tests.support.settings import settings
 
 
 @pytest.mark.parametrize("revision", REVISIONS)
 @over_old_wires()
-async def test_everything_there_is_to_ask_for_is_answered(client: OldClient, revision: str) -> None:
+async def test_everything_there_is_to_ask_for_is_answered(client: RawWireClient, revision: str) -> None:
     await client.open(revision)
     asked: list[tuple[str, dict[str, Any] | None, str]] = [
         ("tools/list", None, "tools"),
@@ -39,7 +39,7 @@ async def test_everything_there_is_to_ask_for_is_answered(client: OldClient, rev
 
 
 @over_old_wires()
-async def test_unknown_methods_are_minus_32601(client: OldClient) -> None:
+async def test_unknown_methods_are_minus_32601(client: RawWireClient) -> None:
     await client.open()
     for method in ("no/such", "server/discover", "subscriptions/listen", "tasks/get", ""):
         assert (await client.ask(method))["error"] == {"code": -32601, "message": f"Method not found: {method}"}
@@ -62,7 +62,7 @@ async def test_unknown_methods_are_minus_32601(client: OldClient) -> None:
     ],
 )
 @over_old_wires()
-async def test_params_that_are_wrong_are_minus_32602(client: OldClient, method: str, params: Any) -> None:
+async def test_params_that_are_wrong_are_minus_32602(client: RawWireClient, method: str, params: Any) -> None:
     await client.open()
     error = (await client.ask(method, params))["error"]
     assert error["code"] == -32602
@@ -70,14 +70,14 @@ async def test_params_that_are_wrong_are_minus_32602(client: OldClient, method: 
 
 
 @over_old_wires()
-async def test_a_missing_resource_is_what_it_was_then(client: OldClient) -> None:
+async def test_a_missing_resource_is_what_it_was_then(client: RawWireClient) -> None:
     await client.open()
     error = (await client.ask("resources/read", {"uri": "note://no-such"}))["error"]
     assert (error["code"], error["data"]) == (-32002, {"uri": "note://no-such"})
 
 
 @over_old_wires()
-async def test_what_a_handler_fails_with_stays_here(client: OldClient) -> None:
+async def test_what_a_handler_fails_with_stays_here(client: RawWireClient) -> None:
     await client.open()
     failed = await client.tool("crash")
     assert failed["result"]["isError"] is True
@@ -87,7 +87,7 @@ async def test_what_a_handler_fails_with_stays_here(client: OldClient) -> None:
 
 
 @over_old_wires()
-async def test_calls_are_at_work_side_by_side(client: OldClient) -> None:
+async def test_calls_are_at_work_side_by_side(client: RawWireClient) -> None:
     await client.open()
     slow = await client.start_tool("nap", seconds=100)
     assert text_of(await client.tool("echo", text="quick")) == "quick"
@@ -95,7 +95,7 @@ async def test_calls_are_at_work_side_by_side(client: OldClient) -> None:
 
 
 @over_old_wires()
-async def test_an_id_in_use_is_refused_and_free_again_afterwards(client: OldClient) -> None:
+async def test_an_id_in_use_is_refused_and_free_again_afterwards(client: RawWireClient) -> None:
     await client.open()
     await client.start_tool("nap", id=5, seconds=10)
     await client.settle()
@@ -111,7 +111,7 @@ async def test_an_id_in_use_is_refused_and_free_again_afterwards(client: OldClie
 
 
 @over_old_wires(config=settings(limits={"max_concurrent_requests": 3}))
-async def test_requests_are_bounded_at_the_exact_edge(client: OldClient) -> None:
+async def test_requests_are_bounded_at_the_exact_edge(client: RawWireClient) -> None:
     await client.open()
     naps = [await client.start_tool("nap", seconds=10) for _ in range(3)]
     await client.settle()
@@ -122,7 +122,7 @@ async def test_requests_are_bounded_at_the_exact_edge(client: OldClient) -> None
 
 
 @over_old_wires()
-async def test_a_cancelled_call_stops_and_is_not_answered(client: OldClient) -> None:
+async def test_a_cancelled_call_stops_and_is_not_answered(client: RawWireClient) -> None:
     await client.open()
     await client.start_tool("nap", id="n", seconds=100)
     await client.settle()
@@ -134,7 +134,7 @@ async def test_a_cancelled_call_stops_and_is_not_answered(client: OldClient) -> 
 
 
 @over_old_wires()
-async def test_what_a_handler_says_after_its_cancellation_is_not_sent(client: OldClient) -> None:
+async def test_what_a_handler_says_after_its_cancellation_is_not_sent(client: RawWireClient) -> None:
     await client.open()
     await client.start("tools/call", {"name": "tidy", "arguments": {}, "_meta": {"progressToken": 1}}, id=1)
     await client.start_tool("stubborn", id=2)
@@ -146,7 +146,7 @@ async def test_what_a_handler_says_after_its_cancellation_is_not_sent(client: Ol
 
 @pytest.mark.parametrize("params", [{}, {"requestId": None}, {"requestId": [1]}, {"requestId": "other"}, [1], 5])
 @over_old_wires()
-async def test_cancelling_what_is_not_there_does_nothing(client: OldClient, params: Any) -> None:
+async def test_cancelling_what_is_not_there_does_nothing(client: RawWireClient, params: Any) -> None:
     await client.open()
     nap = await client.start_tool("nap", seconds=5)
     await client.settle()
@@ -156,7 +156,7 @@ async def test_cancelling_what_is_not_there_does_nothing(client: OldClient, para
 
 
 @over_old_wires()
-async def test_a_cancellation_while_the_answer_is_written_comes_too_late(client: OldClient) -> None:
+async def test_a_cancellation_while_the_answer_is_written_comes_too_late(client: RawWireClient) -> None:
     await client.open()
     client.stall()
     for number in range(3):
@@ -169,7 +169,7 @@ async def test_a_cancellation_while_the_answer_is_written_comes_too_late(client:
 
 
 @over_old_wires()
-async def test_progress_comes_ahead_of_the_answer(client: OldClient) -> None:
+async def test_progress_comes_ahead_of_the_answer(client: RawWireClient) -> None:
     await client.open()
     call = await client.start("tools/call", {"name": "count", "arguments": {}, "_meta": {"progressToken": "t"}})
     last = await client.response(call)
@@ -180,7 +180,7 @@ async def test_progress_comes_ahead_of_the_answer(client: OldClient) -> None:
 
 
 @over_old_wires()
-async def test_progress_to_the_oldest_clients_has_no_message(client: OldClient) -> None:
+async def test_progress_to_the_oldest_clients_has_no_message(client: RawWireClient) -> None:
     await client.open("2024-11-05")
     await client.start("tools/call", {"name": "count", "arguments": {}, "_meta": {"progressToken": "t"}})
     assert await client.notified("notifications/progress") == {"progressToken": "t", "progress": 1, "total": 3}
@@ -188,7 +188,7 @@ async def test_progress_to_the_oldest_clients_has_no_message(client: OldClient) 
 
 @pytest.mark.parametrize("revision", REVISIONS)
 @over_old_wires()
-async def test_log_messages_begin_at_the_level_that_was_set(client: OldClient, revision: str) -> None:
+async def test_log_messages_begin_at_the_level_that_was_set(client: RawWireClient, revision: str) -> None:
     async def levels() -> list[str]:
         await client.tool("chat")
         return [message["params"]["level"] for message in await client.arrived()]
@@ -217,7 +217,7 @@ def chatty(journal: list[str]) -> Plugin[Any]:
 
 
 @over_old_wires(plugin=chatty)
-async def test_a_client_that_does_not_read_slows_its_own_calls(client: OldClient) -> None:
+async def test_a_client_that_does_not_read_slows_its_own_calls(client: RawWireClient) -> None:
     await client.open()
     client.stall()
     call = await client.start("tools/call", {"name": "chatter", "_meta": {"progressToken": 1}})
@@ -229,7 +229,7 @@ async def test_a_client_that_does_not_read_slows_its_own_calls(client: OldClient
 
 
 @over_old_wires(*SSE)
-async def test_a_message_that_is_none_is_refused_in_the_post(client: OldClient) -> None:
+async def test_a_message_that_is_none_is_refused_in_the_post(client: RawWireClient) -> None:
     await client.open()
     await client.say(b"{", b"5", b'{"jsonrpc":"2.0","id":9,"method":"ping","params":[]}', b'{"jsonrpc":"1.0","id":8}')
     assert [(error.get("id"), error["error"]["code"]) for error in await client.arrived()] == [

@@ -3,21 +3,21 @@
 import pytest
 
 from tests.support.legacy_messages import INITIALIZED, REVISIONS, opening
-from tests.support.legacy_wires import OldClient, over_old_wires
+from tests.support.raw_wires import RawWireClient, over_old_wires
 from tests.support.settings import settings
 
 UPDATED = "notifications/resources/updated"
 TOOLS = "notifications/tools/list_changed"
 
 
-async def heard(client: OldClient) -> list[tuple[str, str | None]]:
+async def heard(client: RawWireClient) -> list[tuple[str, str | None]]:
     """The changes that have come."""
     return [(message["method"], message["params"].get("uri")) for message in await client.arrived()]
 
 
 @pytest.mark.parametrize("revision", REVISIONS)
 @over_old_wires()
-async def test_every_list_is_told_of(client: OldClient, revision: str) -> None:
+async def test_every_list_is_told_of(client: RawWireClient, revision: str) -> None:
     await client.open(revision)
     for kind, method in (("tool", "tools"), ("prompt", "prompts"), ("resource", "resources")):
         await client.tool("grow", kind=kind, name="extra")
@@ -27,7 +27,7 @@ async def test_every_list_is_told_of(client: OldClient, revision: str) -> None:
 
 
 @over_old_wires()
-async def test_a_resource_is_told_of_from_subscribing_to_unsubscribing(client: OldClient) -> None:
+async def test_a_resource_is_told_of_from_subscribing_to_unsubscribing(client: RawWireClient) -> None:
     await client.open()
     await client.tool("touch", uri="note://text")
     assert await heard(client) == []
@@ -44,7 +44,7 @@ async def test_a_resource_is_told_of_from_subscribing_to_unsubscribing(client: O
 
 
 @over_old_wires()
-async def test_what_was_subscribed_to_before_the_client_was_ready_counts(client: OldClient) -> None:
+async def test_what_was_subscribed_to_before_the_client_was_ready_counts(client: RawWireClient) -> None:
     await client.say(opening())
     await client.response("init")
     await client.ask("resources/subscribe", {"uri": "note://text"})
@@ -57,7 +57,7 @@ async def test_what_was_subscribed_to_before_the_client_was_ready_counts(client:
 
 
 @over_old_wires()
-async def test_a_client_that_never_said_it_is_ready_hears_nothing(client: OldClient) -> None:
+async def test_a_client_that_never_said_it_is_ready_hears_nothing(client: RawWireClient) -> None:
     await client.say(opening())
     await client.response("init")
     await client.tool("grow", kind="tool", name="extra")
@@ -66,7 +66,7 @@ async def test_a_client_that_never_said_it_is_ready_hears_nothing(client: OldCli
 
 
 @over_old_wires(config=settings(limits={"max_subscription_uris": 2}))
-async def test_subscriptions_are_bounded_at_the_exact_edge(client: OldClient) -> None:
+async def test_subscriptions_are_bounded_at_the_exact_edge(client: RawWireClient) -> None:
     await client.open()
     for uri in ("a://1", "a://2", "a://2"):
         assert (await client.ask("resources/subscribe", {"uri": uri}))["result"] == {}
@@ -77,7 +77,7 @@ async def test_subscriptions_are_bounded_at_the_exact_edge(client: OldClient) ->
 
 
 @over_old_wires(config=settings(limits={"max_subscriptions": 0}))
-async def test_a_client_is_served_where_there_is_no_room_for_its_subscription(client: OldClient) -> None:
+async def test_a_client_is_served_where_there_is_no_room_for_its_subscription(client: RawWireClient) -> None:
     await client.open()
     await client.ask("resources/subscribe", {"uri": "note://text"})
     await client.tool("touch", uri="note://text")
@@ -85,7 +85,7 @@ async def test_a_client_is_served_where_there_is_no_room_for_its_subscription(cl
 
 
 @over_old_wires()
-async def test_a_client_that_does_not_read_is_told_of_each_change_once(client: OldClient) -> None:
+async def test_a_client_that_does_not_read_is_told_of_each_change_once(client: RawWireClient) -> None:
     await client.open()
     await client.ask("resources/subscribe", {"uri": "note://text"})
     client.stall()
@@ -102,7 +102,7 @@ async def test_a_client_that_does_not_read_is_told_of_each_change_once(client: O
 
 
 @over_old_wires()
-async def test_a_server_that_stops_tells_what_it_still_has_to_tell(client: OldClient) -> None:
+async def test_a_server_that_stops_tells_what_it_still_has_to_tell(client: RawWireClient) -> None:
     await client.open()
     await client.ask("resources/subscribe", {"uri": "note://text"})
     client.stall()

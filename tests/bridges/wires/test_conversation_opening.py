@@ -7,14 +7,14 @@ import pytest
 from mcp_bridges.attach import AttachedBridges
 from mcp_runtime.telemetry.log import call_fields
 from tests.support.legacy_messages import ABLE, INITIALIZED, REVISIONS, old, opening, text_of
-from tests.support.legacy_wires import SSE, OldClient, Wire, made, old_http, old_sse, on_wire, over_old_wires
 from tests.support.messages import request
+from tests.support.raw_wires import SSE, RawWireClient, Wire, made, old_http, old_sse, on_wire, over_old_wires
 from tests.support.settings import settings
 
 
 @pytest.mark.parametrize("revision", REVISIONS)
 @over_old_wires()
-async def test_the_client_gets_the_revision_it_asks_for(client: OldClient, revision: str) -> None:
+async def test_the_client_gets_the_revision_it_asks_for(client: RawWireClient, revision: str) -> None:
     answer = await client.open(revision)
     assert answer["protocolVersion"] == revision
     assert (answer["serverInfo"]["name"], answer["serverInfo"]["version"]) == ("test-server", "1.2.3")
@@ -25,18 +25,18 @@ async def test_the_client_gets_the_revision_it_asks_for(client: OldClient, revis
 
 @pytest.mark.parametrize("revision", ["2026-07-28", "2099-01-01", "1.0", "", "2024-11-05 "])
 @over_old_wires()
-async def test_another_revision_becomes_the_newest_of_the_old_ones(client: OldClient, revision: str) -> None:
+async def test_another_revision_becomes_the_newest_of_the_old_ones(client: RawWireClient, revision: str) -> None:
     assert (await client.open(revision))["protocolVersion"] == "2025-11-25"
 
 
 @over_old_wires(config=settings(server={"expose_server_info": False}))
-async def test_who_serves_is_not_said_where_the_operator_does_not_want_it(client: OldClient) -> None:
+async def test_who_serves_is_not_said_where_the_operator_does_not_want_it(client: RawWireClient) -> None:
     assert (await client.open())["serverInfo"] == {"name": "server", "version": "0"}
 
 
 @pytest.mark.parametrize("params", [None, {}, {"protocolVersion": 7}, {"protocolVersion": None}])
 @over_old_wires()
-async def test_an_initialize_without_a_revision_is_minus_32602(client: OldClient, params: Any) -> None:
+async def test_an_initialize_without_a_revision_is_minus_32602(client: RawWireClient, params: Any) -> None:
     error = (await client.ask("initialize", params))["error"]
     assert error["code"] == -32602
     assert "$" not in error["message"]
@@ -63,7 +63,7 @@ async def test_an_initialize_without_a_revision_is_minus_32602(client: OldClient
 )
 @over_old_wires()
 async def test_what_a_client_says_of_itself_in_the_wrong_shape_does_no_harm(
-    client: OldClient, changes: dict[str, Any]
+    client: RawWireClient, changes: dict[str, Any]
 ) -> None:
     await client.open(**changes)
     known = (await client.tool("about_me"))["result"]["structuredContent"]
@@ -72,13 +72,13 @@ async def test_what_a_client_says_of_itself_in_the_wrong_shape_does_no_harm(
 
 
 @over_old_wires()
-async def test_a_client_is_known_by_the_name_it_gave(client: OldClient) -> None:
+async def test_a_client_is_known_by_the_name_it_gave(client: RawWireClient) -> None:
     await client.open(clientInfo={"name": "x" * 128 + "y", "version": "1"})
     assert (await client.tool("about_me"))["result"]["structuredContent"]["client"] == "x" * 128
 
 
 @over_old_wires()
-async def test_the_last_initialize_counts(client: OldClient) -> None:
+async def test_the_last_initialize_counts(client: RawWireClient) -> None:
     await client.open("2025-11-25")
     assert "outputSchema" in str(await client.ask("tools/list"))
     answer = await client.open("2024-11-05", clientInfo={"name": "second", "version": "2"}, capabilities={})
@@ -89,7 +89,7 @@ async def test_the_last_initialize_counts(client: OldClient) -> None:
 
 
 @over_old_wires()
-async def test_an_initialize_that_fails_changes_nothing(client: OldClient) -> None:
+async def test_an_initialize_that_fails_changes_nothing(client: RawWireClient) -> None:
     await client.open("2025-03-26", capabilities=ABLE)
     assert (await client.ask("initialize", {"protocolVersion": 1}))["error"]["code"] == -32602
     await client.say([old("ping", id=7)])
@@ -97,7 +97,7 @@ async def test_an_initialize_that_fails_changes_nothing(client: OldClient) -> No
 
 
 @over_old_wires("stdio")
-async def test_before_initialize_a_client_may_ping_and_no_more(client: OldClient) -> None:
+async def test_before_initialize_a_client_may_ping_and_no_more(client: RawWireClient) -> None:
     assert (await client.ask("ping"))["result"] == {}
     for method in ("tools/list", "tools/call", "logging/setLevel", "resources/subscribe", "no/such"):
         error = (await client.ask(method))["error"]
@@ -108,7 +108,7 @@ async def test_before_initialize_a_client_may_ping_and_no_more(client: OldClient
 
 
 @over_old_wires(*SSE)
-async def test_a_stream_that_was_opened_again_works_without_initialize(client: OldClient) -> None:
+async def test_a_stream_that_was_opened_again_works_without_initialize(client: RawWireClient) -> None:
     # What clients do whose stream broke: they open another one and go on.
     assert len((await client.ask("tools/list"))["result"]["tools"]) > 5
     assert (await client.tool("echo", text="still here"))["result"]["content"][0]["text"] == "still here"
@@ -116,7 +116,7 @@ async def test_a_stream_that_was_opened_again_works_without_initialize(client: O
 
 
 @over_old_wires("stdio")
-async def test_initialized_before_initialize_means_nothing(client: OldClient) -> None:
+async def test_initialized_before_initialize_means_nothing(client: RawWireClient) -> None:
     await client.say(INITIALIZED)
     await client.settle()
     assert len(client.runtime.subscriptions) == 0
@@ -125,7 +125,7 @@ async def test_initialized_before_initialize_means_nothing(client: OldClient) ->
 
 
 @over_old_wires()
-async def test_initialized_twice_listens_once(client: OldClient) -> None:
+async def test_initialized_twice_listens_once(client: RawWireClient) -> None:
     await client.open()
     await client.say(INITIALIZED, INITIALIZED)
     await client.settle()
@@ -133,7 +133,7 @@ async def test_initialized_twice_listens_once(client: OldClient) -> None:
 
 
 @over_old_wires()
-async def test_notifications_that_mean_nothing_are_taken_in_silence(client: OldClient) -> None:
+async def test_notifications_that_mean_nothing_are_taken_in_silence(client: RawWireClient) -> None:
     await client.open()
     for method in ("notifications/roots/list_changed", "notifications/progress", "notifications/x", "tools/list"):
         await client.say({"jsonrpc": "2.0", "method": method, "params": [1, "odd"]})
@@ -142,7 +142,7 @@ async def test_notifications_that_mean_nothing_are_taken_in_silence(client: OldC
 
 
 @over_old_wires(config=settings(limits={"max_concurrent_requests": 1}))
-async def test_initialize_while_the_client_has_its_requests_at_work_is_told_to_wait(client: OldClient) -> None:
+async def test_initialize_while_the_client_has_its_requests_at_work_is_told_to_wait(client: RawWireClient) -> None:
     await client.open()
     nap = await client.start_tool("nap", seconds=5)
     await client.settle()
@@ -155,7 +155,7 @@ async def test_initialize_while_the_client_has_its_requests_at_work_is_told_to_w
 
 
 @over_old_wires("stdio", config=settings(limits={"max_concurrent_requests": 1}))
-async def test_initialize_while_others_have_the_server_at_work_is_told_to_wait(client: OldClient) -> None:
+async def test_initialize_while_others_have_the_server_at_work_is_told_to_wait(client: RawWireClient) -> None:
     await client.say(request("tools/call", {"name": "nap", "arguments": {"seconds": 5}}, id="modern"))
     await client.settle()
     await client.say(opening())

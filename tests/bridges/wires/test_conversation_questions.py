@@ -6,8 +6,8 @@ import pytest
 from mcp_bridges.gate.port import Refusal, Sighting
 from mcp_runtime.config.sections import BridgesConfig, LegacyClientsConfig
 from tests.support.legacy_messages import ABLE, REVISIONS, cancelled, failure, result, text_of
-from tests.support.legacy_wires import WIRES, Doorkeeper, OldClient, Wire, connected, on_wire, over_old_wires
 from tests.support.messages import Message, accepted, rooted, sampled
+from tests.support.raw_wires import WIRES, Doorkeeper, RawWireClient, Wire, connected, on_wire, over_old_wires
 from tests.support.settings import settings
 
 ASK = "elicitation/create"
@@ -16,7 +16,7 @@ IMPATIENT = settings(bridges=BridgesConfig(clients=LegacyClientsConfig(answer_ti
 
 @pytest.mark.parametrize("revision", ["2025-11-25", "2025-06-18"])
 @over_old_wires()
-async def test_a_form_is_asked_for_and_the_call_goes_on_with_the_answer(client: OldClient, revision: str) -> None:
+async def test_a_form_is_asked_for_and_the_call_goes_on_with_the_answer(client: RawWireClient, revision: str) -> None:
     await client.open(revision)
     call = await client.start_tool("greet")
     question = await client.question()
@@ -30,7 +30,7 @@ async def test_a_form_is_asked_for_and_the_call_goes_on_with_the_answer(client: 
 
 @pytest.mark.parametrize(("action", "text"), [("decline", "No name: decline"), ("cancel", "No name: cancel")])
 @over_old_wires()
-async def test_a_user_may_say_no(client: OldClient, action: str, text: str) -> None:
+async def test_a_user_may_say_no(client: RawWireClient, action: str, text: str) -> None:
     await client.open()
     call = await client.start_tool("greet")
     await client.say(result((await client.question(ASK))["id"], {"action": action, "content": {"name": "x"}}))
@@ -39,7 +39,7 @@ async def test_a_user_may_say_no(client: OldClient, action: str, text: str) -> N
 
 @pytest.mark.parametrize("revision", REVISIONS)
 @over_old_wires()
-async def test_every_revision_can_be_asked_for_roots_and_a_sample(client: OldClient, revision: str) -> None:
+async def test_every_revision_can_be_asked_for_roots_and_a_sample(client: RawWireClient, revision: str) -> None:
     await client.open(revision)
     call = await client.start_tool("where")
     await client.say(result((await client.question("roots/list"))["id"], rooted("file:///a", "file:///b")))
@@ -55,7 +55,7 @@ async def test_every_revision_can_be_asked_for_roots_and_a_sample(client: OldCli
 @pytest.mark.parametrize("revision", ["2025-03-26", "2024-11-05"])
 @pytest.mark.parametrize("tool", ["greet", "sign_in"])
 @over_old_wires()
-async def test_a_revision_without_forms_is_not_asked(client: OldClient, tool: str, revision: str) -> None:
+async def test_a_revision_without_forms_is_not_asked(client: RawWireClient, tool: str, revision: str) -> None:
     await client.open(revision)
     response = await client.tool(tool)
     assert "elicitation" in response["error"]["message"]
@@ -63,7 +63,7 @@ async def test_a_revision_without_forms_is_not_asked(client: OldClient, tool: st
 
 
 @over_old_wires()
-async def test_a_page_is_only_opened_where_the_revision_has_that(client: OldClient) -> None:
+async def test_a_page_is_only_opened_where_the_revision_has_that(client: RawWireClient) -> None:
     await client.open()
     call = await client.start_tool("sign_in")
     question = await client.question(ASK)
@@ -78,14 +78,14 @@ async def test_a_page_is_only_opened_where_the_revision_has_that(client: OldClie
 
 @pytest.mark.parametrize("tool", ["greet", "think", "where"])
 @over_old_wires()
-async def test_a_client_that_cannot_is_not_asked(client: OldClient, tool: str) -> None:
+async def test_a_client_that_cannot_is_not_asked(client: RawWireClient, tool: str) -> None:
     await client.open(capabilities={})
     assert "error" in await client.tool(tool)
     assert await client.arrived() == []
 
 
 @over_old_wires()
-async def test_two_rounds_ask_twice_and_work_once(client: OldClient) -> None:
+async def test_two_rounds_ask_twice_and_work_once(client: RawWireClient) -> None:
     await client.open()
     call = await client.start_tool("interview")
     name = await client.question(ASK)
@@ -98,7 +98,7 @@ async def test_two_rounds_ask_twice_and_work_once(client: OldClient) -> None:
 
 
 @over_old_wires()
-async def test_questions_gathered_are_put_one_after_the_other(client: OldClient) -> None:
+async def test_questions_gathered_are_put_one_after_the_other(client: RawWireClient) -> None:
     await client.open()
     call = await client.start_tool("survey")
     answers: dict[str, Message] = {
@@ -116,7 +116,7 @@ async def test_questions_gathered_are_put_one_after_the_other(client: OldClient)
 
 
 @over_old_wires()
-async def test_two_calls_that_ask_get_their_own_answers(client: OldClient) -> None:
+async def test_two_calls_that_ask_get_their_own_answers(client: RawWireClient) -> None:
     await client.open()
     calls = [await client.start_tool("greet", greeting=greeting) for greeting in ("Hi", "Ho")]
     first, second = await client.question(ASK), await client.question(ASK)
@@ -126,7 +126,7 @@ async def test_two_calls_that_ask_get_their_own_answers(client: OldClient) -> No
 
 
 @over_old_wires(config=settings(limits={"max_input_rounds": 3}))
-async def test_a_call_that_never_stops_asking_is_stopped(client: OldClient) -> None:
+async def test_a_call_that_never_stops_asking_is_stopped(client: RawWireClient) -> None:
     await client.open()
     call = await client.start_tool("nag")
     for _ in range(3):
@@ -137,7 +137,7 @@ async def test_a_call_that_never_stops_asking_is_stopped(client: OldClient) -> N
 
 
 @over_old_wires()
-async def test_resources_and_prompts_ask_too(client: OldClient) -> None:
+async def test_resources_and_prompts_ask_too(client: RawWireClient) -> None:
     await client.open()
     for method, params, expected in (
         ("resources/read", {"uri": "vault://combination"}, "opened for Ada"),
@@ -153,7 +153,7 @@ async def test_resources_and_prompts_ask_too(client: OldClient) -> None:
 
 
 @over_old_wires(config=IMPATIENT)
-async def test_a_client_that_does_not_answer_is_told_so_and_the_call_ends(client: OldClient) -> None:
+async def test_a_client_that_does_not_answer_is_told_so_and_the_call_ends(client: RawWireClient) -> None:
     await client.open()
     call = await client.start_tool("greet")
     question = (await client.question(ASK))["id"]
@@ -169,7 +169,7 @@ async def test_a_client_that_does_not_answer_is_told_so_and_the_call_ends(client
 
 
 @over_old_wires(config=IMPATIENT)
-async def test_each_question_has_its_own_time(client: OldClient) -> None:
+async def test_each_question_has_its_own_time(client: RawWireClient) -> None:
     await client.open()
     call = await client.start_tool("interview")
     for answer in (accepted(name="Ada"), accepted(colour="red")):
@@ -180,7 +180,7 @@ async def test_each_question_has_its_own_time(client: OldClient) -> None:
 
 
 @over_old_wires()
-async def test_a_call_cancelled_while_it_asks_ends_without_an_answer(client: OldClient) -> None:
+async def test_a_call_cancelled_while_it_asks_ends_without_an_answer(client: RawWireClient) -> None:
     await client.open()
     call = await client.start_tool("interview")
     first = await client.question(ASK)
@@ -193,7 +193,7 @@ async def test_a_call_cancelled_while_it_asks_ends_without_an_answer(client: Old
 
 
 @over_old_wires()
-async def test_a_call_cancelled_while_its_question_is_not_read_ends(client: OldClient) -> None:
+async def test_a_call_cancelled_while_its_question_is_not_read_ends(client: RawWireClient) -> None:
     await client.open()
     client.stall()
     calls = [await client.start_tool("greet") for _ in range(4)]
@@ -208,7 +208,7 @@ async def test_a_call_cancelled_while_its_question_is_not_read_ends(client: OldC
 
 
 @over_old_wires()
-async def test_pings_are_answered_while_a_question_waits(client: OldClient) -> None:
+async def test_pings_are_answered_while_a_question_waits(client: RawWireClient) -> None:
     await client.open()
     call = await client.start_tool("greet")
     question = await client.question(ASK)
@@ -219,7 +219,7 @@ async def test_pings_are_answered_while_a_question_waits(client: OldClient) -> N
 
 
 @over_old_wires()
-async def test_progress_comes_ahead_of_a_question(client: OldClient) -> None:
+async def test_progress_comes_ahead_of_a_question(client: RawWireClient) -> None:
     await client.open()
     call = await client.start("tools/call", {"name": "ask_late", "_meta": {"progressToken": 9}})
     progress, question = await client.arrived()
@@ -229,7 +229,7 @@ async def test_progress_comes_ahead_of_a_question(client: OldClient) -> None:
 
 
 @over_old_wires()
-async def test_initialize_while_a_question_waits_leaves_the_call_what_it_was(client: OldClient) -> None:
+async def test_initialize_while_a_question_waits_leaves_the_call_what_it_was(client: RawWireClient) -> None:
     await client.open()
     call = await client.start_tool("interview")
     question = await client.question(ASK)

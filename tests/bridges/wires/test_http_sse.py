@@ -15,8 +15,8 @@ from tests.support.asgi import Response
 from tests.support.clocks import Backend, run
 from tests.support.http_client import HttpClient
 from tests.support.legacy_messages import old, opening, result, text_of
-from tests.support.legacy_wires import Doorkeeper, OldSseClient, old_http, old_sse
 from tests.support.messages import encode
+from tests.support.raw_wires import Doorkeeper, RawSseClient, old_http, old_sse
 from tests.support.settings import settings
 
 BACKENDS: tuple[Backend, ...] = ("trio", "asyncio")
@@ -278,7 +278,7 @@ def test_streams_are_bounded_at_the_exact_edge(backend: Backend) -> None:
     run(backend, test)
 
 
-async def flood(client: OldSseClient, make: Any) -> int:
+async def flood(client: RawSseClient, make: Any) -> int:
     """Post until there is no room; how many were taken."""
     for number in range(1000):
         response = await client.post(make(number))

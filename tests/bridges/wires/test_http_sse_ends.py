@@ -7,8 +7,8 @@ import pytest
 
 from tests.support.clocks import Backend, run
 from tests.support.legacy_messages import old, opening, result, text_of
-from tests.support.legacy_wires import old_http, old_sse
 from tests.support.messages import accepted
+from tests.support.raw_wires import old_http, old_sse
 
 BACKENDS: tuple[Backend, ...] = ("trio", "asyncio")
 both = pytest.mark.parametrize("backend", BACKENDS)

@@ -18,8 +18,8 @@ from mcp_runtime.state.memory import MemoryBus
 from tests.support.clocks import Backend, run
 from tests.support.http_client import HttpClient, http_client
 from tests.support.legacy_messages import old, opening, result, text_of
-from tests.support.legacy_wires import Doorkeeper, OldSseClient, made, old_http, old_sse
 from tests.support.messages import accepted
+from tests.support.raw_wires import Doorkeeper, RawSseClient, made, old_http, old_sse
 from tests.support.settings import settings
 
 BACKENDS: tuple[Backend, ...] = ("trio", "asyncio")
@@ -40,7 +40,7 @@ async def two_processes(gate: Doorkeeper | None = None) -> AsyncGenerator[tuple[
 
 
 @asynccontextmanager
-async def posting_to(other: HttpClient, client: OldSseClient) -> AsyncGenerator[None, None]:
+async def posting_to(other: HttpClient, client: RawSseClient) -> AsyncGenerator[None, None]:
     """What the client posts goes to another process."""
     own, client.http = client.http, other
     try:

@@ -10,8 +10,16 @@ import trio.testing
 from mcp_bridges.gate.port import Refusal, Sighting
 from mcp_runtime.config.sections import BridgesConfig, LegacyClientsConfig, StdioHandshakeConfig
 from tests.support.legacy_messages import INITIALIZED, old, opening, result, text_of
-from tests.support.legacy_wires import Doorkeeper, OldClient, OldStdioClient, connected, made, old_stdio, over_old_wires
 from tests.support.messages import accepted, encode, notification, request
+from tests.support.raw_wires import (
+    Doorkeeper,
+    RawStdioClient,
+    RawWireClient,
+    connected,
+    made,
+    old_stdio,
+    over_old_wires,
+)
 from tests.support.settings import settings
 
 
@@ -21,7 +29,7 @@ def stdio(posture: Any, **clients: Any) -> BridgesConfig:
 
 
 @over_old_wires("stdio")
-async def test_a_client_may_probe_for_the_present_and_then_speak_the_past(client: OldClient) -> None:
+async def test_a_client_may_probe_for_the_present_and_then_speak_the_past(client: RawWireClient) -> None:
     await client.say(request("server/discover", id="probe"))
     assert (await client.response("probe"))["result"]["supportedVersions"] == ["2026-07-28"]
     assert (await client.open())["protocolVersion"] == "2025-11-25"
@@ -33,7 +41,7 @@ async def test_a_client_may_probe_for_the_present_and_then_speak_the_past(client
 
 
 @over_old_wires("stdio")
-async def test_both_eras_are_at_work_side_by_side_each_with_its_questions(client: OldClient) -> None:
+async def test_both_eras_are_at_work_side_by_side_each_with_its_questions(client: RawWireClient) -> None:
     await client.open()
     params = {"name": "greet", "arguments": {}}
     await client.say(request("tools/call", params, id="new"), old("tools/call", params, id="old"))
@@ -48,7 +56,7 @@ async def test_both_eras_are_at_work_side_by_side_each_with_its_questions(client
 
 
 @over_old_wires("stdio")
-async def test_everything_may_come_in_one_breath(client: OldClient) -> None:
+async def test_everything_may_come_in_one_breath(client: RawWireClient) -> None:
     await client.say(
         opening(), INITIALIZED, old("tools/list", id=1), old("ping", id=2), request("server/discover", id=3)
     )
@@ -57,7 +65,7 @@ async def test_everything_may_come_in_one_breath(client: OldClient) -> None:
 
 
 @over_old_wires("stdio", config=settings(bridges=stdio("off")))
-async def test_where_the_bridge_is_off_the_past_is_unknown(client: OldClient) -> None:
+async def test_where_the_bridge_is_off_the_past_is_unknown(client: RawWireClient) -> None:
     error = (await client.ask("initialize", {"protocolVersion": "2025-11-25"}))["error"]
     assert (error["code"], error["data"]["supported"]) == (-32022, ["2026-07-28"])
     assert (await client.ask("ping"))["error"]["code"] == -32602
@@ -68,7 +76,7 @@ async def test_where_the_bridge_is_off_the_past_is_unknown(client: OldClient) ->
 
 
 @over_old_wires("stdio", config=settings(bridges=stdio("refuse", replacement_url="https://new.example/mcp")))
-async def test_where_the_past_is_refused_the_client_is_told_where_to_go(client: OldClient) -> None:
+async def test_where_the_past_is_refused_the_client_is_told_where_to_go(client: RawWireClient) -> None:
     error = (await client.ask("initialize", {"protocolVersion": "2025-11-25"}))["error"]
     assert error["code"] == -32022
     assert error["data"] == {"supported": ["2026-07-28"], "replacement": "https://new.example/mcp"}
@@ -123,7 +131,7 @@ async def test_a_gate_may_refuse_single_messages(autojump_clock: trio.testing.Mo
         assert (await client.ask("ping"))["result"] == {}
 
 
-async def ended_after(client: OldStdioClient) -> float:
+async def ended_after(client: RawStdioClient) -> float:
     """Seconds from the end of the input to the end of the server."""
     left_at = trio.current_time()
     await client.leave()
@@ -198,7 +206,7 @@ async def test_a_stop_ends_it_as_the_end_of_input_does(autojump_clock: trio.test
 )
 @over_old_wires("stdio")
 async def test_whatever_a_line_is_the_next_one_works(
-    client: OldClient, line: bytes, answers: list[tuple[object, int]]
+    client: RawWireClient, line: bytes, answers: list[tuple[object, int]]
 ) -> None:
     await client.open()
     await client.say(line)
@@ -207,7 +215,7 @@ async def test_whatever_a_line_is_the_next_one_works(
 
 
 @over_old_wires("stdio", config=settings(limits={"max_line_bytes": 2000}))
-async def test_a_line_too_long_is_skipped_in_the_middle_of_a_question(client: OldClient) -> None:
+async def test_a_line_too_long_is_skipped_in_the_middle_of_a_question(client: RawWireClient) -> None:
     await client.open()
     call = await client.start_tool("greet")
     question = await client.question()

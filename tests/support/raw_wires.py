@@ -1,9 +1,10 @@
-"""Clients from before 2026-07-28, on the two wires that are a conversation: stdio, and a stream of HTTP+SSE.
+"""Raw clients of the older revisions on the wires that are a conversation: stdio, and a stream of HTTP+SSE.
 
-Rule: whatever the server says lies in `OldClient.inbox` until a test takes it out.
+Rule: they check nothing. Whatever the server says lies in `RawWireClient.inbox` until a test takes it out; a client that
+holds each message to its revision is in `old_client.py`. ADR 0027.
 
     @over_old_wires()
-    async def test_something_holds(old: OldClient) -> None: ...
+    async def test_something_holds(old: RawWireClient) -> None: ...
 
 becomes three tests: stdio, HTTP+SSE on trio, HTTP+SSE on asyncio.
 """
@@ -44,8 +45,8 @@ SSE: Final[tuple[Wire, ...]] = ("sse-trio", "sse-asyncio")
 WIRES: Final[tuple[Wire, ...]] = ("stdio", *SSE)
 
 
-class OldClient(ABC):
-    """One client on one wire. `journal` is what the fixture plugin wrote down."""
+class RawWireClient(ABC):
+    """A raw client on one wire. `journal` is what the fixture plugin wrote down."""
 
     def __init__(self, runtime: Runtime, journal: list[str]) -> None:
         self.runtime = runtime
@@ -141,7 +142,7 @@ class OldClient(ABC):
         return found
 
 
-class OldStdioClient(OldClient):
+class RawStdioClient(RawWireClient):
     """Talks to one Stdio. `ended` is set when its `serve` has returned."""
 
     def __init__(self, runtime: Runtime, journal: list[str]) -> None:
@@ -188,7 +189,7 @@ class OldStdioClient(OldClient):
         await self._input.aclose()
 
 
-class OldSseClient(OldClient):
+class RawSseClient(RawWireClient):
     """One stream of HTTP+SSE. `endpoint` is what it was told, `messages_path` and `query` where that leads."""
 
     def __init__(self, http: HttpClient, stream: Exchange, path: str) -> None:
@@ -255,9 +256,9 @@ class OldSseClient(OldClient):
 
 
 @asynccontextmanager
-async def old_stdio(runtime: Runtime, journal: list[str]) -> AsyncGenerator[OldStdioClient, None]:
+async def old_stdio(runtime: Runtime, journal: list[str]) -> AsyncGenerator[RawStdioClient, None]:
     """A client on stdio of a runtime that serves for as long as the block runs. At its end the server must end too."""
-    client = OldStdioClient(runtime, journal)
+    client = RawStdioClient(runtime, journal)
     async with runtime.running(), trio.open_nursery() as nursery:
         nursery.start_soon(client.serve)
         nursery.start_soon(client.read)
@@ -269,7 +270,7 @@ async def old_stdio(runtime: Runtime, journal: list[str]) -> AsyncGenerator[OldS
 
 
 @asynccontextmanager
-async def old_sse(http: HttpClient, path: str = "/sse", **options: Any) -> AsyncGenerator[OldSseClient, None]:
+async def old_sse(http: HttpClient, path: str = "/sse", **options: Any) -> AsyncGenerator[RawSseClient, None]:
     """A stream at `path`, its endpoint read. It is left at the end of the block, where it must be let go."""
     headers = {"accept": "text/event-stream", "user-agent": "old-sse/1", **options.pop("headers", {})}
     public = options.pop("public", path)
@@ -280,7 +281,7 @@ async def old_sse(http: HttpClient, path: str = "/sse", **options: Any) -> Async
         anyio.create_task_group() as tasks,
     ):
         stream.upload(b"")
-        client = OldSseClient(http, stream, public)
+        client = RawSseClient(http, stream, public)
         client.root_path = options.get("root_path", "")
         tasks.start_soon(client.pump)
         await client.take(lambda message: "endpoint" in message)
@@ -342,7 +343,7 @@ async def connected(
     make: MakePlugin = make_plugin,
     *,
     gate: Gate | None = None,
-) -> AsyncGenerator[OldClient, None]:
+) -> AsyncGenerator[RawWireClient, None]:
     """An old client of a runtime of its own."""
     if wire == "stdio":
         journal: Journal = []

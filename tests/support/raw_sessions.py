@@ -1,6 +1,7 @@
-"""Old clients of the MCP endpoint: sessions of 2025-03-26, 2025-06-18 and 2025-11-25, in process.
+"""Raw clients of sessions over HTTP (2025-03-26, 2025-06-18 and 2025-11-25), in process: each request by itself.
 
-Rule: written from the old revisions; it trusts nothing that the bridges say.
+Rule: they check nothing and remember nothing but the session's id: a test sees statuses, headers and events as they
+come. A client that holds each message to its revision is in `old_client.py`. ADR 0027.
 """
 
 import json
@@ -186,7 +187,7 @@ class Reply:
         return str(self.error["message"])
 
 
-class OldClient:
+class RawSessionClient:
     """A client in one session, or before it. What it sends over HTTP is its own affair: `headers` go with everything."""
 
     def __init__(self, server: "OldServer", headers: Mapping[str, str] | None = None) -> None:
@@ -196,9 +197,9 @@ class OldClient:
         self.session_id = ""
         self._ids = count(1)
 
-    def also(self, server: "OldServer") -> "OldClient":
+    def also(self, server: "OldServer") -> "RawSessionClient":
         """The same client, in the same session, at another process."""
-        other = OldClient(server, self.headers)
+        other = RawSessionClient(server, self.headers)
         other.revision, other.session_id, other._ids = self.revision, self.session_id, self._ids
         return other
 
@@ -336,11 +337,11 @@ class OldServer:
         self.journal = journal
         self.tasks = tasks
 
-    def visitor(self, **headers: str) -> OldClient:
+    def visitor(self, **headers: str) -> RawSessionClient:
         """A client that has not said anything yet; `headers` with _ for -."""
-        return OldClient(self, {name.replace("_", "-"): value for name, value in headers.items()})
+        return RawSessionClient(self, {name.replace("_", "-"): value for name, value in headers.items()})
 
-    async def client(self, revision: str = NEWEST, **options: Any) -> OldClient:
+    async def client(self, revision: str = NEWEST, **options: Any) -> RawSessionClient:
         """A client in a new session."""
         client = self.visitor()
         await client.begin(revision, **options)
