@@ -17,7 +17,7 @@ from mcp_runtime.core.calls.errors import ArgumentsError, PluginError, ToolError
 from mcp_runtime.core.calls.rounds import InputNeeded
 from mcp_runtime.core.calls.subscriptions import Subscription
 from mcp_runtime.core.dispatch.methods import METHODS, Method, MethodResult, Services, Work
-from mcp_runtime.platform.shares import Shares
+from mcp_runtime.platform.shares import Shares, share_key
 from mcp_runtime.protocol.content import TextContent
 from mcp_runtime.protocol.errors import INTERNAL_ERROR, METHOD_NOT_FOUND, PeerError, unsupported_version
 from mcp_runtime.protocol.headers import check_name, check_standard, version_of
@@ -142,7 +142,7 @@ class Dispatcher:
         Whatever it raises is its own failure and ends its own call, `sys.exit()` too; but for an interruption that came
         from outside. Its values are written in here: they may hold more of its code.
         """
-        at_work, client = self._at_work, call.share_key
+        at_work, client = self._at_work, share_key(call.principal, call.peer)
         if not at_work.take(client):
             raise too_many_requests(at_work.total) if at_work.is_full else past_its_share(at_work.held_by(client))
         work = Work(self._services, call, client)

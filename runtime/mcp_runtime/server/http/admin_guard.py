@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mcp_runtime.config.secret import Secret
 from mcp_runtime.config.sections import AdminConfig
-from mcp_runtime.transports.http.guard import Guard
+from mcp_runtime.transports.http.guard import Guard, check_once
 from mcp_runtime.transports.http.request import HttpRefusalError, headers_of
 
 HEALTH: Final = frozenset({"/healthz", "/readyz"})
@@ -55,7 +55,8 @@ class AdminGuard:
         if host is not None and _is_of(scope, host):
             headers[b"host"] = b"localhost"  # It names the address that was connected to: no name, so none that moved.
         try:
-            self._guard.check(headers, scope["headers"])
+            check_once(scope["headers"])
+            self._guard.check(headers.get(b"host"), headers.get(b"origin"))
         except HttpRefusalError as error:
             raise HttpRefusalError(error.status, error.text.replace("http.", "admin.")) from None
         if self._token is not None:

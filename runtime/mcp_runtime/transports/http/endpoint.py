@@ -38,7 +38,7 @@ from mcp_runtime.transports.http.bridge_port import HttpBridge
 from mcp_runtime.transports.http.direct import direct_of
 from mcp_runtime.transports.http.event_stream import Events, serve_event_stream
 from mcp_runtime.transports.http.exchange import HttpExchange
-from mcp_runtime.transports.http.guard import Guard
+from mcp_runtime.transports.http.guard import Guard, check_once
 from mcp_runtime.transports.http.patience import Patience
 from mcp_runtime.transports.http.proxies import TrustedProxies
 from mcp_runtime.transports.http.request import (
@@ -98,7 +98,8 @@ class StreamableHttp:
         if self._proxies is not None:
             scope = self._proxies.seen_through(scope)
         direct = direct_of(scope)
-        headers = headers_of(scope) if direct is None or direct.headers is None else direct.headers
+        headers_once = None if direct is None else direct.headers
+        headers = headers_of(scope) if headers_once is None else headers_once
         origin = headers.get(b"origin")
         exchange = HttpExchange(
             since=self._patience.loop.now(),
@@ -112,7 +113,9 @@ class StreamableHttp:
         )
         try:
             try:
-                self._guard.check(headers, scope["headers"])
+                if headers_once is None:
+                    check_once(scope["headers"])
+                self._guard.check(headers.get(b"host"), origin)
                 if method == "POST" and path_of(scope) == self._path:
                     await self._post(exchange)
                 else:

@@ -5,7 +5,7 @@ Spec: 2026-07-28/basic/transports/streamable-http#security-endpoint
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from mcp_runtime.transports.http.direct import Fields
@@ -48,14 +48,8 @@ class Guard:
         self._cors = cors
         self._known_hosts: set[bytes | None] = set()
 
-    def check(self, headers: Mapping[bytes, bytes], fields: Sequence[tuple[bytes, bytes]]) -> None:
-        """Raises HttpRefusalError for a request that is not to be answered: 400, 403 or 421.
-
-        `headers` has each of its header `fields` by name, once.
-        """
-        if len(headers) != len(fields):
-            check_once(fields)
-        host, origin = headers.get(b"host"), headers.get(b"origin")
+    def check(self, host: bytes | None, origin: bytes | None) -> None:
+        """Raises HttpRefusalError 403 or 421 for a request with these two headers that is not to be answered."""
         if origin is not None and not self.allows_origin(origin):
             raise HttpRefusalError(403, "Origin is not allowed; the operator can add it to http.allowed_origins")
         if host not in self._known_hosts and not self.allows_host(host):
