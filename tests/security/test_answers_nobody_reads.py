@@ -12,7 +12,8 @@ import pytest
 from tests.support.blocking_http import Connection, ask
 from tests.support.blocking_old_http import SessionClient, SseClient, old_call
 from tests.support.certificates import make_certificates
-from tests.support.messages import call, listen, text
+from tests.support.messages import call, encode, headers_for, listen, text
+from tests.support.raw_http2 import RawHttp2, data, get, headers
 from tests.support.server_process import PROBES, ServerProcess
 
 pytestmark = pytest.mark.process
@@ -142,3 +143,22 @@ def test_answers_that_nobody_reads_are_bounded_all_together(tmp_path: Path) -> N
         assert len(text(ask(server.url, call("big", size_bytes=ANSWER_BYTES)))) == ANSWER_BYTES
         for connection in connections:
             connection.close()
+
+
+def test_answers_that_no_window_of_http2_takes_are_bounded_with_them(tmp_path: Path) -> None:
+    """None of them ever sees the socket, which has room."""
+    message = call("big", size_bytes=ANSWER_BYTES)
+    fields = [
+        *get(method=b"POST"),
+        *[(name.lower().encode(), value.encode()) for name, value in headers_for(message).items()],
+    ]
+    with _serve(tmp_path, {"MCP_RUNTIME_LIMITS_MAX_UNREAD_BYTES": str(2 * ANSWER_BYTES)}) as server:
+        ask(server.url, message)
+        memory = server.resident_bytes()
+        with RawHttp2(server.url) as greedy:
+            for stream in range(1, 24, 2):
+                greedy.send(headers(stream, fields) + data(stream, encode(message), "END_STREAM"))
+            assert not greedy.read_until(lambda: False), "it goes on for as long as it is let"
+        server.errors.wait_until(lambda: _cut_off(server) == ["memory"])
+        server.errors.wait_until(lambda: server.resident_bytes() - memory < 4 * ANSWER_BYTES)
+        assert len(text(ask(server.url, message))) == ANSWER_BYTES

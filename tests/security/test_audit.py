@@ -31,6 +31,11 @@ async def add(a: int, password: str = "") -> int:
     return a + 1
 
 @plugin.tool
+async def takes(value: Any) -> str:
+    """Take anything."""
+    return "taken"
+
+@plugin.tool
 async def fails() -> str:
     """Fail in words of its own."""
     raise ToolError("no")
@@ -162,6 +167,38 @@ def test_arguments_are_kept_where_that_is_asked_for(tmp_path: Path, kept: str) -
         assert first["arguments_hash"] == second["arguments_hash"] != third["arguments_hash"]
         assert len(first["arguments_hash"]) == 32
     assert SECRET not in (tmp_path / "audit.jsonl").read_text()
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [("name", "harmless"), ("name", 5), ("arguments", 5), ("ref", 5), ("ref", {"name": "harmless"})],
+)
+def test_members_that_nobody_reads_neither_hide_nor_rename_what_was_served(
+    audited: Audited, member: str, value: object
+) -> None:
+    ask(audited.server.url, request("resources/read", {"uri": "note://secret", member: value}))
+    assert (audited.last()["name"], audited.last()["outcome"]) == ("note://secret", "ok")
+    ask(audited.server.url, request("tools/call", {"name": "add", "arguments": {"a": 1}, "uri": 5, "ref": value}))
+    assert (audited.last()["name"], audited.last()["outcome"]) == ("add", "ok")
+
+
+def test_arguments_nested_however_deeply_do_not_keep_a_call_out_of_it(tmp_path: Path) -> None:
+    with start(tmp_path, MCP_RUNTIME_AUDIT_ARGUMENTS="full") as server:
+        server.event("listening")
+        for depth in (100, 420, 600, 900):
+            deep: object = SECRET
+            for _ in range(depth):
+                deep = {"a": deep}
+            assert "result" in ask(server.url, call("takes", value=deep))
+        ask(server.url, request("tools/call", {"name": "add", "arguments": [{"password": SECRET}]}))
+        assert "Traceback" not in server.errors.text
+    lines = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
+    assert [(line["n"], line.get("name")) for line in lines] == [
+        (0, None),
+        *((n, "takes") for n in range(1, 5)),
+        (5, "add"),
+    ]
+    assert lines[5]["arguments"] == [{"password": "***"}]
 
 
 def test_a_server_that_was_killed_leaves_a_run_without_an_end(tmp_path: Path) -> None:

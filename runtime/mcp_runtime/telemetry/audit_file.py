@@ -46,7 +46,7 @@ class AuditFile:
         try:
             self._follow_rotation()
             self._append(msgspec.json.encode(line, enc_hook=str) + b"\n")
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:  # the last two for what JSON cannot say
             self._lost += 1
             if self._now() >= self._complain_at:
                 self._complain_at = self._now() + _SAY_AGAIN_S

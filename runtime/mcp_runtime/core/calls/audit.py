@@ -13,7 +13,19 @@ from msgspec import UNSET, Raw, Struct
 
 from mcp_runtime.core.calls.call import Answer, Call
 from mcp_runtime.core.calls.observers import outcome_of
-from mcp_runtime.telemetry.log.redaction import redact
+from mcp_runtime.protocol.errors import PeerError
+from mcp_runtime.protocol.jsonrpc import encode_json
+from mcp_runtime.protocol.messages import (
+    REQUESTS,
+    CallToolRequestParams,
+    CompleteRequestParams,
+    GetPromptRequestParams,
+    PromptReference,
+    ReadResourceRequestParams,
+    ResourceTemplateReference,
+    decode_params,
+)
+from mcp_runtime.telemetry.log.redaction import redacted
 
 AUDITED: Final = frozenset({"tools/call", "resources/read", "prompts/get", "completion/complete"})
 _MAX_CHARS: Final = 200
@@ -26,23 +38,15 @@ WriteLine = Callable[[dict[str, Any]], None]
 Arguments = Literal["none", "hashed", "full"]
 
 
-class _Reference(Struct):
-    """The subject of a completion."""
-
-    name: str = ""
-    uri: str = ""
-
-
 class _Subject(Struct):
     """The part of params that says what is called: a name or a URI, and the arguments."""
 
     name: str = ""
     uri: str = ""
-    ref: _Reference | None = None
     arguments: Raw = Raw(b"{}")
 
 
-_subject_decoder: Final = msgspec.json.Decoder(_Subject)
+_lenient_decoder: Final = msgspec.json.Decoder(_Subject)
 
 
 class AuditObserver:
@@ -65,7 +69,7 @@ class AuditObserver:
         subject = _subject(call)
         line: dict[str, Any] = {
             "event": method,
-            "name": _short(subject.name or subject.uri or _named(subject.ref)),
+            "name": _short(subject.name or subject.uri),
             "outcome": outcome_of(answer),
             "duration_ms": round((call.time.now() - since) * 1000, 3),
             "principal": call.principal,
@@ -94,14 +98,31 @@ class AuditObserver:
 
 
 def _subject(call: Call) -> _Subject:
+    """The subject as the dispatcher reads it: members that nobody looks at neither hide nor rename what was served."""
+    request = call.request
     try:
-        return _subject_decoder.decode(call.request.params)
-    except (msgspec.DecodeError, RecursionError):
-        return _Subject()  # It was refused for that.
+        params = decode_params(request.params, REQUESTS[request.method].params)
+    except PeerError:
+        return _claimed(call)
+    match params:
+        case CallToolRequestParams(name=name, arguments=Raw() as arguments):
+            return _Subject(name=name, arguments=arguments)
+        case GetPromptRequestParams(name=name, arguments=texts):
+            return _Subject(name=name, arguments=Raw(encode_json(texts)))
+        case CompleteRequestParams(ref=PromptReference(name=name)) | CallToolRequestParams(name=name):
+            return _Subject(name=name)
+        case CompleteRequestParams(ref=ResourceTemplateReference(uri=uri)) | ReadResourceRequestParams(uri=uri):
+            return _Subject(uri=uri)
+        case _:
+            return _Subject()
 
 
-def _named(reference: _Reference | None) -> str:
-    return "" if reference is None else reference.name or reference.uri
+def _claimed(call: Call) -> _Subject:
+    """The subject of a request that was refused for its params, as far as they say."""
+    try:
+        return _lenient_decoder.decode(call.request.params)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return _Subject()
 
 
 def _short(text: str) -> str:
@@ -110,7 +131,6 @@ def _short(text: str) -> str:
 
 def _without_secrets(arguments: Raw) -> object:
     try:
-        found = msgspec.json.decode(arguments)
+        return redacted("", msgspec.json.decode(arguments))
     except (msgspec.DecodeError, RecursionError, ValueError):
-        return None
-    return redact(found) if isinstance(found, dict) else found
+        return None  # No JSON, or nested so deeply that no line can hold it; the call is noted all the same.

@@ -157,7 +157,11 @@ class Dispatcher:
             answer = self._settle(work, error)
         finally:
             at_work.give_back(client)
-        return self._answer(call, self._cut_off(call)) if call.abandoned or call.time.is_over else answer
+        if call.abandoned or call.time.is_over:
+            if isinstance(answer, Stream):
+                answer.subscription.leave()  # Nobody is handed it, so nobody else would.
+            return self._answer(call, self._cut_off(call))
+        return answer
 
     def _cut_off(self, call: Call) -> Result:
         """The result of a call that was cut off, or would not be and came to a result all the same."""

@@ -20,6 +20,9 @@ MAX_PROBLEM_CHARS: Final = 300
 _MAX_LOOKS: Final = 5000
 """Parts of a value that one explanation decides on: a few milliseconds, and less than a long refusal takes to send."""
 
+_BYTES_A_LOOK: Final = 1000
+"""A longer part counts as several: to decide on it takes as long, and on the way down it is decided on at each step."""
+
 _SHOWN_CHARS: Final = 80
 _NAMED: Final = 5
 """Members that one problem names."""
@@ -90,7 +93,7 @@ class Explanation:
         """The next looks: what `look` leads to and does not fit either."""
         failing: list[_Look] = []
         for inner in self._inside(part, look):
-            self._left -= 1
+            self._left -= _cost(inner.value)
             if self._left <= 0 or len(failing) == self._most:
                 break
             if not self._compiled(inner.pointer)(inner.value):
@@ -146,6 +149,16 @@ class Explanation:
     def _decided(self, look: _Look, keyword: str, index: int) -> bool:
         self._left -= 1
         return self._compiled(f"{look.pointer}/{keyword}/{index}")(look.value)
+
+
+def _cost(value: object) -> int:
+    """The number of looks that it takes to decide on `value`."""
+    if not is_object(value) and not is_array(value):
+        return 1
+    try:
+        return 1 + len(msgspec.json.encode(value)) // _BYTES_A_LOOK
+    except RecursionError:  # The stack is deeper here than where it was decoded.
+        return _MAX_LOOKS
 
 
 def _members(part: dict[str, Any], look: _Look, value: dict[str, Any]) -> Iterator[_Look]:

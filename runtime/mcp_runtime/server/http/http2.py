@@ -29,10 +29,12 @@ from hypercorn.protocol.events import Body, EndBody, Request
 from hypercorn.protocol.h2 import BUFFER_HIGH_WATER, BUFFER_LOW_WATER, BufferCompleteError, H2Protocol, StreamBuffer
 from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.utils import filter_pseudo_headers
+from msgspec import Struct
 from priority.priority import TooManyStreamsError
 
 from mcp_runtime.server.http.http2_frames import bound, head_bytes
 from mcp_runtime.server.http.hypercorn_tasks import ConnectionTasks, StreamTasks
+from mcp_runtime.server.http1.backlog import Backlog, Backlogs
 from mcp_runtime.server.http1.connection import Http1Config
 from mcp_runtime.server.http1.request_head import TOKEN
 
@@ -42,21 +44,41 @@ _DROPPED_BYTES: Final = 16 * 1024 * 1024
 """Taken from a client that sends on after its answer: most send all of a body before they look for an answer."""
 
 
+class Unsent(Struct, frozen=True):
+    """The place where one connection counts what its streams hold for their client. `hang_up` closes `sock`."""
+
+    backlogs: Backlogs
+    sock: trio.socket.SocketType
+    hang_up: Callable[[], None]
+
+    def begin(self, left: int) -> Backlog:
+        """So much is held by a stream, which has a timeout of its own."""
+        return self.backlogs.begin(self.sock, left, self.hang_up, is_timed=False)
+
+
 class CompleteBuffer(StreamBuffer):
     """A buffer whose `drain`, once the response is complete, waits for its end to be sent.
 
     `stalled` is called where something waits for the client, which has taken nothing for `timeout_s`; `earn` is told
-    how much is sent.
+    how much is sent. `unsent` is where what it holds is counted.
     """
 
     def __init__(
-        self, event_class: Any, timeout_s: float, *, stalled: Callable[[], Awaitable[None]], earn: Callable[[int], None]
+        self,
+        event_class: Any,
+        timeout_s: float,
+        *,
+        stalled: Callable[[], Awaitable[None]],
+        earn: Callable[[int], None],
+        unsent: Unsent,
     ) -> None:
         super().__init__(event_class)
         self.ended = event_class()
         self._timeout_s = timeout_s
         self._stalled = stalled
         self._earn = earn
+        self._unsent = unsent
+        self._backlog: Backlog | None = None
         self._is_moving = False
 
     async def push(self, data: bytes) -> None:
@@ -64,6 +86,7 @@ class CompleteBuffer(StreamBuffer):
         if self._complete:
             raise BufferCompleteError
         self.buffer.extend(data)
+        self._count()
         await self._is_empty.clear()
         if len(self.buffer) >= BUFFER_HIGH_WATER:
             await self._in_time(self._paused)
@@ -94,16 +117,30 @@ class CompleteBuffer(StreamBuffer):
         if data:
             self._is_moving = True
             self._earn(len(data))
+            if self._backlog is not None:
+                self._unsent.backlogs.moved(self._backlog, len(self.buffer))
         if len(self.buffer) < BUFFER_LOW_WATER:
             await self._paused.set()
         if not self.buffer:
+            self._end_backlog()
             await self._is_empty.set()
         return data
 
     async def close(self) -> None:
         """Give up on sending: the stream or its connection is gone."""
+        self._end_backlog()
         await super().close()
         await self.ended.set()
+
+    def _count(self) -> None:
+        """Count all that it holds: the client may give no credit for it, and then no socket ever sees it."""
+        self._end_backlog()
+        self._backlog = self._unsent.begin(len(self.buffer))
+
+    def _end_backlog(self) -> None:
+        if self._backlog is not None:
+            self._unsent.backlogs.end(self._backlog)
+            self._backlog = None
 
 
 class CompleteH2Protocol(H2Protocol):
@@ -112,8 +149,9 @@ class CompleteH2Protocol(H2Protocol):
     expects_more = True
     """Where it ends, the client may be in the middle of what it sends; not after its goodbye."""
 
-    def __init__(self, *arguments: Any) -> None:
+    def __init__(self, *arguments: Any, unsent: Unsent) -> None:
         super().__init__(*arguments)
+        self._unsent = unsent
         del self.connection.local_settings[SettingCodes.ENABLE_CONNECT_PROTOCOL]  # There are no WebSockets here.
         config = cast("Http1Config", self.config)
         self._limits, self._write_timeout_s = config.limits, config.write_timeout_s
@@ -245,6 +283,7 @@ class CompleteH2Protocol(H2Protocol):
             self._write_timeout_s,
             stalled=partial(self._give_up, stream_id),
             earn=self._control.earn,
+            unsent=self._unsent,
         )
         tasks: Any = StreamTasks(cast("ConnectionTasks", self.task_group), partial(self._taken, stream_id))
         ends = self.ssl, self.client, self.server

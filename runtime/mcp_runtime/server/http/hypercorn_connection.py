@@ -16,7 +16,7 @@ from hypercorn.utils import parse_socket_addr  # pyright: ignore[reportUnknownVa
 from starlette.types import ASGIApp
 
 from mcp_runtime.server.failures import GONE
-from mcp_runtime.server.http.http2 import CompleteH2Protocol
+from mcp_runtime.server.http.http2 import CompleteH2Protocol, Unsent
 from mcp_runtime.server.http.hypercorn_h11 import PlainH11Protocol
 from mcp_runtime.server.http.hypercorn_tasks import ConnectionTasks
 from mcp_runtime.server.http1.connection import LINGER_BYTES, LINGER_S, Http1Config, speaks_http2
@@ -60,11 +60,16 @@ class HypercornConnection(TCPServer):
             ]
         except (*GONE, trio.TooSlowError):
             return
-        async with self._tasks as tasks:
-            self._task_group = tasks
-            arguments = self.app, self.config, self.context, tasks, self.state, self._is_tls, *ends, self.protocol_send
-            self.protocol = cast("Any", _Protocol(*arguments, alpn=alpn))
-            await self._tasks.guard(self._converse)
+        around = self.app, self.config, self.context, self._tasks, self.state
+        here = self._is_tls, *ends, self.protocol_send
+        unsent = Unsent(self._backlogs, self._socket, self._socket.close)
+        try:
+            async with self._tasks as tasks:
+                self._task_group = tasks
+                self.protocol = cast("Any", _Protocol(*around, *here, alpn=alpn, unsent=unsent))
+                await self._tasks.guard(self._converse)
+        finally:
+            self._backlogs.end_all(self._socket)
 
     async def _converse(self) -> None:
         await self.protocol.initiate()
@@ -163,10 +168,14 @@ class HypercornConnection(TCPServer):
 class _Protocol:
     """The protocol of a connection: HTTP/1.1, unless TLS or its first bytes choose HTTP/2."""
 
-    def __init__(self, *arguments: Any, alpn: str | None) -> None:
+    def __init__(self, *arguments: Any, alpn: str | None, unsent: Unsent) -> None:
         self._arguments = arguments
-        self._current: Any = (CompleteH2Protocol if alpn == "h2" else PlainH11Protocol)(*arguments)
-        if isinstance(self._current, PlainH11Protocol):
+        self._unsent = unsent
+        self._current: Any
+        if alpn == "h2":
+            self._current = CompleteH2Protocol(*arguments, unsent=unsent)
+        else:
+            self._current = PlainH11Protocol(*arguments)
             self._current.speaks_http2 = speaks_http2(arguments[1])
 
     @property
@@ -187,6 +196,6 @@ class _Protocol:
         try:
             await self._current.handle(event)
         except H2ProtocolAssumedError as error:
-            self._current = CompleteH2Protocol(*self._arguments)
+            self._current = CompleteH2Protocol(*self._arguments, unsent=self._unsent)
             await self._current.initiate()
             await self._current.handle(RawData(error.data))

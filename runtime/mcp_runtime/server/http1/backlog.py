@@ -33,6 +33,8 @@ class Backlog(Struct, eq=False):
     sock: trio.socket.SocketType
     left: int
     hang_up: Callable[[], None]
+    is_timed: bool = True
+    """Whether it is cut off here once it has not moved for too long, rather than by whoever writes it."""
     seen: tuple[int, int] | None = None
     """What was left at the last look, here and in the kernel."""
     moved_at: float = 0.0
@@ -52,12 +54,14 @@ class Backlogs:
         self._now = now
         self._open: dict[Backlog, None] = {}
 
-    def begin(self, sock: trio.socket.SocketType, left: int, hang_up: Callable[[], None]) -> Backlog:
+    def begin(
+        self, sock: trio.socket.SocketType, left: int, hang_up: Callable[[], None], *, is_timed: bool = True
+    ) -> Backlog:
         """A write of `left` bytes begins, of which the socket may not take all at once. `end` it.
 
         `hang_up` closes the socket, whoever waits for it.
         """
-        backlog = Backlog(sock, left, hang_up)
+        backlog = Backlog(sock, left, hang_up, is_timed)
         self._open[backlog] = None
         self.held_bytes += left
         while self.held_bytes > self.most_bytes and len(self._open) > 1:  # One alone is never too much.
@@ -75,6 +79,11 @@ class Backlogs:
         if backlog in self._open:
             del self._open[backlog]
             self.held_bytes -= backlog.left
+
+    def end_all(self, sock: trio.socket.SocketType) -> None:
+        """The connection of this socket is over, and all that was to be written to it."""
+        for backlog in [one for one in self._open if one.sock is sock]:
+            self.end(backlog)
 
     async def watch(self) -> None:
         """Cut off who does not read, for ever."""
@@ -94,7 +103,7 @@ class Backlogs:
             seen = backlog.left, _left_in_kernel(backlog.sock)
             if seen != backlog.seen:
                 backlog.seen, backlog.moved_at = seen, now
-            elif now - backlog.moved_at >= self.timeout_s:
+            elif backlog.is_timed and now - backlog.moved_at >= self.timeout_s:
                 self._cut(backlog, "time")
 
     def _worst(self) -> Backlog:
@@ -111,7 +120,7 @@ class Backlogs:
 
     def _cut(self, backlog: Backlog, bound: Literal["time", "memory"]) -> None:
         """Reset its connection. Its writer has it end as it does for any client that leaves."""
-        self.end(backlog)
+        self.end_all(backlog.sock)
         with suppress(OSError):  # It has left by itself.
             backlog.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_ONCE)
             backlog.hang_up()

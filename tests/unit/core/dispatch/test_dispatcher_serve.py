@@ -330,6 +330,16 @@ async def test_an_abandoned_call_is_stopped_and_not_answered() -> None:
 
 
 @pytest.mark.spec("basic/patterns/cancellation#behavior-requirements")
+async def test_a_stream_that_is_abandoned_before_it_is_open_leaves_its_place(client: Client) -> None:
+    """As on stdio, where a cancellation may be read before the request is begun."""
+    client.runtime.subscriptions.start()
+    call = client.call("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
+    call.abandoned = True
+    assert await client.dispatch(call) is None
+    assert len(client.runtime.subscriptions) == 0
+
+
+@pytest.mark.spec("basic/patterns/cancellation#behavior-requirements")
 @STOPPING
 async def test_an_abandoned_call_is_not_answered_even_where_it_fails_as_it_stops(
     autojump_clock: trio.testing.MockClock, tool: Callable[..., Any]

@@ -85,6 +85,25 @@ def test_a_schema_that_meets_itself_twice_is_explained_in_few_looks(depth: int) 
     assert explained(schema, value)
 
 
+def test_a_long_part_is_decided_on_few_times_however_deep_it_is() -> None:
+    node = {"type": "object", "properties": {"in": {"$ref": "#"}, "data": {"items": {"type": "integer"}}}}
+    value: dict[str, Any] = {"data": [*range(400_000), "x"]}
+    for _ in range(100):
+        value = {"in": value}
+    looks: list[object] = []
+
+    def compiled(_: str) -> Any:
+        def accepts(inner: object) -> bool:
+            looks.append(inner)
+            return False
+
+        return accepts
+
+    (problem,) = Explanation(node, compiled, most=MAX_REPORTED_ERRORS).problems(value)
+    assert "is not what the schema allows" in problem
+    assert len(looks) < 5
+
+
 def test_the_tag_of_an_alternative_leads_to_it() -> None:
     tagged = {
         "discriminator": {"propertyName": "kind", "mapping": {"a": "#/$defs/a", "b": "#/$defs/b"}},

@@ -33,9 +33,11 @@ class Writes:
         self.backlogs = Backlogs(TIMEOUT_S, most_bytes, clock)
         self.cut: list[str] = []
 
-    def begin(self, name: str, left: int = 1, sock: Any = None, address: str = "127.0.0.1") -> Backlog:
+    def begin(
+        self, name: str, left: int = 1, sock: Any = None, address: str = "127.0.0.1", *, is_timed: bool = True
+    ) -> Backlog:
         sock = cast("trio.socket.SocketType", sock or Socket(address))
-        return self.backlogs.begin(sock, left, partial(self.cut.append, name))
+        return self.backlogs.begin(sock, left, partial(self.cut.append, name), is_timed=is_timed)
 
 
 class Socket:
@@ -158,6 +160,15 @@ def test_who_is_cut_off_is_reset(clock: Clock, sockets: Callable[[], tuple[socke
         read_all(client)
 
 
+def test_what_has_a_timeout_of_its_own_is_not_cut_off_here(clock: Clock) -> None:
+    writes = Writes(clock)
+    writes.begin("stream", is_timed=False)
+    for _ in range(3):
+        writes.backlogs.look()
+        clock.now += TIMEOUT_S
+    assert writes.cut == []
+
+
 class TestAllTogether:
     def test_as_much_as_is_allowed_is_held(self, clock: Clock) -> None:
         writes = Writes(clock)
@@ -173,6 +184,15 @@ class TestAllTogether:
         writes.begin("one", 201, address="192.0.2.2")
         assert writes.cut == ["many 0"]
         assert writes.backlogs.held_bytes == 801
+
+    def test_a_connection_that_is_cut_off_holds_nothing_more(self, clock: Clock) -> None:
+        writes = Writes(clock)
+        many = Socket("192.0.2.1")
+        for number in range(5):
+            writes.begin(f"stream {number}", 199, sock=many, is_timed=False)
+        writes.begin("other", 100, address="192.0.2.2")
+        assert writes.cut == ["stream 0"], "the others went with it"
+        assert writes.backlogs.held_bytes == 100
 
     def test_of_its_answers_it_is_the_one_that_has_not_moved_for_longest(self, clock: Clock) -> None:
         writes = Writes(clock)
