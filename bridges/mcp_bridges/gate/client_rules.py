@@ -9,7 +9,7 @@ import re
 import shlex
 from collections.abc import Callable, Mapping
 from fnmatch import translate
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from operator import eq, ge, gt, le, lt
 from types import MappingProxyType
 from typing import Final, get_args
@@ -18,6 +18,7 @@ import msgspec
 
 from mcp_bridges.gate.port import LegacyClient
 from mcp_runtime.config import nearest
+from mcp_runtime.platform.addresses import address_of
 from mcp_runtime.telemetry.labels import TransportName
 
 _Test = Callable[[str], bool]
@@ -102,12 +103,8 @@ def _peer(value: str) -> _Test:
         raise ValueError(f'"{value}" is no network; write one such as 10.0.0.0/8, or a pattern such as 10.*') from None
 
     def inside(shown: str) -> bool:
-        try:
-            address = ip_address(shown)
-        except ValueError:
-            return False  # a Unix socket's peer
-        # A socket for both families shows IPv4 as ::ffff:10.1.2.3.
-        return (getattr(address, "ipv4_mapped", None) or address) in network
+        address = address_of(shown)
+        return address is not None and address in network
 
     return inside
 

@@ -13,6 +13,7 @@ import ipaddress
 from typing import Final, Literal, NamedTuple
 
 from mcp_bridges.gate.port import LegacyClient
+from mcp_runtime.platform.addresses import address_of
 from mcp_runtime.telemetry.labels import TransportName
 
 Addresses = Literal["full", "truncated", "hashed", "none"]
@@ -86,7 +87,7 @@ def network_of(peer: str | None) -> str:
     """The network that an address is in, such as 192.0.2.0/24; empty where there is no peer."""
     if not peer:
         return ""
-    found = _address(peer)
+    found = address_of(peer)
     if found is None:
         return UNKNOWN_NETWORK  # Nothing in it can be cut off safely.
     return str(ipaddress.ip_network((found, _PREFIX_BITS[found.version]), strict=False))
@@ -137,16 +138,6 @@ def _plain(text: str | None) -> str:
     )
 
 
-def _address(peer: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        # A scope ("%eth0") names an interface of this machine.
-        found = ipaddress.ip_address(peer.partition("%")[0])
-    except ValueError:
-        return None
-    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-    return mapped or found
-
-
 def _canonical(peer: str) -> str:
-    found = _address(peer)
+    found = address_of(peer)
     return _plain(peer) if found is None else str(found)

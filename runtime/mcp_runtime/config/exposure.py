@@ -1,8 +1,7 @@
 """The exposure of a configuration: which of its addresses others than this machine can reach, and what that means."""
 
-import ipaddress
-
 from mcp_runtime.config.sections import Config
+from mcp_runtime.platform.addresses import address_of
 
 WARNING = "whoever reaches it can call every tool: there is no authorization; put something in front that has"
 
@@ -18,7 +17,5 @@ def _is_exposed(bind: str) -> bool:
     host = bind.rpartition(":")[0].strip("[]")
     if host == "localhost":
         return False
-    try:
-        return not ipaddress.ip_address(host.partition("%")[0]).is_loopback
-    except ValueError:
-        return True  # A name: where it leads is for others to say.
+    found = address_of(host)
+    return found is None or not found.is_loopback  # A name: where it leads is for others to say.

@@ -19,20 +19,14 @@ def address_key(peer: str | None) -> str | None:
     """
     if not peer:
         return None
-    import ipaddress  # a server on stdio reads this file too, and has no addresses
+    from ipaddress import ip_network  # a server on stdio reads this file too, and has no addresses
 
-    try:
-        # A scope ("%eth0") names an interface of this machine.
-        found = ipaddress.ip_address(peer.partition("%")[0])
-    except ValueError:
+    from mcp_runtime.platform.addresses import address_of
+
+    found = address_of(peer)
+    if found is None or found.is_loopback:
         return None
-    if isinstance(found, ipaddress.IPv6Address):
-        found = found.ipv4_mapped or found
-    if found.is_loopback:
-        return None
-    if found.version == 4:
-        return str(found)
-    return str(ipaddress.ip_network((found, _CLIENT_PREFIX_BITS), strict=False))
+    return str(found) if found.version == 4 else str(ip_network((found, _CLIENT_PREFIX_BITS), strict=False))
 
 
 @lru_cache(maxsize=4096)

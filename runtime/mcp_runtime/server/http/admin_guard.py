@@ -5,7 +5,6 @@ endpoint. Health says nothing about anybody, and whoever probes it seldom knows 
 """
 
 import hmac
-import ipaddress
 from typing import Final
 
 from starlette.responses import PlainTextResponse
@@ -13,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mcp_runtime.config.secret import Secret
 from mcp_runtime.config.sections import AdminConfig
+from mcp_runtime.platform.addresses import address_of
 from mcp_runtime.transports.http.guard import Guard, check_once
 from mcp_runtime.transports.http.request import HttpRefusalError, headers_of
 
@@ -80,10 +80,8 @@ def _is_local(scope: Scope) -> bool:
     client = scope.get("client")
     if not client or not client[0]:
         return True
-    try:
-        return ipaddress.ip_address(client[0].partition("%")[0]).is_loopback
-    except ValueError:
-        return False
+    found = address_of(client[0])
+    return found is not None and found.is_loopback
 
 
 def _check_token(given: bytes | None, token: Secret) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any, Final
 
+from mcp_runtime.platform.addresses import address_of
 from mcp_runtime.platform.shares import address_key
 
 UNIX: Final = "unix"
@@ -69,13 +70,8 @@ class TrustedProxies:
             yield from reversed(value.rsplit(b",", _MAX_HOPS))
 
     def _is_in_networks(self, address: str) -> bool:
-        try:
-            found = ipaddress.ip_address(address.partition("%")[0])
-        except ValueError:
-            return False
-        if isinstance(found, ipaddress.IPv6Address):
-            found = found.ipv4_mapped or found
-        return any(found in network for network in self._networks)
+        found = address_of(address)
+        return found is not None and any(found in network for network in self._networks)
 
 
 def _node(entry: bytes) -> bytes:
@@ -106,10 +102,5 @@ def _address(node: bytes) -> str | None:
         port = colon + port
     if _PORT.fullmatch(port) is None or "%" in host:  # A scope is of the proxy's own links, and may be any text.
         return None
-    try:
-        found = ipaddress.ip_address(host)
-    except ValueError:
-        return None
-    if isinstance(found, ipaddress.IPv6Address):
-        found = found.ipv4_mapped or found
-    return str(found)
+    found = address_of(host)
+    return None if found is None else str(found)
