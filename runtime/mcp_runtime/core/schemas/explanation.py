@@ -2,9 +2,10 @@
 
 To decide costs little: a compiled schema judges a part of the value once. To collect all problems may cost any time and
 memory, and cannot be stopped. So a costly explanation goes down from the whole to a part that does not fit either,
-deciding at each step, and looks at so many parts and no more.
+deciding at each step, and looks at so many parts, for so long, and no more.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -19,6 +20,10 @@ MAX_PROBLEM_CHARS: Final = 300
 
 _MAX_LOOKS: Final = 5000
 """Parts of a value that one explanation decides on: a few milliseconds, and less than a long refusal takes to send."""
+
+_MAX_LOOKING_S: Final = 0.05
+"""Time of the processor for these. A look at a part takes as long as the part is large, and it is in as many parts as
+it is deep."""
 
 _SHOWN_CHARS: Final = 80
 _NAMED: Final = 5
@@ -60,11 +65,20 @@ class _Look(Struct, frozen=True):
 class Explanation:
     """The explanation of one value in `most` problems. `compiled` decides by the part of `schema` at a JSON pointer."""
 
-    def __init__(self, schema: dict[str, Any], compiled: Callable[[str], Accepts], *, most: int) -> None:
+    def __init__(
+        self,
+        schema: dict[str, Any],
+        compiled: Callable[[str], Accepts],
+        *,
+        most: int,
+        clock: Callable[[], float] = time.thread_time,
+    ) -> None:
         self._schema = schema
         self._most = most
         self._compiled = compiled
         self._left = _MAX_LOOKS
+        self._clock = clock
+        self._ends = clock() + _MAX_LOOKING_S
         self._problems: list[str] = []
 
     def problems(self, value: object) -> list[str]:
@@ -79,8 +93,17 @@ class Explanation:
             self._problems.extend(own)
             if not inner and not own:
                 self._problems.append(problem(look.path, f"{shown(look.value)} is not what the schema allows"))
-        found = self._problems or [problem((), f"{shown(value)} is not what the schema allows")]
-        return found[: self._most]
+        if not self._problems:  # What is on the stack does not fit, and nobody knows why.
+            look = stack[-1] if stack else _Look("", value, ())
+            return [problem(look.path, f"{shown(look.value)} is not what the schema allows")]
+        return self._problems[: self._most]
+
+    def _spend(self) -> bool:
+        """Whether one more look is within the budget."""
+        self._left -= 1
+        if self._clock() > self._ends:
+            self._left = 0
+        return self._left > 0
 
     def _part(self, pointer: str) -> dict[str, Any]:
         found = resolve(self._schema, f"#{pointer}") if pointer else self._schema
@@ -90,8 +113,7 @@ class Explanation:
         """The next looks: what `look` leads to and does not fit either."""
         failing: list[_Look] = []
         for inner in self._inside(part, look):
-            self._left -= 1
-            if self._left <= 0 or len(failing) == self._most:
+            if len(failing) == self._most or not self._spend():
                 break
             if not self._compiled(inner.pointer)(inner.value):
                 failing.append(inner)
@@ -128,6 +150,8 @@ class Explanation:
 
         for keyword in _ASSERTIONS:
             if keyword in part:
+                if not self._spend():
+                    return
                 only = jsonschema_rs.Draft202012Validator({keyword: part[keyword]}, offline=True)
                 if not only.is_valid(look.value):
                     yield problem(look.path, _text(keyword, part[keyword], look.value))
@@ -144,8 +168,8 @@ class Explanation:
                 yield problem(look.path, f"{shown(look.value)} is none of the alternatives of {keyword}")
 
     def _decided(self, look: _Look, keyword: str, index: int) -> bool:
-        self._left -= 1
-        return self._compiled(f"{look.pointer}/{keyword}/{index}")(look.value)
+        """Whether an alternative fits; past the budget, where nobody knows, it is taken to."""
+        return not self._spend() or self._compiled(f"{look.pointer}/{keyword}/{index}")(look.value)
 
 
 def _members(part: dict[str, Any], look: _Look, value: dict[str, Any]) -> Iterator[_Look]:

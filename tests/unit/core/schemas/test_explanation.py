@@ -85,6 +85,27 @@ def test_a_schema_that_meets_itself_twice_is_explained_in_few_looks(depth: int) 
     assert explained(schema, value)
 
 
+def test_an_explanation_that_takes_long_ends_where_it_has_come_to() -> None:
+    schema = {"properties": {"child": {"$ref": "#"}, "numbers": {"items": {"type": "integer"}}}}
+    value = deep(400, {"numbers": [1, "x"]})
+    only = SchemaValidator(schema, LIMITS)
+    looks: list[str] = []
+
+    def compiled(pointer: str) -> Any:
+        def accepts(inner: object) -> bool:
+            looks.append(pointer)
+            return False
+
+        return accepts
+
+    # Each look takes five milliseconds, as it does where there are half a million values below.
+    explanation = Explanation(schema, compiled, most=MAX_REPORTED_ERRORS, clock=lambda: len(looks) * 0.005)
+    (found,) = explanation.problems(value)
+    assert found.startswith("`child.child.child") and found.endswith("an object is not what the schema allows")
+    assert len(looks) <= 11
+    assert not only.accepts(value)
+
+
 def test_the_tag_of_an_alternative_leads_to_it() -> None:
     tagged = {
         "discriminator": {"propertyName": "kind", "mapping": {"a": "#/$defs/a", "b": "#/$defs/b"}},
@@ -110,6 +131,13 @@ def test_counting_ends_at_its_bound() -> None:
     assert visits_of({"$ref": "#"}, 1, 1000) > 1000
     assert size_of([1] * 5000, 1000) > 1000
     assert size_of({"ab": "cde", "f": [1, {}]}, 1000) == 1 + 2 + 3 + 3 + 2
+
+
+def test_a_reading_is_within_what_takes_little_time_however_much_is_sent() -> None:
+    node = tree()
+    validator = SchemaValidator({"type": "array", "items": {"$ref": "#/$defs/node"}, "$defs": node["$defs"]}, LIMITS)
+    assert validator.is_read_within([deep(2, 1)] * 500, 10)
+    assert not validator.is_read_within([deep(2, 1)] * 5000, 10)
 
 
 @pytest.mark.parametrize(
