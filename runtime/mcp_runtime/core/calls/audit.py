@@ -13,6 +13,7 @@ from msgspec import UNSET, Raw, Struct
 
 from mcp_runtime.core.calls.call import Answer, Call
 from mcp_runtime.core.calls.observers import outcome_of
+from mcp_runtime.protocol.json_types import is_object
 from mcp_runtime.telemetry.log.redaction import redact
 
 AUDITED: Final = frozenset({"tools/call", "resources/read", "prompts/get", "completion/complete"})
@@ -113,4 +114,4 @@ def _without_secrets(arguments: Raw) -> object:
         found = msgspec.json.decode(arguments)
     except (msgspec.DecodeError, RecursionError, ValueError):
         return None
-    return redact(found) if isinstance(found, dict) else found
+    return redact(found) if is_object(found) else found
