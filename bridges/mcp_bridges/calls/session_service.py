@@ -6,6 +6,7 @@ Where the session is kept, with its wire or in a store under its id, is its back
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
+from anyio.lowlevel import checkpoint
 from msgspec import Raw
 
 from mcp_bridges.calls.services import LegacyServices
@@ -87,6 +88,7 @@ async def respond_to_batch(
     is left of the batch is not begun.
     """
     for message in messages:
+        await checkpoint()  # Others are served between two messages, however many of them wait for nothing.
         if send_ahead is not None:
             await send_ahead(answers)
         if answers.is_full and isinstance(message, Request):

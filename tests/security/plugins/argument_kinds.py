@@ -78,6 +78,11 @@ async def tree(node: Left) -> str:
     return type(node.child).__name__
 
 
+@plugin.tool
+async def forest(trees: list[Left]) -> int:
+    return len(trees)
+
+
 async def raw_tree(arguments: dict[str, Any]) -> str:
     return "read"
 

@@ -33,6 +33,8 @@ _MAX_COLLECTED: Final = 500
 _VISITS_PER_CHAR: Final = 10
 """Steps of a nested reading for each value and character of the arguments, before it is refused."""
 
+_TOO_MUCH: Final = "these arguments are too many, or nested too deeply, for the alternatives they may be read as"
+
 
 class ArgumentModel:
     """The parameters of a function as one model: their JSON Schema, and how JSON becomes keyword arguments."""
@@ -102,7 +104,7 @@ class ArgumentModel:
         value = _decoded(text)
         if not self._validator.is_read_within(value, _VISITS_PER_CHAR):
             if self._validator.accepts(value):
-                raise ArgumentsError(["these arguments are nested too deeply for the alternatives they may be read as"])
+                raise ArgumentsError([_TOO_MUCH])
             raise self._validator.refusal(value)
 
     @cached_property

@@ -66,7 +66,7 @@ class AuditObserver:
         if method not in AUDITED:
             return
         info = call.meta.client_info
-        subject = _subject(call)
+        subject, request_id = _subject(call), call.request.id
         line: dict[str, Any] = {
             "event": method,
             "name": _short(subject.name or subject.uri),
@@ -77,7 +77,7 @@ class AuditObserver:
             "client": None if info is UNSET else _short(f"{info.name}/{info.version}"),
             "transport": call.transport,
             "revision": call.spoken or call.request.probe.version,
-            "request_id": call.request.id,
+            "request_id": _short(request_id) if isinstance(request_id, str) else request_id,
         }
         if call.asked:
             line["asked"] = call.asked

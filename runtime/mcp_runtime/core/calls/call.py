@@ -21,6 +21,13 @@ Notify = Callable[[bytes], Awaitable[None]]
 CloseStream = Callable[[], Awaitable[None]]
 
 _NO_META: Final = RequestMetaObject()
+_MAX_FACT_CHARS: Final = 512
+"""As long as a tracestate may be. Spec: https://www.w3.org/TR/trace-context/#tracestate-limits"""
+
+
+def short(fact: object) -> object:
+    """What a client states of itself or its request, as far as each log event about it repeats that."""
+    return fact[:_MAX_FACT_CHARS] if isinstance(fact, str) else fact
 
 
 class Call(Struct, kw_only=True, eq=False):
@@ -62,12 +69,12 @@ class Call(Struct, kw_only=True, eq=False):
 
     def log_fields(self) -> dict[str, object]:
         """The fields of every log event about it: method and id, its client, and the trace that it is part of."""
-        fields: dict[str, object] = {"method": self.request.method, "request_id": self.request.id}
+        fields: dict[str, object] = {"method": short(self.request.method), "request_id": short(self.request.id)}
         info = self.meta.client_info
         if info is not UNSET:
-            fields["client"] = f"{info.name}/{info.version}"
+            fields["client"] = short(f"{info.name}/{info.version}")
         trace = trace_context(self.meta)
-        fields.update((name, value) for name, value in asdict(trace).items() if value is not None)
+        fields.update((name, short(value)) for name, value in asdict(trace).items() if value is not None)
         return fields
 
     def abandon(self) -> None:

@@ -147,8 +147,9 @@ class Explanation:
                 yield problem(look.path, f"{shown(look.value)} is none of the alternatives of {keyword}")
 
     def _decided(self, look: _Look, keyword: str, index: int) -> bool:
-        self._left -= 1
-        return self._compiled(f"{look.pointer}/{keyword}/{index}")(look.value)
+        """Whether an alternative fits; past the budget, where nobody knows, it is taken to."""
+        self._left -= _cost(look.value)
+        return self._left <= 0 or self._compiled(f"{look.pointer}/{keyword}/{index}")(look.value)
 
 
 def _cost(value: object) -> int:

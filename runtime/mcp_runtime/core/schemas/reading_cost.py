@@ -4,21 +4,25 @@ A reader that remembers nothing, as one that collects every problem, reads a par
 leads there: twice as often on each level where a schema meets itself below two alternatives.
 """
 
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain, islice
 from typing import Any, Final
+
+from msgspec import Struct
 
 from mcp_runtime.protocol.json_types import is_array, is_object
 
-_KINDS: Final[dict[str, type | tuple[type, ...]]] = {
-    "array": list,
-    "boolean": bool,
+_KINDS: Final[dict[str, tuple[type, ...]]] = {
+    "array": (list,),
+    "boolean": (bool,),
     "integer": (int, float),
-    "null": type(None),
+    "null": (type(None),),
     "number": (int, float),
-    "object": dict,
-    "string": str,
+    "object": (dict,),
+    "string": (str,),
 }
+_REFERENCES: Final = ("$ref", "$dynamicRef")
 _ALTERNATIVES: Final = ("anyOf", "oneOf", "allOf")
 _CONDITIONS: Final = ("if", "then", "else", "not")
 _ITEMS: Final = ("items", "contains", "unevaluatedItems")
@@ -49,20 +53,23 @@ def size_of(value: object, most: int) -> int:
 
 def visits_of(schema: dict[str, Any], value: object, most: int) -> int:
     """How often parts of `schema` are applied to parts of `value`; counting ends where it is past `most`."""
+    plans = _Plans(schema)
     visits = 0
     stack: list[Pair] = [(schema, value)]
     while stack and visits <= most:
         part, current = stack.pop()
         visits += 1
-        if is_object(part) and may_be(part.get("type"), current):
-            stack.extend(islice(_applied(schema, part, current), most - visits + 1))
+        if is_object(part):
+            plan = plans.of(part)
+            if plan.kinds is None or isinstance(current, plan.kinds):
+                stack.extend(islice(plan.applied(current), most - visits + 1))
     return visits
 
 
 def may_be(kinds: object, value: object) -> bool:
     """Whether `value` is of one of `kinds`, as the keyword `type` has them."""
-    names: list[object] = kinds if is_array(kinds) else [kinds]
-    return any(not isinstance(name, str) or isinstance(value, _KINDS.get(name, object)) for name in names)
+    types = _types(kinds)
+    return types is None or isinstance(value, types)
 
 
 def chosen_by_discriminator(part: dict[str, Any], value: object) -> str | None:
@@ -91,39 +98,104 @@ def resolve(schema: dict[str, Any], reference: object) -> Any:
     return found
 
 
-def _applied(schema: dict[str, Any], part: dict[str, Any], value: object) -> Iterator[Pair]:
-    chosen = chosen_by_discriminator(part, value)
-    if chosen is not None:
-        yield resolve(schema, chosen), value
-        return
-    for keyword in ("$ref", "$dynamicRef"):
-        if keyword in part:
-            yield resolve(schema, part[keyword]), value
-    for keyword in _ALTERNATIVES:
-        yield from ((option, value) for option in _list(part.get(keyword)))
-    yield from ((part[keyword], value) for keyword in _CONDITIONS if keyword in part)
-    yield from ((inner, value) for inner in _map(part.get("dependentSchemas")).values())
-    if is_object(value):
-        yield from _members(part, value)
-    elif is_array(value):
-        first = _list(part.get("prefixItems"))
-        yield from zip(first, value, strict=False)
-        for keyword in _ITEMS:
-            yield from _each(part.get(keyword), value)
+class _Plan(Struct):
+    """A part of a schema, looked up once: what of it is applied to the value itself, to members and to items."""
+
+    kinds: tuple[type, ...] | None
+    """The types that its `type` allows, None where it allows all."""
+    chosen: Callable[[object], list[Any]]
+    """What a `discriminator` chooses, if there is one, which then is all that is applied."""
+    beside: list[Any]
+    properties: dict[str, Any]
+    others: list[Any]
+    every: list[Any]
+    first: list[Any]
+    items: list[Any]
+
+    def applied(self, value: object) -> Iterator[Pair]:
+        """What is applied to `value`, which is of a type that is allowed, and to what is directly in it."""
+        if chosen := self.chosen(value):
+            return ((inner, value) for inner in chosen)
+        own = ((inner, value) for inner in self.beside)
+        if is_object(value):
+            return chain(own, self._members(value))
+        return chain(own, self._elements(value)) if is_array(value) else own
+
+    def _members(self, value: dict[str, Any]) -> Iterator[Pair]:
+        properties = self.properties
+        if len(properties) < len(value):
+            yield from ((inner, value[name]) for name, inner in properties.items() if name in value)
+        else:
+            yield from ((properties[name], child) for name, child in value.items() if name in properties)
+        for inner in self.others:
+            yield from ((inner, child) for name, child in value.items() if name not in properties)
+        for inner in self.every:
+            yield from ((inner, child) for child in value.values())
+
+    def _elements(self, value: list[Any]) -> Iterator[Pair]:
+        yield from zip(self.first, value, strict=False)
+        for inner in self.items:
+            yield from ((inner, child) for child in value)
 
 
-def _members(part: dict[str, Any], value: dict[str, Any]) -> Iterator[Pair]:
-    properties = _map(part.get("properties"))
-    yield from ((inner, value[name]) for name, inner in properties.items() if name in value)
-    for keyword in _MEMBERS:
-        yield from _each(part.get(keyword), (child for name, child in value.items() if name not in properties))
-    for inner in _map(part.get("patternProperties")).values():
-        yield from _each(inner, value.values())
-    yield from _each(part.get("propertyNames"), value)
+class _Plans:
+    """The plans of one schema, each made when its part is first visited."""
+
+    def __init__(self, schema: dict[str, Any]) -> None:
+        self._schema = schema
+        self._made: dict[int, _Plan] = {}
+
+    def of(self, part: dict[str, Any]) -> _Plan:
+        """The plan of `part`, which is a part of the schema, and so lives as long."""
+        plan = self._made.get(id(part))
+        if plan is None:
+            plan = self._made[id(part)] = self._make(part)
+        return plan
+
+    def _make(self, part: dict[str, Any]) -> _Plan:
+        beside = [resolve(self._schema, part[keyword]) for keyword in _REFERENCES if keyword in part]
+        for keyword in _ALTERNATIVES:
+            beside.extend(_list(part.get(keyword)))
+        beside.extend(part[keyword] for keyword in _CONDITIONS if keyword in part)
+        beside.extend(_map(part.get("dependentSchemas")).values())
+        names = part.get("propertyNames")
+        return _Plan(
+            kinds=_types(part.get("type")),
+            chosen=partial(self._chosen, part) if "discriminator" in part else _nothing,
+            beside=beside,
+            properties=_map(part.get("properties")),
+            others=_objects(part, _MEMBERS),
+            every=[
+                *filter(is_object, _map(part.get("patternProperties")).values()),
+                *([names] if is_object(names) else []),
+            ],
+            first=_list(part.get("prefixItems")),
+            items=_objects(part, _ITEMS),
+        )
+
+    def _chosen(self, part: dict[str, Any], value: object) -> list[Any]:
+        chosen = chosen_by_discriminator(part, value)
+        return [] if chosen is None else [resolve(self._schema, chosen)]
 
 
-def _each(part: object, values: Iterable[object]) -> Iterator[Pair]:
-    return ((part, value) for value in values) if is_object(part) else iter(())
+def _nothing(_value: object) -> list[Any]:
+    return []
+
+
+def _types(kinds: object) -> tuple[type, ...] | None:
+    """The types that values of one of `kinds` have, None for all."""
+    names: list[object] = kinds if is_array(kinds) else [kinds]
+    found: list[type] = []
+    for name in names:
+        types = _KINDS.get(name) if isinstance(name, str) else None
+        if types is None:
+            return None
+        found.extend(types)
+    return tuple(found)
+
+
+def _objects(part: dict[str, Any], keywords: tuple[str, ...]) -> list[Any]:
+    return [part[keyword] for keyword in keywords if is_object(part.get(keyword))]
 
 
 def _list(found: object) -> list[Any]:

@@ -5,7 +5,6 @@ Rule: a schema that reaches outside itself or past the bounds never gets in.
 Spec: 2026-07-28/basic#json-schema-usage
 """
 
-import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, Final
@@ -24,6 +23,10 @@ MAX_REPORTED_ERRORS: Final = 5
 
 _COLLECTED_CHARS: Final = 200_000
 """Of all problems collected at once, if each repeats the whole value: some megabytes, and some milliseconds."""
+_MAX_READING_VISITS: Final = 30_000
+"""Of a reading that remembers nothing: to count them, and to read so, takes some tens of milliseconds each."""
+
+_MAX_COLLECTING_VISITS: Final = 2000
 _ROOT: Final = "urn:schema"
 
 
@@ -75,14 +78,14 @@ class SchemaValidator:
         """Whether one that remembers nothing reads `value` by the schema in time in proportion to its size."""
         from mcp_runtime.core.schemas.reading_cost import size_of, visits_of  # as above
 
-        most = 10_000 + visits_per_char * size_of(value, sys.maxsize)
+        most = min(10_000 + visits_per_char * size_of(value, _MAX_READING_VISITS), _MAX_READING_VISITS)
         return visits_of(self._schema, value, most) <= most
 
     def _is_cheap(self, value: object) -> bool:
         """Whether to collect all problems takes little: the validator collects them before it names the first."""
         from mcp_runtime.core.schemas.reading_cost import size_of, visits_of  # as above
 
-        most = _COLLECTED_CHARS // size_of(value, _COLLECTED_CHARS)
+        most = min(_COLLECTED_CHARS // size_of(value, _COLLECTED_CHARS), _MAX_COLLECTING_VISITS)
         return visits_of(self._schema, value, most) <= most
 
     def _parts(self) -> Callable[[str], Callable[[object], bool]]:

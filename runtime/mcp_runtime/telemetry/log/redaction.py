@@ -10,8 +10,8 @@ from typing import Any, Final, cast
 from mcp_runtime.config.secret import HIDDEN, Secret
 
 _WORDS: Final = (
-    r"authorization|auth|bearer|cookie|credentials?|dsn|jwt|passw(?:or)?d|passphrase|pwd|secret|token|api[_-]?key|"
-    r"access[_-]?key|private[_-]?key|signing[_-]?key|request_?state"
+    r"authorization|auth|bearer|cookies?|credentials?|dsn|jwt|passcode|passw(?:or)?ds?|passphrase|pwd|secrets?|token|"
+    r"(?:access|api|encryption|private|secret|signing)[_-]?keys?|request_?state"
 )
 _SECRET_NAME: Final = re.compile(rf"(?:^|[_.-])(?:{_WORDS})$", re.IGNORECASE)
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")

@@ -11,7 +11,7 @@ import trio
 from msgspec import UNSET
 
 from mcp_runtime.config.limits import Limits
-from mcp_runtime.core.calls.call import Call, Reply, Stream
+from mcp_runtime.core.calls.call import Call, Reply, Stream, short
 from mcp_runtime.core.calls.subscriptions import Subscription
 from mcp_runtime.core.calls.time_limit import TimeLimit
 from mcp_runtime.core.dispatch.dispatcher import Dispatcher, too_many_requests
@@ -232,7 +232,7 @@ class Stdio:
         listening = self._subscriptions.get(params.request_id)
         if call is not None:
             reason = None if params.reason is UNSET else params.reason
-            get_logger().info("request_cancelled", request_id=params.request_id, reason=reason)
+            get_logger().info("request_cancelled", request_id=short(params.request_id), reason=short(reason))
             call.abandon()
         elif listening is not None:
             listening[1].cancel()
