@@ -156,11 +156,16 @@ def test_the_call_of_an_old_client_is_in_it(audited: Audited) -> None:
 
 @pytest.mark.parametrize("kept", ["hashed", "full"])
 def test_arguments_are_kept_where_that_is_asked_for(tmp_path: Path, kept: str) -> None:
-    with start(tmp_path, MCP_RUNTIME_AUDIT_ARGUMENTS=kept) as server:
+    bound = len('{"a":1,"password":""}') + len(SECRET)
+    environment = {"MCP_RUNTIME_AUDIT_ARGUMENTS": kept, "MCP_RUNTIME_AUDIT_MAX_ARGUMENTS_BYTES": str(bound)}
+    with start(tmp_path, **environment) as server:
         server.event("listening")
         for message in (call("add", a=1, password=SECRET), call("add", password=SECRET, a=1), call("add", a=2)):
             ask(server.url, message)
-    _, first, second, third = (json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines())
+        ask(server.url, call("add", a=10, password=SECRET))
+    _, first, second, third, long = (json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines())
+    assert "arguments" not in long
+    assert (len(long["arguments_hash"]), long["arguments_bytes"]) == (32, bound + 1)
     if kept == "full":
         assert first["arguments"] == {"a": 1, "password": "***"}
     else:

@@ -107,7 +107,15 @@ def _observers(config: Config, metrics: "Metrics | None", audit: "AuditFile | No
     if audit is not None:
         from mcp_runtime.core.calls.audit import AuditObserver
 
-        observers.append(AuditObserver(audit.write, arguments=config.audit.arguments, key=partial(_audit_key, config)))
+        kept = config.audit
+        observers.append(
+            AuditObserver(
+                audit.write,
+                arguments=kept.arguments,
+                max_arguments_bytes=kept.max_arguments_bytes,
+                key=partial(_audit_key, config),
+            )
+        )
     return tuple(observers)
 
 

@@ -294,6 +294,9 @@ class AuditConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             'arguments; "full" is all but what is named like a secret.'
         ),
     ] = "none"
+    max_arguments_bytes: Annotated[
+        int, Meta(ge=0, description='Of longer arguments their length and the hash are kept, also with "full".')
+    ] = 16_384
 
 
 class StateConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -53,11 +53,15 @@ class AuditObserver:
     """An `Observer` that hands a line for each audited call to `write`.
 
     `key` gives the secret bytes that arguments are hashed with, so that nobody finds them by trying; asked for once.
+    Arguments of more than `max_arguments_bytes` are hashed as they came, and kept by that hash alone.
     """
 
-    def __init__(self, write: WriteLine, *, arguments: Arguments, key: Callable[[], bytes]) -> None:
+    def __init__(
+        self, write: WriteLine, *, arguments: Arguments, max_arguments_bytes: int, key: Callable[[], bytes]
+    ) -> None:
         self._write = write
         self._arguments: Arguments = arguments
+        self._max_arguments_bytes = max_arguments_bytes
         self._key = cache(key)
 
     def served(self, call: Call, answer: Answer | None, since: float) -> None:
@@ -83,17 +87,22 @@ class AuditObserver:
             line["asked"] = call.asked
         if call.answered:
             line["answered"] = call.answered
-        if self._arguments == "hashed":
-            line["arguments_hash"] = self._hash(subject.arguments)
-        elif self._arguments == "full":
-            line["arguments"] = _without_secrets(subject.arguments)
+        if self._arguments != "none":
+            line.update(self._kept(subject.arguments))
         self._write(line)
 
-    def _hash(self, arguments: Raw) -> str:
+    def _kept(self, arguments: Raw) -> dict[str, Any]:
+        if len(arguments) > self._max_arguments_bytes:
+            return {"arguments_hash": self._hash(bytes(arguments)), "arguments_bytes": len(arguments)}
+        if self._arguments == "full":
+            return {"arguments": _without_secrets(arguments)}
         try:
             canonical = msgspec.json.encode(msgspec.json.decode(arguments), order="deterministic")
         except (msgspec.DecodeError, RecursionError, ValueError):
             canonical = bytes(arguments)
+        return {"arguments_hash": self._hash(canonical)}
+
+    def _hash(self, canonical: bytes) -> str:
         return hmac.digest(self._key(), b"audit\0" + canonical, "sha256")[:_HASH_BYTES].hex()
 
 

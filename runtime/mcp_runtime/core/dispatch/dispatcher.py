@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 import anyio
 from msgspec import UNSET, Raw, Struct
 
-from mcp_runtime.core.calls.call import Answer, Call, Reply, Stream
+from mcp_runtime.core.calls.call import Answer, Call, Reply, Stream, short
 from mcp_runtime.core.calls.errors import ArgumentsError, PluginError, ToolError
 from mcp_runtime.core.calls.rounds import InputNeeded
 from mcp_runtime.core.calls.subscriptions import Subscription
@@ -119,7 +119,7 @@ class Dispatcher:
                 check_standard(headers, probe.version, None)
             version = named if probe.version is None else probe.version
             self._check_version(MODERN_REVISIONS[0] if version is None else version)
-            raise PeerError(METHOD_NOT_FOUND, f"Method not found: {request.method}")
+            raise PeerError(METHOD_NOT_FOUND, f"Method not found: {short(request.method)}")
         call.meta = require(probe)
         version = probe.version or ""
         if headers is not None:
