@@ -1,0 +1,67 @@
+"""The attackers as a process of its own. Rule: it is as polite to the honest client's core as it is hostile to the server.
+
+    python -m tests.benchmarks.hostile.siege PORT SECONDS ATTACKER ...
+
+It writes a line when it begins, and at its end how often each attacker was answered in which way, as JSON.
+"""
+
+import json
+import os
+import sys
+from collections import Counter
+from typing import Final
+
+import trio
+
+from tests.benchmarks.hostile.attackers import ATTACKERS
+from tests.benchmarks.hostile.foe import Foe
+from tests.benchmarks.server import allow_descriptors
+from tests.benchmarks.soak_wire import LostError
+
+BEGUN: Final = "attacking"
+_PAUSE_S: Final = 0.3
+_NICENESS: Final = 15
+
+
+def main(port: int, seconds: float, names: list[str]) -> None:
+    """Attack, and say what came of it."""
+    allow_descriptors()
+    # The honest client runs on this core, too, and what it waits for is to be the server.
+    os.nice(_NICENESS)
+    print(BEGUN, flush=True)
+    foes = trio.run(attack, port, seconds, names)
+    print(json.dumps({name: foe.answered for name, foe in foes.items()}))
+
+
+async def attack(port: int, seconds: float, names: list[str]) -> dict[str, Foe]:
+    """The attackers of these names, each from an address of its own, until time is over."""
+    foes = {name: Foe(port=port, address=f"198.51.100.{number}") for number, name in enumerate(names, 1)}
+    with trio.move_on_after(seconds):
+        async with trio.open_nursery() as nursery:
+            for number, (name, foe) in enumerate(foes.items()):
+                nursery.start_soon(_keep_attacking, name, foe, number * _PAUSE_S / len(foes))
+    return foes
+
+
+async def _keep_attacking(name: str, foe: Foe, after_s: float) -> None:
+    # Not all in the same moment.
+    await trio.sleep(after_s)
+    while True:
+        try:
+            await ATTACKERS[name](foe)
+        except (LostError, OSError, trio.BrokenResourceError) as error:
+            foe.answered[_ending(error)] += 1
+        await trio.sleep(_PAUSE_S)
+
+
+def _ending(error: Exception) -> str:
+    return str(error) if isinstance(error, LostError) else "closed"
+
+
+def tallies(said: str) -> dict[str, Counter[str]]:
+    """What came of it, from what the process wrote."""
+    return {name: Counter(answered) for name, answered in json.loads(said).items()}
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), float(sys.argv[2]), sys.argv[3:])
