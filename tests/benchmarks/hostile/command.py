@@ -100,9 +100,9 @@ def run(rounds: int, seconds: float, *, parser: str = PARSERS[0], only: Sequence
                 if number == 1:
                     outcome.before_mib = _reset_peak_mib(server)
                 _amid(server, honest, seconds, outcome)
-        outcome.peak_mib = _memory_mib(server, "VmHWM")
         if server.process.poll() is not None:
-            raise server.failure(f"ended with {server.process.returncode}")
+            raise server.failure(f"ended with {server.process.returncode} amid the attackers")
+        outcome.peak_mib = _memory_mib(server, "VmHWM")
     return outcome
 
 
@@ -128,11 +128,11 @@ def _reset_peak_mib(server: HttpServer) -> float:
 
 
 def _memory_mib(server: HttpServer, kind: str) -> float:
-    """VmRSS, or its peak VmHWM; 0 where the process has ended."""
+    """What is resident, VmRSS, or its peak, VmHWM. Raises PeerError where the process has ended."""
     for line in Path(f"/proc/{server.process.pid}/status").read_text().splitlines():
         if line.startswith(f"{kind}:"):
             return int(line.split()[1]) / 1024
-    return 0.0
+    raise server.failure("has ended")
 
 
 def command(arguments: Sequence[str]) -> int:

@@ -37,6 +37,8 @@ class Foe:
     ids: "count[int]" = field(default_factory=lambda: count(1))
     sessions: dict[str, str] = field(default_factory=dict[str, str])
     """The session that it keeps, by revision."""
+    attacked: trio.Event = field(default_factory=trio.Event)
+    """Set once it has made its first step."""
 
     def headers(self, message: Message) -> dict[str, str]:
         """The header fields of a call of 2026-07-28."""

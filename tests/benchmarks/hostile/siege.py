@@ -21,6 +21,7 @@ from tests.benchmarks.soak_wire import LostError
 BEGUN: Final = "attacking"
 _PAUSE_S: Final = 0.3
 _NICENESS: Final = 15
+_PATIENCE_S: Final = 20.0
 
 
 def main(port: int, seconds: float, names: list[str]) -> None:
@@ -34,13 +35,23 @@ def main(port: int, seconds: float, names: list[str]) -> None:
 
 
 async def attack(port: int, seconds: float, names: list[str]) -> dict[str, Foe]:
-    """The attackers of these names, each from an address of its own, until time is over."""
-    foes = {name: Foe(port=port, address=f"198.51.100.{number}") for number, name in enumerate(names, 1)}
-    with trio.move_on_after(seconds):
-        async with trio.open_nursery() as nursery:
-            for number, (name, foe) in enumerate(foes.items()):
-                nursery.start_soon(_keep_attacking, name, foe, number * _PAUSE_S / len(foes))
+    """Let the attackers of these names come until time is over and each has made a step."""
+    foes = foes_of(port, names)
+    async with trio.open_nursery() as nursery:
+        for number, (name, foe) in enumerate(foes.items()):
+            nursery.start_soon(_keep_attacking, name, foe, number * _PAUSE_S / len(foes))
+        await trio.sleep(seconds)
+        # On a busy machine the first step of one may take longer.
+        with trio.move_on_after(_PATIENCE_S):
+            for foe in foes.values():
+                await foe.attacked.wait()
+        nursery.cancel_scope.cancel()
     return foes
+
+
+def foes_of(port: int, names: list[str]) -> dict[str, Foe]:
+    """The attackers of these names, each with an address of its own."""
+    return {name: Foe(port=port, address=f"198.51.100.{number}") for number, name in enumerate(names, 1)}
 
 
 async def _keep_attacking(name: str, foe: Foe, after_s: float) -> None:
@@ -51,6 +62,7 @@ async def _keep_attacking(name: str, foe: Foe, after_s: float) -> None:
             await ATTACKERS[name](foe)
         except (LostError, OSError, trio.BrokenResourceError) as error:
             foe.answered[_ending(error)] += 1
+        foe.attacked.set()
         await trio.sleep(_PAUSE_S)
 
 
