@@ -35,6 +35,7 @@ def address_key(peer: str | None) -> str | None:
     return str(ipaddress.ip_network((found, _CLIENT_PREFIX_BITS), strict=False))
 
 
+@lru_cache(maxsize=4096)
 def share_key(principal: str | None, peer: str | None) -> str | None:
     """The key of a client: who it has proven to be, else where it comes from; None where it has no share."""
     # No address looks like this, whatever a principal calls itself.

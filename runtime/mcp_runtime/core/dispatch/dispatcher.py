@@ -145,7 +145,7 @@ class Dispatcher:
         at_work, client = self._at_work, call.share_key
         if not at_work.take(client):
             raise too_many_requests(at_work.total) if at_work.is_full else past_its_share(at_work.held_by(client))
-        work = Work(self._services, call)
+        work = Work(self._services, call, client)
         try:
             result = await method.serve(work, params)
             if work.context is not None:

@@ -68,6 +68,8 @@ class Work(Struct, eq=False):
 
     services: Services
     call: Call
+    client: str | None = None
+    """The key of the call's client, looked up once."""
     rounds: Rounds | None = None
     context: Context | None = None
 
@@ -154,7 +156,7 @@ async def call_tool(work: Work, params: CallToolRequestParams) -> Result:
         raise PeerError(INVALID_PARAMS, "Invalid params: params.arguments must be an object")
     if call.headers is not None and entry.header_plan:
         check_params(call.headers, entry.header_plan, decode_arguments(arguments))
-    wait_s = services.call_rate.wait_s(call.share_key)
+    wait_s = services.call_rate.wait_s(work.client)
     if wait_s:
         raise ToolError(f"Too many tool calls; try again in {wait_s} s")
     if not entry.takes_context and params.request_state is UNSET:
@@ -231,7 +233,7 @@ async def complete(work: Work, params: CompleteRequestParams) -> CompleteResult:
     entry = services.catalog.completions.get((reference, params.argument.name))
     if entry is None:
         return CompleteResult(completion=Completion(values=[], total=0, has_more=False))
-    wait_s = services.completion_rate.wait_s(work.call.share_key)
+    wait_s = services.completion_rate.wait_s(work.client)
     if wait_s:
         text = f"Too many completions; try again in {wait_s} s"
         raise PeerError(INTERNAL_ERROR, text, http_status=429, retry_after_s=wait_s)
@@ -267,7 +269,7 @@ def _referenced(catalog: Catalog, params: CompleteRequestParams) -> Reference:
 async def listen(work: Work, params: SubscriptionsListenRequestParams) -> Subscription:
     """Spec: 2026-07-28/basic/patterns/subscriptions#opening-a-stream"""
     call = work.call
-    return work.services.subscriptions.listen(call.request.id, params.notifications, client=call.share_key)
+    return work.services.subscriptions.listen(call.request.id, params.notifications, client=work.client)
 
 
 METHODS: Final[dict[str, Method]] = {

@@ -207,7 +207,8 @@ class StreamableHttp:
 
     def _sort(self, exchange: HttpExchange, body: bytes) -> Call | _Conclusion:
         """The call that `body` is, where it is a request of this revision; otherwise what is to be done about it."""
-        check_values(body, self._limits.max_json_values)
+        if len(body) > self._limits.max_json_values:  # else there cannot be as many
+            check_values(body, self._limits.max_json_values)
         try:
             exchange.message = message = read_message(body)
         except MalformedMessageError:
