@@ -15,7 +15,7 @@ from tests.benchmarks.hostile.foe import SESSION, Foe
 from tests.benchmarks.soak_wire import connected
 from tests.benchmarks.wire import PATH
 from tests.support.blocking_old_http import old
-from tests.support.messages import call, encode, listen
+from tests.support.messages import Message, call, encode, listen
 
 Attack = Callable[[Foe], Awaitable[None]]
 """One step of an attacker."""
@@ -70,7 +70,8 @@ async def sends_empty_objects(foe: Foe) -> None:
 # What is large is made once: the attackers share a core with the honest client.
 @lru_cache
 def _empty_objects(tool: str, name: str, **more: str) -> bytes:
-    return encode(call(tool, **{**more, name: [{} for _ in range(_MANY)]}))
+    arguments: Message = {**more, name: [{} for _ in range(_MANY)]}
+    return encode(call(tool, **arguments))
 
 
 async def sends_unknown_arguments(foe: Foe) -> None:
@@ -80,7 +81,8 @@ async def sends_unknown_arguments(foe: Foe) -> None:
 
 @lru_cache
 def _unknown_arguments() -> bytes:
-    return encode(call("echo", text="x", **{f"a{number}": 1 for number in range(_UNKNOWN)}))
+    arguments: Message = {f"a{number}": 1 for number in range(_UNKNOWN)}
+    return encode(call("echo", text="x", **arguments))
 
 
 async def nests_unions(foe: Foe) -> None:

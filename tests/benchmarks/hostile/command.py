@@ -29,7 +29,7 @@ _LARGER: Final = 1.5
 _WARM_UP_S: Final = 0.5
 _MORE_S: Final = 0.5
 """The attackers stay a bit longer than the honest client calls."""
-_ENDS_S: Final = 30.0
+_ENDS_S: Final = 60.0
 _QUICK: Final = (1, 1.5)
 _FULL: Final = (3, 10.0)
 

@@ -101,7 +101,7 @@ class Foe:
         """Read an answer to its end, and count it by its status and, where it is an error, its code."""
         status = await connection.head()
         messages = await connection.all_messages()
-        failed = [one["error"]["code"] for one in messages if isinstance(one, dict) and "error" in one]
+        failed = [one["error"]["code"] for one in messages if "error" in one]
         self.answered[f"{status} {failed[0]}" if failed else str(status)] += 1
 
     @asynccontextmanager

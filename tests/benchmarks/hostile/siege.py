@@ -60,13 +60,15 @@ async def _keep_attacking(name: str, foe: Foe, after_s: float) -> None:
     while True:
         try:
             await ATTACKERS[name](foe)
-        except (LostError, OSError, trio.BrokenResourceError) as error:
+        except (LostError, OSError, trio.BrokenResourceError, ValueError) as error:
             foe.answered[_ending(error)] += 1
         foe.attacked.set()
         await trio.sleep(_PAUSE_S)
 
 
 def _ending(error: Exception) -> str:
+    if isinstance(error, ValueError):
+        return "no JSON"
     return str(error) if isinstance(error, LostError) else "closed"
 
 
