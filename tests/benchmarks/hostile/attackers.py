@@ -24,7 +24,7 @@ _UNKNOWN: Final = 100_000
 _VALUES: Final = 1_000_000
 _DEEP: Final = 200
 _URI_CHARS: Final = 2**20
-_BATCH: Final = 8
+_BATCH: Final = 4
 _BLOCKED_S: Final = 5.0
 _WAITS_S: Final = 0.7
 """For an answer of which it knows that it comes late, or not at all."""
@@ -141,22 +141,22 @@ async def blocks_threads(foe: Foe) -> None:
 
 
 async def batches(foe: Foe) -> None:
-    """Batches whose answers are 4 MiB each."""
-    revision = "2025-03-26"
-    await foe.ask_in_session([foe.old_call("large") for _ in range(_BATCH)], revision)
+    """Batches whose answers are 4 MiB each, and are left after the first of it."""
+    async with connected(foe.port) as connection, foe.heard(connection):
+        await foe.send_in_session(connection, [foe.old_call("large") for _ in range(_BATCH)], "2025-03-26")
 
 
 async def floods_progress(foe: Foe) -> None:
-    """Calls that report progress a hundred thousand times, which nobody reads."""
+    """Calls that report progress ten thousand times, which nobody reads."""
     (connection,) = await foe.hold()
     number = next(foe.ids)
-    message = call("flood", number, meta={"progressToken": number}, times=100_000)
+    message = call("flood", number, meta={"progressToken": number}, times=10_000)
     await connection.send("POST", PATH, foe.headers(message), encode(message))
 
 
 async def sends_big_sql(foe: Foe) -> None:
-    """Statements that never end, answer with too much, or are a megabyte themselves."""
-    for sql in (_SLOW_SQL, _LARGE_SQL, "select " + "1," * 500_000 + "1", "select " + "(" * 100_000):
+    """Statements that never end, answer with too much, or are long themselves."""
+    for sql in (_SLOW_SQL, _LARGE_SQL, "select " + "1," * 100_000 + "1", "select " + "(" * 100_000):
         with trio.move_on_after(_WAITS_S) as waiting:
             await foe.ask(call("query", next(foe.ids), sql=sql))
         if waiting.cancelled_caught:

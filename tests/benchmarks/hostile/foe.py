@@ -65,10 +65,10 @@ class Foe:
             await connection.send("POST", PATH, self.headers(message), encode(message) if body is None else body)
             await self.read(connection)
 
-    async def ask_in_session(self, message: Message | list[Message], revision: str = SESSION) -> None:
+    async def ask_in_session(self, message: Message) -> None:
         """A message in the session, whose answer is read."""
         async with connected(self.port) as connection:
-            await self.send_in_session(connection, message, revision)
+            await self.send_in_session(connection, message)
             await self.read(connection)
 
     async def send_in_session(
