@@ -41,6 +41,11 @@ def test_one_bad_round_of_three_is_the_machine() -> None:
     assert found.failures() == []
 
 
+def test_a_way_on_which_no_call_was_over_in_time_is_a_failure() -> None:
+    found = Outcome(alone=[seen(0.001)], amid=[Seen(taken_s={way: [] for way in WAYS})])
+    assert [line.partition(":")[0] for line in found.failures()] == list(WAYS)
+
+
 def test_an_honest_call_that_goes_wrong_and_an_attacker_that_does_nothing_are_failures() -> None:
     found = Outcome(alone=[seen(0.001)], amid=[seen(0.001, "session: 503")], answered={"SQL": Counter()})
     assert found.failures() == [
@@ -71,7 +76,7 @@ def server() -> Iterator[HttpServer]:
 @pytest.mark.process
 def test_the_honest_client_is_answered_on_every_way_and_sees_it_where_it_is_not(server: HttpServer) -> None:
     with Honest(server.port) as honest:
-        before = honest.call_for(0.2)
+        before = honest.call_for(0.3)
         assert before.failures == []
         assert all(before.taken_s.values())
         server.process.kill()

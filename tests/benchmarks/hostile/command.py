@@ -6,9 +6,11 @@ The server is one process, the honest client another, the attackers a third that
 import argparse
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -42,6 +44,8 @@ class Outcome:
     amid: list[Seen] = field(default_factory=list[Seen])
     before_mib: float = 0.0
     peak_mib: float = 0.0
+    busy: list[float] = field(default_factory=list[float])
+    """The share of a core that the server used amid the attackers, in each round."""
     answered: dict[str, Counter[str]] = field(default_factory=dict[str, Counter[str]])
 
     def failures(self) -> list[str]:
@@ -66,6 +70,7 @@ class Outcome:
             cells = "".join(f"{1e3 * value:>12.2f}" for value in (*shares, allowed_s(shares[2])))
             rows.append(f"{way:<16}{cells}")
         rows.append(f"memory: {self.before_mib:.1f} MiB before, {self.peak_mib:.1f} MiB at its peak")
+        rows.append(f"processor: {', '.join(f'{share:.0%}' for share in self.busy)} of a core amid the attackers")
         rows += [
             f"  {name}: {', '.join(f'{number:,} {kind}' for kind, number in found.most_common())}"
             for name, found in self.answered.items()
@@ -74,8 +79,11 @@ class Outcome:
 
 
 def quantile(rounds: Sequence[Seen], way: str, share: float) -> float:
-    """The percentile of the calls on this way, in seconds: the median of all rounds, as the machine has bad moments."""
-    return median(percentile(seen.taken_s[way], share) for seen in rounds)
+    """The percentile of the calls on this way, in seconds: the median of all rounds, as the machine has bad moments.
+
+    Infinite where none came back in time to be followed by another.
+    """
+    return median(percentile(seen.taken_s[way] or [inf], share) for seen in rounds)
 
 
 def allowed_s(alone_s: float) -> float:
@@ -100,8 +108,10 @@ def run(rounds: int, seconds: float, *, parser: str = PARSERS[0], only: Sequence
                 if number == 1:
                     outcome.before_mib = _reset_peak_mib(server)
                 _amid(server, honest, seconds, outcome)
-        if server.process.poll() is not None:
-            raise server.failure(f"ended with {server.process.returncode} amid the attackers")
+                if server.process.poll() is not None:
+                    raise server.failure(f"ended with {server.process.returncode} amid the attackers")
+                # What the attackers left is cleared up: the next round is as the first.
+                server.wait_until_asleep()
         outcome.peak_mib = _memory_mib(server, "VmHWM")
     return outcome
 
@@ -113,7 +123,9 @@ def _amid(server: HttpServer, honest: Honest, seconds: float, outcome: Outcome) 
             assert siege.stdout is not None
             if siege.stdout.readline().strip() != BEGUN:
                 raise PeerError("the attackers did not begin")
+            used_s, began_s = server.cpu_s(), time.monotonic()
             outcome.amid.append(honest.call_for(seconds))
+            outcome.busy.append((server.cpu_s() - used_s) / (time.monotonic() - began_s))
             said, _ = siege.communicate(timeout=_ENDS_S)
         finally:
             siege.kill()

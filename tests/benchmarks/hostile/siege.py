@@ -19,7 +19,7 @@ from tests.benchmarks.server import allow_descriptors
 from tests.benchmarks.soak_wire import LostError
 
 BEGUN: Final = "attacking"
-_PAUSE_S: Final = 0.3
+_PAUSE_S: Final = 0.5
 _NICENESS: Final = 15
 _PATIENCE_S: Final = 20.0
 
