@@ -9,6 +9,7 @@ from typing import Final
 
 from tests.benchmarks import budgets, machine, measurement, plots, tables
 from tests.benchmarks.compare import command as compare
+from tests.benchmarks.hostile.command import command as hostile
 from tests.benchmarks.measurement import Measurement, Report
 from tests.benchmarks.peers import CACHE, ROOT
 from tests.benchmarks.server import PeerError, allow_descriptors, no_longer_than
@@ -27,7 +28,7 @@ SUITES: Final[Mapping[str, Callable[[Pace], list[Measurement]]]] = {
     "sessions": sessions.run,
     "deprecation": deprecation.run,
 }
-COMMANDS: Final[Mapping[str, Callable[[list[str]], int]]] = {"soak": soak, "compare": compare}
+COMMANDS: Final[Mapping[str, Callable[[list[str]], int]]] = {"soak": soak, "hostile": hostile, "compare": compare}
 """What measures no peers, and has options of its own."""
 _DOCS: Final = ROOT / "docs" / "benchmarks"
 _LIMIT_S: Final = 3600
@@ -40,6 +41,7 @@ suites: {suites}; all of them where none is named
   scripts/bench --publish             all, into docs/benchmarks
   scripts/bench compare HEAD~1        this tree against another revision of it; see compare --help
   scripts/bench soak --seconds 1800   does it stay up? prints what failed, and exits with 1
+  scripts/bench hostile --check       does one client notice what twenty hostile ones do?
 """
 
 

@@ -217,6 +217,25 @@ PEERS: Final[Mapping[str, Peer]] = {
                 "MALLOC_ARENA_MAX": "1",
             },
         ),
+        Peer(
+            key="hostile",
+            label="mcp-runtime, amid hostile clients",
+            environment=PROJECT,
+            http=_SERVE_HTTP,
+            variables={
+                "MCP_RUNTIME_PLUGINS": "{servers}/hostile_plugin.py, {servers}/../../security/plugins/argument_kinds.py, "
+                "mcp_plugins.sqlite",
+                "MCP_RUNTIME_HTTP_TRUSTED_PROXIES": "127.0.0.0/8",
+                # Totals that a few seconds reach, so that the memory for them is small beside that of the process.
+                "MCP_RUNTIME_HTTP_MAX_CONNECTIONS": "500",
+                "MCP_RUNTIME_LIMITS_MAX_UNREAD_BYTES": str(16 * 1024 * 1024),
+                "MCP_RUNTIME_LIMITS_MAX_BODY_BYTES_IN_FLIGHT": str(8 * 1024 * 1024),
+                "MCP_RUNTIME_LIMITS_MAX_JSON_VALUES": "150000",
+                "MCP_RUNTIME_LIMITS_MAX_REPLAY_BYTES": str(4 * 1024 * 1024),
+                # The honest client calls as often as it can.
+                "MCP_RUNTIME_LIMITS_TOOL_CALLS_PER_MINUTE": "0",
+            },
+        ),
     )
 }
 """Every row, in the order in which results list them."""

@@ -4,7 +4,7 @@ import json
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Final, Self
 from urllib.parse import urlsplit
@@ -49,15 +49,15 @@ class Http2Connection:
         """Close the connection without a word."""
         self.socket.close()
 
-    def send(self, message: Message) -> int:
-        """POST `message`. Returns the number of its stream."""
+    def send(self, message: Message, extra: Mapping[str, str] | None = None) -> int:
+        """POST `message`, with `extra` header fields. Returns the number of its stream."""
         stream = self._h2.get_next_available_stream_id()
         fields = [
             (":method", "POST"),
             (":scheme", self._scheme),
             (":authority", self._authority),
             (":path", self._path),
-            *headers_for(message).items(),
+            *{**headers_for(message), **(extra or {})}.items(),
         ]
         self._h2.send_headers(stream, fields)
         self._h2.send_data(stream, encode(message), end_stream=True)
