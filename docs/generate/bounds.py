@@ -19,8 +19,8 @@ from mcp_runtime.config.keys import CONFIG_KEYS
 from mcp_runtime.config.template import toml_value
 
 Where = Literal["all", "own", "stdio", "start"]
-"""Where a bound holds: with every HTTP server and on stdio where it has a meaning there, with our own HTTP server alone,
-on stdio alone, or at the start."""
+"""Where a bound holds: with every server of HTTP (and on stdio, where it means something there), with our own alone, on
+stdio alone, or at the start."""
 
 _WHERE: Final = MappingProxyType({"all": "yes", "own": "no", "stdio": "stdio only", "start": "at start"})
 _PLUGIN: Final = "plugin.sqlite."
@@ -50,7 +50,7 @@ BOUNDS: Final[MappingProxyType[str, tuple[Bound, ...]]] = MappingProxyType(
             ),
             Bound(
                 "connections to `admin.bind`",
-                "As above.",
+                "The one that waits longest for its client is closed; where all are at work, 503.",
                 "own",
                 "Connections to the admin endpoints at the same time.",
                 "16",
@@ -206,7 +206,7 @@ BOUNDS: Final[MappingProxyType[str, tuple[Bound, ...]]] = MappingProxyType(
             Bound("plugin.sqlite.max_memory_bytes", "The call fails: `max_memory_bytes`."),
             Bound(
                 "length of a statement",
-                "The call fails: `too long`.",
+                "The call fails: `query string is too large`.",
                 bounds="Bytes of the SQL of one statement.",
                 default="100000",
             ),
