@@ -164,7 +164,7 @@ BOUNDS: Final[MappingProxyType[str, tuple[Bound, ...]]] = MappingProxyType(
                 bounds="Bodies that wait for the conversation of one stream, together of `limits.max_body_bytes`.",
                 default="16",
             ),
-            Bound("bridges.clients.answer_timeout_s", "The call fails."),
+            Bound("bridges.clients.answer_timeout_s", "The call fails: `did not answer`."),
         ),
         "What is kept": (
             Bound(

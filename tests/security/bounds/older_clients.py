@@ -87,7 +87,8 @@ def answer_timeout_s(peer: Peer) -> str:
     began = time.monotonic()
     *_, last = _messages(client, old_call("ask", 1, name="never answered"))
     assert time.monotonic() - began >= 0.3
-    return "The call fails" if last["result"]["isError"] else ""
+    [said] = last["result"]["content"]
+    return f"The call fails: `{said['text'][11:25]}`" if last["result"]["isError"] else ""
 
 
 def _messages(client: SessionClient, message: Message) -> list[Message]:
