@@ -176,15 +176,15 @@ def page_size(peer: Peer) -> str:
 def max_subscriptions(peer: Peer) -> str:
     with ExitStack() as own:
 
-        def opened(address: str | None) -> int:
-            connection = own.enter_context(peer.sent(listen(), address))
-            return connection.response().status
+        def opened(address: str | None) -> Answer:
+            return Answer(own.enter_context(peer.sent(listen(), address)))
 
-        peer.wait_until(lambda: opened(SOMEBODY) == 200)  # What other cases had open is closed.
+        peer.wait_until(lambda: opened(SOMEBODY).status == 200)  # What other cases had open is closed.
         share = opened(SOMEBODY)
-        peer.wait_until(lambda: opened(None) == 200)
+        peer.wait_until(lambda: opened(None).status == 200)
         total = opened(None)
-    return f"{total} with `Retry-After`; past a client's share {share}"
+    assert share.fields["retry-after"] == total.fields["retry-after"] == "5"
+    return f"{total.status} with `Retry-After`; past a client's share {share.status}"
 
 
 def _listening(peer: Peer, uris: list[str]) -> int | None:

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from typing import Final
 
 from tests.security.bounds.peer import SOMEBODY, Answer, Case, Peer, edge
-from tests.support.blocking_old_http import SessionClient, old, old_call
+from tests.support.blocking_old_http import SessionClient, initialize, old, old_call
 from tests.support.messages import Message
 
 
@@ -68,18 +68,19 @@ def replay_max_events(peer: Peer) -> str:
 def max_streams(peer: Peer) -> str:
     with ExitStack() as own:
 
-        def opened(address: str | None) -> int:
+        def opened(address: str | None) -> Answer:
             connection = own.enter_context(peer.connect())
             connection.path = "/sse"
             forwarded = {} if address is None else {"x-forwarded-for": address}
             connection.send_body(b"", {"accept": "text/event-stream", **forwarded}, "GET")
-            return connection.response().status
+            return Answer(connection)
 
-        assert opened(SOMEBODY) == 200
+        assert opened(SOMEBODY).status == 200
         share = opened(SOMEBODY)
-        assert opened(None) == 200
+        assert opened(None).status == 200
         total = opened(None)
-    return f"{total} with `Retry-After`; past a client's share {share}"
+    assert share.fields["retry-after"] == total.fields["retry-after"] == "5"
+    return f"{total.status} with `Retry-After`; past a client's share {share.status}"
 
 
 def answer_timeout_s(peer: Peer) -> str:
@@ -101,7 +102,10 @@ def max_ended_sessions(peer: Peer) -> str:
         peer.stack.enter_context(client)
     assert [first.end(), second.end()] == [200, 200]
     assert third.status(old("ping", 1)) == 200
-    return f"{third.end()} with `Retry-After`"
+    refused = Answer(third.open(initialize("2025-06-18")))
+    assert refused.fields["retry-after"] == "60"
+    assert third.end() == refused.status
+    return f"{refused.status} with `Retry-After` to who would begin or end a session"
 
 
 SMALL: Final[dict[str, Case]] = {
