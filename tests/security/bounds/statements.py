@@ -43,8 +43,8 @@ def max_queries(peer: Peer) -> str:
 
 def max_waiting_queries(peer: Peer) -> str:
     three = [_sent(peer, ENDLESS) for _ in range(3)]
-    [busy] = with_something_to_read(three)
-    said = Answer(busy).words
+    first = [Answer(connection).words for connection in with_something_to_read(three)]
+    [said] = [words for words in first if not words.startswith("The statement was stopped")]
     for connection in three:
         connection.close()
     peer.wait_until(lambda: not _asked(peer, "SELECT 1").get("isError"))
