@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from docs.generate import (
+    bounds,
     clients_tested,
     command_line,
     configuration,
@@ -22,6 +23,7 @@ DOCS: Final = Path(__file__).resolve().parent.parent
 
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "reference/configuration.md": configuration.page,
+    "reference/bounds.md": bounds.page,
     "reference/command-line.md": command_line.page,
     "reference/plugin-api.md": plugin_api.page,
     "reference/errors.md": errors.page,

@@ -46,11 +46,11 @@ def page() -> str:
 
 
 def _settings() -> list[tuple[str, str, str]]:
-    meanings = _meanings()
+    says = meanings()
     return [
         (
             code(field.name),
-            plain(meanings[field.name]),
+            plain(says[field.name]),
             "none" if field.default is None else code(_shown(field.default)),
         )
         for field in dataclasses.fields(SqliteSettings)
@@ -61,7 +61,7 @@ def _shown(value: object) -> str:
     return toml_value(value)
 
 
-def _meanings() -> dict[str, str]:
+def meanings() -> dict[str, str]:
     """What the docstring says of each setting: lines `name: text`, with further lines indented."""
     meanings: dict[str, str] = {}
     current = ""

@@ -1,7 +1,7 @@
 """What one client holds is not what the others lack: each has a share, told by the address that a proxy names."""
 
 from collections.abc import Generator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -23,10 +23,20 @@ LIMITS = {
 }
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Generator[ServerProcess]:
-    with ServerProcess("--plugin", PROBES, "--bind", "127.0.0.1:0", directory=tmp_path, environment=LIMITS) as server:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[ServerProcess]:
+    command, directory = ("--plugin", PROBES, "--bind", "127.0.0.1:0"), tmp_path_factory.mktemp("fairness")
+    with ServerProcess(*command, directory=directory, environment=LIMITS) as server:
         yield server
+
+
+def sockets(server: ServerProcess) -> int:
+    """How many it has open."""
+    found = 0
+    for one in Path(f"/proc/{server.pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # It has closed it in the meantime.
+            found += str(one.readlink()).startswith("socket:")
+    return found
 
 
 class Clients:
@@ -54,8 +64,11 @@ def _from(address: str | None) -> Mapping[str, str]:
 
 @pytest.fixture
 def clients(server: ServerProcess) -> Generator[Clients]:
+    url, before = server.url, sockets(server)
     with ExitStack() as stack:
-        yield Clients(server.url, stack)
+        yield Clients(url, stack)
+    # A connection is closed once what was at work on it has given back its place.
+    server.errors.wait_until(lambda: sockets(server) <= before)
 
 
 def status_of(connection: Connection) -> tuple[int, str | None]:
@@ -96,7 +109,7 @@ def test_threads_that_outlive_their_calls_leave_some_for_others(
     server: ServerProcess, clients: Clients, tmp_path: Path
 ) -> None:
     (tmp_path / "written").write_text("at once")
-    calls = [clients.send(GREEDY, call("block", name=f"greedy {number}")) for number in range(2)]
+    calls = [clients.send(GREEDY, call("block", name=f"blocking {number}")) for number in range(2)]
     quick = call("hold_until_told", name="other", fifo=str(tmp_path / "written"))
     for timed_out in calls:
         assert "Timed out" in text(timed_out.answer())
@@ -104,4 +117,4 @@ def test_threads_that_outlive_their_calls_leave_some_for_others(
         assert text(clients.send(OTHER, quick).answer()) == "at once"
     # The thread of its first call is still at work, so its next one waits, and its time is over.
     assert "Timed out" in text(clients.send(GREEDY, quick).answer())
-    assert server.errors.text.count("probe: greedy") == 1
+    assert server.errors.text.count("probe: blocking") == 1

@@ -71,22 +71,27 @@ def test_two_origins_by_a_comma_are_no_origin(address: tuple[str, int]) -> None:
 
 
 EXPOSED: Final = ("0.0.0.0:0", "[::]:0")  # what is warned of
+LOCAL: Final = ("127.0.0.1:0", "localhost:0", "[::1]:0", "unix:mcp.sock")
 
 
-@pytest.mark.parametrize("bind", EXPOSED)
-def test_an_address_of_the_whole_machine_is_said_and_warned_of(tmp_path: Path, bind: str) -> None:
-    with ServerProcess("--plugin", PROBES, "--bind", bind, directory=tmp_path) as server:
+def listening_on(directory: Path, *binds: str) -> ServerProcess:
+    environment = {"MCP_RUNTIME_HTTP_BIND": ",".join(binds)}
+    return ServerProcess("--plugin", PROBES, directory=directory, environment=environment)
+
+
+def test_an_address_of_the_whole_machine_is_said_and_warned_of(tmp_path: Path) -> None:
+    with listening_on(tmp_path, *EXPOSED, LOCAL[0]) as server:
         listening = server.event("listening")
-        host = bind.rpartition(":")[0]
-        assert listening["bound"][0].startswith(f"http://{host}:")
-        assert listening["urls"][0].startswith(("http://127.0.0.1:", "http://[::1]:"))
-        assert server.event("exposed_without_authorization")["binds"] == [bind]
+        for bind, bound, url in zip(EXPOSED, listening["bound"], listening["urls"], strict=False):
+            host = bind.rpartition(":")[0]
+            assert bound.startswith(f"http://{host}:")
+            assert url.startswith(("http://127.0.0.1:", "http://[::1]:"))
+        assert server.event("exposed_without_authorization")["binds"] == list(EXPOSED)
 
 
-@pytest.mark.parametrize("bind", ["127.0.0.1:0", "localhost:0", "[::1]:0", "unix:mcp.sock"])
-def test_an_address_of_this_machine_alone_is_not_warned_of(tmp_path: Path, bind: str) -> None:
-    with ServerProcess("--plugin", PROBES, "--bind", bind, directory=tmp_path) as server:
-        server.event("listening")
+def test_an_address_of_this_machine_alone_is_not_warned_of(tmp_path: Path) -> None:
+    with listening_on(tmp_path, *LOCAL) as server:
+        assert len(server.event("listening")["urls"]) >= len(LOCAL)
         server.signal()
         assert server.exit_code() == 0
         assert "exposed_without_authorization" not in server.errors.text
