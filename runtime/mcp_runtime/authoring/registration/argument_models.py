@@ -102,6 +102,8 @@ class ArgumentModel:
         pydantic tries each alternative of a union, and what is in it, each time anew.
         """
         value = _decoded(text)
+        if len(text) > _LARGE_BYTES and not self._validator.accepts(value):  # Which is faster than to count.
+            raise self._validator.refusal(value)
         if not self._validator.is_read_within(value, _VISITS_PER_CHAR):
             if self._validator.accepts(value):
                 raise ArgumentsError([_TOO_MUCH])
