@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from mcp_runtime.core.schemas.reading_cost import chosen_by_discriminator, may_be, resolve
+from mcp_runtime.core.schemas.reading_cost import chosen_by_discriminator, length_of, may_be, resolve
 from mcp_runtime.protocol.json_types import is_array, is_object
 
 MAX_PROBLEM_CHARS: Final = 300
@@ -156,10 +156,7 @@ def _cost(value: object) -> int:
     """The number of looks that it takes to decide on `value`."""
     if not is_object(value) and not is_array(value):
         return 1
-    try:
-        return 1 + len(msgspec.json.encode(value)) // _BYTES_A_LOOK
-    except RecursionError:  # The stack is deeper here than where it was decoded.
-        return _MAX_LOOKS
+    return 1 + length_of(value) // _BYTES_A_LOOK
 
 
 def _members(part: dict[str, Any], look: _Look, value: dict[str, Any]) -> Iterator[_Look]:

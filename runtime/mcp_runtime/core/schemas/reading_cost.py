@@ -4,11 +4,13 @@ A reader that remembers nothing, as one that collects every problem, reads a par
 leads there: twice as often on each level where a schema meets itself below two alternatives.
 """
 
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain, islice
 from typing import Any, Final
 
+import msgspec
 from msgspec import Struct
 
 from mcp_runtime.protocol.json_types import is_array, is_object
@@ -49,6 +51,14 @@ def size_of(value: object, most: int) -> int:
         elif isinstance(current, str):
             size += len(current)
     return size
+
+
+def length_of(value: object) -> int:
+    """The length of `value`, decoded JSON, as a text in bytes; more than any where nobody could write it."""
+    try:
+        return len(msgspec.json.encode(value))
+    except (RecursionError, OverflowError, ValueError):  # The stack is deeper here than where it was decoded.
+        return sys.maxsize
 
 
 def visits_of(schema: dict[str, Any], value: object, most: int) -> int:

@@ -83,9 +83,9 @@ class SchemaValidator:
 
     def _is_cheap(self, value: object) -> bool:
         """Whether to collect all problems takes little: the validator collects them before it names the first."""
-        from mcp_runtime.core.schemas.reading_cost import size_of, visits_of  # as above
+        from mcp_runtime.core.schemas.reading_cost import length_of, visits_of  # as above
 
-        most = min(_COLLECTED_CHARS // size_of(value, _COLLECTED_CHARS), _MAX_COLLECTING_VISITS)
+        most = min(_COLLECTED_CHARS // length_of(value), _MAX_COLLECTING_VISITS)
         return visits_of(self._schema, value, most) <= most
 
     def _parts(self) -> Callable[[str], Callable[[object], bool]]:
