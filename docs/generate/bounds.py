@@ -190,6 +190,7 @@ BOUNDS: Final[MappingProxyType[str, tuple[Bound, ...]]] = MappingProxyType(
                 bounds="How long a day is kept of who still uses older revisions.",
             ),
             Bound("deprecation.max_log_streams", "The others share one line an hour."),
+            Bound("audit.max_arguments_bytes", "Their hash and `arguments_bytes` are kept in their place."),
         ),
         "Schemas of plugins": (
             Bound("limits.max_schema_depth", "The server does not start: `limits.max_schema_depth`.", "start"),

@@ -123,6 +123,7 @@ POINTED_AT: Final = {
     "::test_days_past_their_retention_are_forgotten_with_their_clients",
     "deprecation.max_log_streams": "bridges/deprecation/gatekeeping/test_logs.py"
     "::test_clients_beyond_the_limit_share_one_line_an_hour",
+    "audit.max_arguments_bytes": "security/test_audit.py::test_arguments_are_kept_where_that_is_asked_for",
     "plugin.sqlite.max_memory_bytes": "security/test_sqlite.py"
     "::test_a_row_that_would_fill_the_memory_ends_with_its_statement",
 }
