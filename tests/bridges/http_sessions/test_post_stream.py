@@ -81,6 +81,16 @@ async def test_only_clients_that_poll_are_primed(server: OldServer, revision: st
     assert reply.header("x-accel-buffering") == "no"
 
 
+@served()
+async def test_answers_that_were_there_before_a_batch_became_a_stream_are_events_too(server: OldServer) -> None:
+    client = await server.client("2025-03-26")
+    first, second = client.call("echo", text="early"), client.call("count", token=1)
+    reply = await client.send([first, second])
+    answers = [message for message in reply.messages if "method" not in message]
+    assert [answer["id"] for answer in answers] == [first["id"], second["id"]]
+    assert reply.messages[-2:] == answers
+
+
 @pytest.mark.parametrize("revision", SESSION_REVISIONS)
 @served()
 async def test_a_call_that_says_nothing_is_answered_in_plain_json(server: OldServer, revision: str) -> None:
