@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, Final, NoReturn, final
 
 from mcp_runtime.platform.home import expanded
-from mcp_runtime.platform.private_files import why_not_ours
 
 HIDDEN: Final = "***"
 """The text that stands in a log, a repr or a message where a secret would."""
@@ -89,6 +88,8 @@ class Secret:
 
 
 def _from_file(path: Path) -> str:
+    from mcp_runtime.platform.private_files import why_not_ours  # most configurations name no file
+
     try:
         exposed = why_not_ours(path)
         if exposed is not None:

@@ -16,7 +16,6 @@ from mcp_runtime.core.calls.subscriptions import Subscription
 from mcp_runtime.core.calls.time_limit import TimeLimit
 from mcp_runtime.core.dispatch.dispatcher import Dispatcher, too_many_requests
 from mcp_runtime.protocol.errors import INVALID_REQUEST, PeerError
-from mcp_runtime.protocol.json_values import check_values
 from mcp_runtime.protocol.jsonrpc import (
     MalformedMessageError,
     Message,
@@ -141,7 +140,10 @@ class Stdio:
         if not line or line.isspace():
             return  # An empty line is no message; some clients end their input with one.
         try:
-            check_values(line, self._limits.max_json_values)
+            if len(line) > self._limits.max_json_values:  # else there cannot be as many
+                from mcp_runtime.protocol.json_values import check_values
+
+                check_values(line, self._limits.max_json_values)
             if self._bridge is not None and line.lstrip()[:1] == b"[":
                 await self._batch(self._bridge, line)
                 return
