@@ -22,8 +22,8 @@ from mcp_runtime.state.sqlite_problems import LOCKED, REPLACED, blaming, problem
 from mcp_runtime.state.sqlite_schema import APPLICATION_ID, SCHEMA_VERSION, Bounds
 
 _GET: Final = (
-    "SELECT x'00' FROM ends WHERE key = ?1 AND expires_at > ?2 "  # ENDED
-    "UNION ALL SELECT value FROM entries WHERE key = ?1 AND expires_at > ?2"
+    "SELECT x'00' FROM ends WHERE key = :key AND expires_at > :now "  # ENDED
+    "UNION ALL SELECT value FROM entries WHERE key = :key AND expires_at > :now"
 )
 _REMOVE: Final = "DELETE FROM entries WHERE key = ?"
 _ADD: Final = "INSERT INTO entries (key, value, expires_at, owner) VALUES (?, ?, ?, ?)"
@@ -101,7 +101,7 @@ class StateFile:
         """The value, None where there is none. Raises WouldWait where another process is at work on the file itself."""
         # No `with _blaming`: it would take as long as the query.
         try:
-            row = self._reader.execute(_GET, (key, self._now())).fetchone()
+            row = self._reader.execute(_GET, {"key": key, "now": self._now()}).fetchone()
         except sqlite3.DatabaseError as error:
             if problem_of(error) is LOCKED:
                 raise WouldWait from None
@@ -202,7 +202,7 @@ class StateFile:
         return ()
 
     def _value(self, connection: sqlite3.Connection, key: str) -> bytes | None:
-        row = connection.execute(_GET, (key, self._now())).fetchone()
+        row = connection.execute(_GET, {"key": key, "now": self._now()}).fetchone()
         return None if row is None else row[0]
 
     def _replace(self, writer: sqlite3.Connection, key: str, value: bytes, ttl_s: float, owner: str | None) -> None:
