@@ -163,7 +163,8 @@ def test_a_smaller_bound_after_a_restart_is_kept_with_the_next_put(tmp_path: Pat
 def test_no_query_walks_over_all_rows(tmp_path: Path, sql: str, indexes: list[str]) -> None:
     put(tmp_path / FILE, a=b"1")
     with connected(tmp_path / FILE) as connection:
-        plan = connection.execute(f"EXPLAIN QUERY PLAN {sql}", ("a", 0.0)[: sql.count("?")]).fetchall()
+        values = {"key": "a", "now": 0.0} if ":key" in sql else ("a", 0.0)[: sql.count("?")]
+        plan = connection.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall()
     steps = [row[3] for row in plan if row[3].startswith(("SEARCH", "SCAN"))]
     assert [step.rpartition(index)[1] for step, index in zip(steps, indexes, strict=True)] == indexes, steps
     assert all(step.startswith("SEARCH") for step in steps)
