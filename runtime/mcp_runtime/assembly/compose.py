@@ -120,9 +120,9 @@ def _observers(config: Config, metrics: "Metrics | None", audit: "AuditFile | No
 
 
 def _audit_key(config: Config) -> bytes:
-    from mcp_runtime.state.seal.key_store import load_keys
+    from mcp_runtime.state.seal.key_store import first_key
 
-    return load_keys(config).sealing()[1]
+    return first_key(config)
 
 
 def _bridges(core: Core) -> "Bridges | None":

@@ -40,10 +40,10 @@ def announce(runtime: Runtime, listening: Listening) -> None:
 
 def render(runtime: Runtime, listening: Listening) -> str:
     """The text of the banner."""
-    from mcp_runtime.config.exposure import WARNING, exposed_binds
+    from mcp_runtime.config.exposure import exposure_lines
 
     blocks = [_where(listening), what_is_served(runtime)]
-    blocks += [f"  warning     {bind}: {WARNING}" for bind in exposed_binds(runtime.config)]
+    blocks += exposure_lines(runtime.config)
     url = next((one for one in listening.urls if not one.startswith("unix:")), None)
     if url is not None:
         blocks.append(_clients(client_name(runtime), url))

@@ -28,7 +28,7 @@ from mcp_bridges.deprecation.ledger.writing import Batch, Written, is_there, wri
 from mcp_bridges.gate.identity import AddressPrivacy
 from mcp_bridges.gate.port import LegacyClient, Sighting, UseOutcome
 from mcp_runtime.config import Config, default_state_directory
-from mcp_runtime.state.seal.key_store import load_keys
+from mcp_runtime.state.seal.key_store import first_key
 from mcp_runtime.telemetry.log.log import get_logger
 
 if TYPE_CHECKING:
@@ -236,7 +236,7 @@ def build_ledger(
     Hashed addresses take the first seal key: they change when it is rotated. Raises ConfigError where it cannot be had.
     """
     section = config.ledger
-    key = load_keys(config).sealing()[1] if section.addresses == "hashed" else b""
+    key = first_key(config) if section.addresses == "hashed" else b""
     return Ledger(
         ledger_path(config),
         flush_interval_s=section.flush_interval_s,

@@ -46,9 +46,9 @@ def _found(config: "Config") -> list[str]:
 
 
 def _exposed(config: "Config") -> list[str]:
-    from mcp_runtime.config.exposure import WARNING, exposed_binds
+    from mcp_runtime.config.exposure import exposure_lines
 
-    return [f"  warning     {bind}: {WARNING}" for bind in exposed_binds(config) if config.http.enabled]
+    return exposure_lines(config) if config.http.enabled else []
 
 
 def _sunsets(config: "Config") -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from mcp_runtime.core.schemas.reading_cost import chosen_by_discriminator, length_of, may_be, resolve
+from mcp_runtime.core.schemas.reading_cost import chosen_by_discriminator, length_of, listed, may_be, resolve
 from mcp_runtime.protocol.json_types import is_array, is_object
 
 MAX_PROBLEM_CHARS: Final = 300
@@ -112,10 +112,10 @@ class Explanation:
         for found in (part.get("$ref"), chosen_by_discriminator(part, look.value)):
             if isinstance(found, str) and (found == "#" or found.startswith("#/")):
                 yield _Look(found[1:], look.value, look.path)
-        for index, _ in enumerate(_list(part.get("allOf"))):
+        for index, _ in enumerate(listed(part.get("allOf"))):
             yield _Look(f"{look.pointer}/allOf/{index}", look.value, look.path)
         for keyword in ("anyOf", "oneOf"):
-            options = _list(part.get(keyword))
+            options = listed(part.get(keyword))
             likely = [index for index, option in enumerate(options) if self._may_be(option, look.value)]
             if len(likely) == 1:  # of several, nobody knows which was meant
                 yield _Look(f"{look.pointer}/{keyword}/{likely[0]}", look.value, look.path)
@@ -142,7 +142,7 @@ class Explanation:
                 more = "" if len(unknown) <= _NAMED else f" and {len(unknown) - _NAMED} more"
                 yield problem(look.path, f"{names}{more}: no such property")
         for keyword in ("anyOf", "oneOf"):
-            options = _list(part.get(keyword))
+            options = listed(part.get(keyword))
             if len(options) > 1 and not any(self._decided(look, keyword, index) for index in range(len(options))):
                 yield problem(look.path, f"{shown(look.value)} is none of the alternatives of {keyword}")
 
@@ -172,7 +172,7 @@ def _members(part: dict[str, Any], look: _Look, value: dict[str, Any]) -> Iterat
 
 
 def _items(part: dict[str, Any], look: _Look, value: list[Any]) -> Iterator[_Look]:
-    first = _list(part.get("prefixItems"))
+    first = listed(part.get("prefixItems"))
     for index, item in enumerate(value):
         if index < len(first):
             yield _Look(f"{look.pointer}/prefixItems/{index}", item, (*look.path, index))
@@ -210,10 +210,6 @@ def _text(keyword: str, wanted: Any, value: object) -> str:
         kinds = " or ".join(f'"{kind}"' for kind in (wanted if is_array(wanted) else [wanted]))
         return f"{shown(value)} is not of type {kinds}"
     return f"{shown(value)} does not fit {keyword} {cut(msgspec.json.encode(wanted).decode(), _SHOWN_CHARS)}"
-
-
-def _list(found: object) -> list[Any]:
-    return found if is_array(found) else []
 
 
 def cut(text: str, most: int) -> str:

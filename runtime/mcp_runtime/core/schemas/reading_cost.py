@@ -165,7 +165,7 @@ class _Plans:
     def _make(self, part: dict[str, Any]) -> _Plan:
         beside = [resolve(self._schema, part[keyword]) for keyword in _REFERENCES if keyword in part]
         for keyword in _ALTERNATIVES:
-            beside.extend(_list(part.get(keyword)))
+            beside.extend(listed(part.get(keyword)))
         beside.extend(part[keyword] for keyword in _CONDITIONS if keyword in part)
         beside.extend(_map(part.get("dependentSchemas")).values())
         names = part.get("propertyNames")
@@ -179,7 +179,7 @@ class _Plans:
                 *filter(is_object, _map(part.get("patternProperties")).values()),
                 *([names] if is_object(names) else []),
             ],
-            first=_list(part.get("prefixItems")),
+            first=listed(part.get("prefixItems")),
             items=_objects(part, _ITEMS),
         )
 
@@ -208,7 +208,8 @@ def _objects(part: dict[str, Any], keywords: tuple[str, ...]) -> list[Any]:
     return [part[keyword] for keyword in keywords if is_object(part.get(keyword))]
 
 
-def _list(found: object) -> list[Any]:
+def listed(found: object) -> list[Any]:
+    """What stands in a schema where a list belongs; empty where none does."""
     return found if is_array(found) else []
 
 

@@ -39,6 +39,14 @@ def load_keys(config: Config) -> KeyRing:
     return _own_key(directory)
 
 
+def first_key(config: Config) -> bytes:
+    """The key that seals, for hashes that nobody is to find by trying; another one once it is rotated.
+
+    Raises ConfigError, as `load_keys`.
+    """
+    return load_keys(config).sealing()[1]
+
+
 def _own_key(directory: Path) -> KeyRing:
     path = directory / FILE_NAME
     try:
